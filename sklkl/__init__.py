@@ -1,0 +1,8 @@
+"""scikit-learn estimators around PyTorch networks with Kullback-Leibler divergence as a first-class lever."""
+
+__version__ = "0.1.0.dev0"
+
+from sklkl.classifier import KLClassifier
+from sklkl.net import KLNet
+
+__all__ = ["KLClassifier", "KLNet", "__version__"]

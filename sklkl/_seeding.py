@@ -1,0 +1,52 @@
+"""Randomness that is a function of ``random_state`` alone and leaves every global state as it was."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+# torch has one global generator for the whole process, so only one training at a time may borrow it.
+_borrowing = threading.RLock()
+
+
+def _forget_lock() -> None:
+    """Give a forked child a free lock: the thread that may hold this one does not exist there."""
+    global _borrowing
+    _borrowing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
+def local_random_state(random_state: Any) -> np.random.RandomState:
+    """Return a numpy generator; None gives fresh entropy where scikit-learn would use the global state."""
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)
+
+
+def make_generator(random_state: Any) -> torch.Generator:
+    """Return a torch generator on the CPU, seeded from ``random_state``."""
+    seed = local_random_state(random_state).randint(np.iinfo(np.int64).max, dtype=np.int64)
+    return torch.Generator().manual_seed(int(seed))
+
+
+@contextmanager
+def borrowed_global_state(generator: torch.Generator, device: torch.device) -> Iterator[None]:
+    """Seed torch's global state from ``generator`` and put the old state back at the end.
+
+    For code that draws from the global state and offers nothing else: a user's own network, CUDA's dropout.
+    """
+    devices = [device] if device.type == "cuda" else []
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with _borrowing, torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
+        yield

@@ -1,0 +1,120 @@
+"""What becomes of labels and weights before training: codes, row weights, a validation part."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight
+
+
+def check_label_types(y: Any) -> None:
+    """Refuse labels that numpy would quietly turn into something else.
+
+    Raises
+    ------
+    TypeError
+        If strings are mixed with other types: ``["a", 1]`` would become ``["a", "1"]``.
+    ValueError
+        If a label is None.
+    """
+    values = y.ravel() if isinstance(y, np.ndarray) else y
+    if not (isinstance(values, (list, tuple)) or getattr(values, "dtype", None) == object):
+        return
+    kinds = {type(value) for value in values}
+    if type(None) in kinds:
+        raise ValueError("Input y contains None.")
+    texts = {kind for kind in kinds if issubclass(kind, str)}
+    # a float among strings is NaN, a missing label, which scikit-learn's own message names
+    others = {kind.__name__ for kind in kinds - texts if not issubclass(kind, float)}
+    if texts and others:
+        raise TypeError(f"Labels must be uniformly strings or numbers. Got str and {', '.join(sorted(others))}.")
+
+
+def codes_of(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return each label's position in ``classes``, which are sorted.
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the classes.
+    """
+    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    unknown = classes[codes] != y
+    if unknown.any():
+        labels = np.unique(y[unknown]).tolist()
+        raise ValueError(f"y has labels {labels} that are not among the classes {classes.tolist()}.")
+    return codes
+
+
+def row_weights(
+    sample_weight: Any, class_weight: Any, X: Any, codes: np.ndarray, classes: np.ndarray
+) -> np.ndarray | None:
+    """Return the product of sample weights and class weights, or None where every row counts the same.
+
+    Raises
+    ------
+    ValueError
+        If a sample weight is negative or NaN, or all are zero.
+    """
+    if sample_weight is None and class_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True)
+    used = weight > 0
+    if not used.any():
+        raise ValueError("The 'sample_weight' parameter must have a positive weight. Got zeros only.")
+    if class_weight is not None:
+        present = np.unique(codes[used])
+        by_class = np.zeros(len(classes), dtype=X.dtype)
+        by_class[present] = compute_class_weight(
+            class_weight, classes=classes[present], y=classes[codes[used]], sample_weight=weight[used]
+        )
+        weight *= by_class[codes]
+    return weight
+
+
+def validation_split(
+    codes: np.ndarray, fraction: float, random_state: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split row numbers into a training and a validation part, stratified by class where that is possible.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows,)
+        Class codes.
+    fraction : float in (0, 1)
+        Share of the rows set aside.
+    random_state : RandomState
+        Source of the choice.
+
+    Returns
+    -------
+    train, valid : ndarray of int
+        Row numbers. ``valid`` is empty if no class has two rows.
+
+    Warns
+    -----
+    UserWarning
+        If a class has one row only; it stays in the training part.
+    """
+    counts = np.bincount(codes)
+    alone = counts[codes] == 1
+    if alone.any():
+        warnings.warn(
+            f"{alone.sum()} classes have one row only, which stays in the training part: early stopping does not "
+            "see these classes.",
+            UserWarning,
+            stacklevel=4,
+        )
+    pool = np.flatnonzero(~alone)
+    if len(pool) == 0:
+        return np.arange(len(codes)), pool
+    n_valid = max(1, round(fraction * len(pool)))
+    enough = min(n_valid, len(pool) - n_valid) >= (counts > 1).sum()
+    train, valid = train_test_split(
+        pool, test_size=n_valid, stratify=codes[pool] if enough else None, random_state=random_state
+    )
+    return np.sort(np.concatenate([train, np.flatnonzero(alone)])), np.sort(valid)

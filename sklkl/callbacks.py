@@ -1,0 +1,147 @@
+"""skorch callbacks: which weights training keeps, when it stops, what it shows."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+__all__ = ["BestWeights", "Progress", "StopTraining"]
+
+
+class StopTraining(Exception):
+    """Raised by a callback to end training after this epoch."""
+
+
+class BestWeights(Callback):
+    """Keep the weights of the best epoch, step back from epochs that blow up, stop when nothing improves.
+
+    The best epoch is the one of lowest ``valid_loss``; without validation rows it is the last one. An epoch after
+    which the loss or a weight is not finite counts for nothing: the best weights so far come back, the optimiser
+    starts with fresh moments (one NaN gradient poisons them for good) and the learning rate is cut.
+
+    Parameters
+    ----------
+    patience : int or None, default=None
+        Stop after this many epochs in a row without a new best ``valid_loss``; None never stops early.
+    max_restarts : int, default=5
+        How many epochs may blow up before training ends with the best weights so far.
+    cut : float in (0, 1), default=0.1
+        Factor on the learning rate after such an epoch.
+
+    Raises
+    ------
+    ValueError
+        At the end of training, if no epoch was finite.
+
+    Warns
+    -----
+    ConvergenceWarning
+        At the end of training, if some epochs were not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl import KLNet
+    >>> from sklkl.callbacks import BestWeights
+    >>> from sklkl.modules import MLP
+    >>> X = np.random.RandomState(0).randn(100, 3).astype("float32")
+    >>> y = (X[:, 0] > 0).astype("int64")
+    >>> net = KLNet(MLP, module__n_features=3, module__n_classes=2, verbose=0, callbacks=[BestWeights(patience=3)])
+    >>> net.fit(X, y).predict(X).shape
+    (100,)
+    """
+
+    def __init__(self, patience: int | None = None, max_restarts: int = 5, cut: float = 0.1) -> None:
+        self.patience = patience
+        self.max_restarts = max_restarts
+        self.cut = cut
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Remember the starting weights."""
+        self.best_loss_ = math.inf
+        self.n_kept_ = self.n_waited_ = self.n_failed_ = 0
+        self.weights_ = _copy(net.module_)
+
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Keep, reject or wait."""
+        record = net.history[-1]
+        loss = record.get("valid_loss", -math.inf)
+        if not (math.isfinite(record["train_loss"]) and loss < math.inf and _is_finite(net.module_)):
+            self._step_back(net)
+        elif loss < self.best_loss_ or "valid_loss" not in record:
+            self.best_loss_, self.weights_ = loss, _copy(net.module_)
+            self.n_kept_ += 1
+            self.n_waited_ = 0
+        else:
+            self.n_waited_ += 1
+            if self.patience is not None and self.n_waited_ >= self.patience:
+                raise StopTraining
+
+    def _step_back(self, net: Any) -> None:
+        self.n_failed_ += 1
+        net.history.record("event_not_finite", True)
+        net.module_.load_state_dict(self.weights_)
+        net.optimizer_.state.clear()
+        net.learning_rate_.cut(self.cut)
+        if self.n_failed_ > self.max_restarts:
+            raise StopTraining
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Load the best weights and say so if epochs were lost."""
+        net.module_.load_state_dict(self.weights_)
+        del self.weights_
+        if self.n_failed_ and not self.n_kept_:
+            raise ValueError(
+                f"Training failed: the loss or the weights were not finite in {self.n_failed_} epochs out of "
+                f"{self.n_failed_}. The input may need scaling, the learning rate may be too high, or the module may "
+                "return non-finite logits."
+            )
+        if self.n_failed_:
+            warnings.warn(
+                f"The loss or the weights were not finite after {self.n_failed_} epochs; they were undone, the "
+                "learning rate was cut and the best weights of the other epochs are kept.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {name: values.detach().clone() for name, values in module.state_dict().items()}
+
+
+def _is_finite(module: nn.Module) -> bool:
+    floats = [values for values in module.state_dict().values() if values.is_floating_point()]
+    return not floats or bool(torch.stack([torch.isfinite(values).all() for values in floats]).all())
+
+
+class Progress(Callback):
+    """A progress bar over epochs that shows the losses.
+
+    Examples
+    --------
+    >>> from sklkl import KLClassifier
+    >>> clf = KLClassifier(max_epochs=2, verbose=1)  # shows the bar on standard error
+    """
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
+
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Move the bar by one epoch."""
+        record = net.history[-1]
+        losses = {k: v for k, v in record.items() if k.startswith(("train_", "valid_")) and isinstance(v, float)}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_

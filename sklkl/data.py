@@ -1,0 +1,214 @@
+"""Rows held as whole tensors and handed out batch by batch.
+
+A table in memory needs no per-row ``__getitem__``, no collation and no worker processes: a batch is a slice of a
+tensor. This is what makes a skorch net train as fast as a loop written by hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise, repeat
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from skorch.dataset import Dataset
+from torch import Tensor
+
+__all__ = ["Batch", "Batches", "Rows"]
+
+# Shuffled rows are gathered this many elements at a time (16 MiB of float32): one gather serves many batches and
+# the copy stays small beside the data.
+_GATHER_ELEMENTS = 2**22
+
+
+class Batch(tuple):
+    """A pair ``(x, y)``, as skorch expects of a batch, that also carries named per-row columns.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_rows, ...)
+        Inputs.
+    y : Tensor of shape (n_rows,) or None
+        Class codes.
+    **columns : Tensor of shape (n_rows, ...)
+        Further per-row values by name, for example ``weight``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.data import Batch
+    >>> batch = Batch(torch.zeros(2, 3), torch.tensor([0, 1]), weight=torch.ones(2))
+    >>> x, y = batch
+    >>> batch.weight
+    tensor([1., 1.])
+    """
+
+    columns: dict[str, Tensor]
+
+    def __new__(cls, x: Tensor, y: Tensor | None, **columns: Tensor) -> Batch:
+        batch = super().__new__(cls, (x, y))
+        batch.columns = columns
+        return batch
+
+    @property
+    def weight(self) -> Tensor | None:
+        """Row weights, or None where every row counts the same."""
+        return self.columns.get("weight")
+
+
+def _as_tensor(values: Any) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    values = np.asarray(values)
+    if values.dtype == object:
+        raise TypeError(
+            "Rows holds one numeric array; got values of dtype object. For nested or mixed inputs pass your own "
+            "dataset and iterators to KLNet (dataset=..., iterator_train=..., iterator_valid=...)."
+        )
+    # torch warns about read-only memory and cannot represent negative strides or foreign byte orders.
+    values = np.require(values, dtype=values.dtype.newbyteorder("="), requirements=["C", "W"])
+    return torch.from_numpy(values)
+
+
+class Rows(Dataset):
+    """A skorch data set of whole tensors with one entry a row.
+
+    Parameters
+    ----------
+    X : array-like, Tensor or sparse matrix of shape (n_rows, ...)
+        Inputs. A scipy sparse matrix stays sparse (CSR); only a batch of it is ever made dense.
+    y : array-like or Tensor of shape (n_rows,), default=None
+        Class codes 0 to n_classes - 1.
+    **columns : array-like or Tensor of shape (n_rows, ...)
+        Further per-row values by name, for example ``weight``. A column that is None is left out.
+
+    Raises
+    ------
+    TypeError
+        If an array has dtype object.
+    ValueError
+        If the columns differ in length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl.data import Batches, Rows
+    >>> rows = Rows(np.arange(10.0).reshape(5, 2), np.array([0, 1, 0, 1, 1]))
+    >>> [len(x) for x, y in Batches(rows, batch_size=2)]
+    [1, 2, 2]
+    """
+
+    def __init__(self, X: Any, y: Any = None, **columns: Any):
+        self.X = X.tocsr() if sparse.issparse(X) else _as_tensor(X)
+        self.y = None if y is None else _as_tensor(y)
+        self.columns = {name: _as_tensor(values) for name, values in columns.items() if values is not None}
+        for name, values in {"y": self.y, **self.columns}.items():
+            if values is not None and len(values) != len(self):
+                raise ValueError(f"X has {len(self)} rows, but {name!r} has {len(values)}.")
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def __getitem__(self, index: int) -> Batch:
+        """One row as ``(x, y)``, for code that goes row by row."""
+        (batch,) = self.take(torch.tensor([index])).split([0, 1])
+        y = None if batch[1] is None else batch[1][0]
+        return Batch(batch[0][0], y, **{name: values[0] for name, values in batch.columns.items()})
+
+    @property
+    def weight(self) -> Tensor | None:
+        """Row weights, or None where every row counts the same."""
+        return self.columns.get("weight")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are; sparse rows are on the CPU until a batch of them is made dense."""
+        return self.X.device if isinstance(self.X, Tensor) else torch.device("cpu")
+
+    def take(self, index: Tensor) -> Rows:
+        """Return the rows at ``index``, a tensor of integers, as new rows."""
+
+        def select(values: Any) -> Any:
+            if isinstance(values, Tensor):  # index_select is several times faster than values[index]
+                return values.index_select(0, index.to(values.device))
+            return values[index.cpu().numpy()]
+
+        return self._map(select)
+
+    def to(self, device: Any) -> Rows:
+        """Return the rows on ``device``; a sparse X stays where it is."""
+        return self._map(lambda values: values.to(device) if isinstance(values, Tensor) else values)
+
+    def _map(self, function: Callable[[Any], Any]) -> Rows:
+        y = None if self.y is None else function(self.y)
+        return Rows(function(self.X), y, **{name: function(values) for name, values in self.columns.items()})
+
+    def split(self, edges: list[int]) -> Iterator[Batch]:
+        """Yield the rows between successive ``edges`` as dense batches; only a sparse X is copied."""
+        names = list(self.columns)
+        columns = [values.tensor_split(edges[1:-1]) for values in self.columns.values()]
+        ys = repeat(None) if self.y is None else self.y.tensor_split(edges[1:-1])
+        for x, y, *parts in zip(self._split_X(edges), ys, *columns, strict=False):
+            yield Batch(x, y, **dict(zip(names, parts, strict=True)))
+
+    def _split_X(self, edges: list[int]) -> Any:
+        if isinstance(self.X, Tensor):
+            return self.X.tensor_split(edges[1:-1])
+        return (torch.from_numpy(self.X[i:j].toarray()) for i, j in pairwise(edges))
+
+
+class Batches:
+    """Iterate over rows in batches of nearly equal size.
+
+    The sizes differ by at most one row, so no batch is so small that its gradient is noise or that batch
+    normalisation fails on it.
+
+    Parameters
+    ----------
+    rows : Rows
+        The data.
+    batch_size : int
+        Largest number of rows in a batch.
+    shuffle : bool, default=False
+        Whether each pass visits the rows in a new random order.
+    generator : torch.Generator, default=None
+        Source of that order; None means torch's global generator.
+
+    Raises
+    ------
+    TypeError
+        If ``rows`` is another kind of data set.
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> None:
+        if not isinstance(rows, Rows):
+            raise TypeError(
+                f"Batches iterates over sklkl.data.Rows, got {type(rows).__name__}. For other data sets use "
+                "torch.utils.data.DataLoader as iterator_train and iterator_valid."
+            )
+        self.rows = rows
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        n_rows, n_batches = len(self.rows), len(self)
+        edges = [i * n_rows // n_batches for i in range(n_batches + 1)]
+        if not self.shuffle:
+            yield from self.rows.split(edges)
+            return
+        order = torch.randperm(n_rows, generator=self.generator)
+        elements = self.batch_size * max(1, math.prod(self.rows.X.shape[1:]))
+        group = max(1, _GATHER_ELEMENTS // elements)
+        for first in range(0, n_batches, group):
+            part = edges[first : first + group + 1]
+            rows = self.rows.take(order[part[0] : part[-1]])
+            yield from rows.split([edge - part[0] for edge in part])

@@ -1,0 +1,61 @@
+"""Kullback-Leibler divergence and its relatives, as pure functions on arrays.
+
+Every function of two distributions has the form ``f(p, q, *, axis=-1, keepdims=False, base=None, normalize=False,
+from_="probs", smoothing=0.0)``: `p` is the reference (truth, teacher, before), `q` the approximation (model, student,
+after), both broadcast, and the result has one value per row. Nothing is averaged and nothing is clipped:
+``0 log 0 = 0``, p > 0 where q = 0 is ``inf``, NaN stays NaN, and p == q gives exactly 0. NumPy, PyTorch (CPU, CUDA,
+gradients finite at zeros) and other array API libraries share one definition.
+"""
+
+from sklkl.divergences._closed_forms import (
+    bernoulli_kl,
+    categorical_kl,
+    diagonal_gaussian_kl,
+    dirichlet_kl,
+    exponential_kl,
+    gaussian_kl,
+    laplace_kl,
+    poisson_kl,
+)
+from sklkl.divergences._distances import (
+    chi2_divergence,
+    hellinger_distance,
+    js_distance,
+    js_divergence,
+    total_variation,
+)
+from sklkl.divergences._entropy import cross_entropy, entropy, kl_to_uniform
+from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence
+from sklkl.divergences._pairwise import pairwise_divergence
+from sklkl.divergences._power import alpha_divergence, bhattacharyya_distance, renyi_divergence, tsallis_divergence
+from sklkl.divergences._registry import DIVERGENCES, get_divergence
+
+__all__ = [
+    "DIVERGENCES",
+    "alpha_divergence",
+    "bernoulli_kl",
+    "bhattacharyya_distance",
+    "categorical_kl",
+    "chi2_divergence",
+    "cross_entropy",
+    "diagonal_gaussian_kl",
+    "dirichlet_kl",
+    "entropy",
+    "exponential_kl",
+    "gaussian_kl",
+    "generalized_kl",
+    "get_divergence",
+    "hellinger_distance",
+    "jeffreys_divergence",
+    "js_distance",
+    "js_divergence",
+    "kl_divergence",
+    "kl_to_uniform",
+    "laplace_kl",
+    "pairwise_divergence",
+    "poisson_kl",
+    "renyi_divergence",
+    "reverse_kl_divergence",
+    "total_variation",
+    "tsallis_divergence",
+]

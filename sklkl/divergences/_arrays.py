@@ -1,0 +1,67 @@
+"""From what callers pass to aligned arrays, and from aligned arrays to blocks of rows."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array, is_torch_array
+
+from sklkl.divergences._core import Array, Namespace, np
+
+# Rows are worked off in blocks of about this many values: temporaries stay small and in the processor's cache.
+_BLOCK = 2**15
+
+
+def align(arrays: tuple[Array, ...], axis: int) -> tuple[Namespace, tuple[Array, ...], int]:
+    """Return the common namespace, the arrays in one floating type and number of dimensions, and `axis` >= 0."""
+    xp, arrays = as_float_arrays(*arrays)
+    ndim = max(x.ndim for x in arrays)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis={axis} given; allowed: -{ndim} to {ndim - 1} for inputs of {ndim} dimensions")
+    axis %= ndim
+    arrays = tuple(xp.reshape(x, (1,) * (ndim - x.ndim) + tuple(x.shape)) for x in arrays)
+    lengths = {x.shape[axis] for x in arrays}
+    if len(lengths) > 1:
+        shapes = " and ".join(str(tuple(x.shape)) for x in arrays)
+        raise ValueError(f"inputs of shapes {shapes} given; allowed: the same length along axis {axis}")
+    return xp, arrays, axis
+
+
+def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
+    """Return the common namespace of `values` and each as an array of one floating type; lists follow the arrays."""
+    arrays = [x for x in values if is_array_api_obj(x) and not isinstance(x, np.generic)]
+    try:
+        xp = array_namespace(*arrays) if arrays else np
+    except TypeError as error:
+        kinds = " and ".join(sorted({type(x).__module__.partition(".")[0] for x in arrays}))
+        raise TypeError(f"arrays of {kinds} given; allowed: arrays of one library") from error
+    dtype = _float_type(xp, arrays)
+    place = device(arrays[0]) if arrays else None
+
+    def convert(x: Any) -> Array:
+        known = any(x is array for array in arrays)
+        return xp.astype(x, dtype, copy=False) if known else xp.asarray(x, dtype=dtype, device=place)
+
+    return xp, tuple(convert(x) for x in values)
+
+
+def _float_type(xp: Namespace, arrays: list[Array]) -> Any:
+    if any(xp.isdtype(x.dtype, "complex floating") for x in arrays):
+        raise TypeError("complex input given; allowed: real numbers")
+    floats = [x for x in arrays if xp.isdtype(x.dtype, "real floating")]
+    return xp.result_type(*floats) if floats else xp.asarray(0.0).dtype
+
+
+def in_blocks(xp: Namespace, function: Callable[..., Array], arrays: tuple[Array, ...], axis: int) -> Array:
+    """Apply `function` to broadcastable arrays by blocks along their first axis, in main memory and if axis > 0."""
+    shape = np.broadcast_shapes(*(x.shape for x in arrays))
+    step = max(1, _BLOCK // max(1, math.prod(shape[1:])))
+    if axis == 0 or shape[0] <= step or not _in_main_memory(arrays[0]):
+        return function(*arrays)
+    starts = range(0, shape[0], step)
+    blocks = [[x if x.shape[0] == 1 else x[i : i + step] for x in arrays] for i in starts]
+    return xp.concat([function(*block) for block in blocks])
+
+
+def _in_main_memory(x: Array) -> bool:
+    return is_numpy_array(x) or (is_torch_array(x) and x.device.type == "cpu")

@@ -1,0 +1,285 @@
+"""Closed forms of KL(P‖Q) for two members of one parametric family, in nats.
+
+Parameters broadcast and may be NumPy, PyTorch (with gradients) or other array API arrays, or plain numbers; values
+outside a family's domain give NaN. All but the Dirichlet form are sums of terms that are never negative, so that
+they stay accurate for nearly equal parameters; all are exactly 0 for equal ones.
+"""
+
+import math
+from typing import Unpack
+
+from array_api_compat import is_torch_namespace
+from scipy import special
+
+from sklkl.divergences._arrays import as_float_arrays
+from sklkl.divergences._core import Array, Namespace, gap, kl_terms, log_ratio, np, safe_log, scalar
+from sklkl.divergences._kl import kl_divergence
+from sklkl.divergences._options import Keywords, document
+
+__all__ = [
+    "bernoulli_kl",
+    "categorical_kl",
+    "diagonal_gaussian_kl",
+    "dirichlet_kl",
+    "exponential_kl",
+    "gaussian_kl",
+    "laplace_kl",
+    "poisson_kl",
+]
+
+
+def bernoulli_kl(p: Array, q: Array) -> Array:
+    """KL divergence of two Bernoulli distributions, ``p log(p/q) + (1-p) log((1-p)/(1-q))``.
+
+    Parameters
+    ----------
+    p, q : array
+        Probabilities of success, in [0, 1].
+
+    Returns
+    -------
+    array of the broadcast shape
+        Nats, in [0, inf].
+
+    Examples
+    --------
+    >>> from sklkl.divergences import bernoulli_kl
+    >>> round(float(bernoulli_kl(0.3, 0.6)), 6)
+    0.183787
+    """
+    xp, (p, q) = as_float_arrays(p, q)
+    with np.errstate(all="ignore"):
+        return scalar(_measure_terms(xp, p, q) + _measure_terms(xp, 1 - p, 1 - q))
+
+
+@document
+def categorical_kl(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
+    """KL divergence of two categorical distributions: `kl_divergence` under its family's name.
+
+    In [0, inf].
+
+    {inputs}
+    {options}
+
+    Examples
+    --------
+    >>> from sklkl.divergences import categorical_kl
+    >>> round(float(categorical_kl([0.5, 0.5], [0.9, 0.1], base=2)), 6)
+    0.736966
+    """
+    return kl_divergence(p, q, **options)
+
+
+def poisson_kl(rate_p: Array, rate_q: Array) -> Array:
+    """KL divergence of two Poisson distributions, ``a log(a/b) - a + b`` for rates a and b.
+
+    Parameters
+    ----------
+    rate_p, rate_q : array
+        Rates, >= 0.
+
+    Returns
+    -------
+    array of the broadcast shape
+        Nats, in [0, inf].
+
+    Examples
+    --------
+    >>> from sklkl.divergences import poisson_kl
+    >>> round(float(poisson_kl(3, 5)), 6)
+    0.467523
+    """
+    xp, (rate_p, rate_q) = as_float_arrays(rate_p, rate_q)
+    with np.errstate(all="ignore"):
+        return scalar(_measure_terms(xp, rate_p, rate_q))
+
+
+def exponential_kl(rate_p: Array, rate_q: Array) -> Array:
+    """KL divergence of two exponential distributions, ``log(a/b) + b/a - 1`` for rates a and b.
+
+    Parameters
+    ----------
+    rate_p, rate_q : array
+        Rates, > 0.
+
+    Returns
+    -------
+    array of the broadcast shape
+        Nats, in [0, inf).
+
+    Examples
+    --------
+    >>> from sklkl.divergences import exponential_kl
+    >>> round(float(exponential_kl(2, 3)), 6)
+    0.094535
+    """
+    xp, (rate_p, rate_q) = as_float_arrays(rate_p, rate_q)
+    with np.errstate(all="ignore"):
+        return scalar(gap(xp, _log_ratio(xp, _positive(xp, rate_p), _positive(xp, rate_q))))
+
+
+def laplace_kl(loc_p: Array, scale_p: Array, loc_q: Array, scale_q: Array) -> Array:
+    """KL divergence of two Laplace distributions.
+
+    With ``r = scale_p / scale_q`` and ``x = |loc_p - loc_q| / scale_p`` it is ``r (x + exp(-x)) - 1 - log r``.
+
+    Parameters
+    ----------
+    loc_p, loc_q : array
+        Locations.
+    scale_p, scale_q : array
+        Scales, > 0.
+
+    Returns
+    -------
+    array of the broadcast shape
+        Nats, in [0, inf).
+
+    Examples
+    --------
+    >>> from sklkl.divergences import laplace_kl
+    >>> round(float(laplace_kl(0, 1, 1, 2)), 6)
+    0.377087
+    """
+    xp, (loc_p, scale_p, loc_q, scale_q) = as_float_arrays(loc_p, scale_p, loc_q, scale_q)
+    with np.errstate(all="ignore"):
+        scale_p, scale_q = _positive(xp, scale_p), _positive(xp, scale_q)
+        moved = gap(xp, -xp.abs(loc_p - loc_q) / scale_p)
+        return scalar(gap(xp, _log_ratio(xp, scale_q, scale_p)) + scale_p / scale_q * moved)
+
+
+def diagonal_gaussian_kl(mean_p: Array, var_p: Array, mean_q: Array, var_q: Array) -> Array:
+    """KL divergence of two Gaussians with independent coordinates, summed over the last axis.
+
+    Each coordinate adds ``½ (v - 1 - log v + (mean_p - mean_q)² / var_q)`` with ``v = var_p / var_q``.
+
+    Parameters
+    ----------
+    mean_p, mean_q : array of shape (..., d)
+        Means; plain numbers for one dimension.
+    var_p, var_q : array of shape (..., d)
+        Variances, > 0.
+
+    Returns
+    -------
+    array of shape (...)
+        Nats, in [0, inf).
+
+    Examples
+    --------
+    >>> from sklkl.divergences import diagonal_gaussian_kl
+    >>> round(float(diagonal_gaussian_kl(0, 1, 1, 4)), 6)
+    0.443147
+    """
+    xp, (mean_p, var_p, mean_q, var_q) = as_float_arrays(mean_p, var_p, mean_q, var_q)
+    with np.errstate(all="ignore"):
+        var_p, var_q = _positive(xp, var_p), _positive(xp, var_q)
+        moved = (mean_p - mean_q) * ((mean_p - mean_q) / var_q)
+        terms = (gap(xp, _log_ratio(xp, var_q, var_p)) + moved) / 2
+        return scalar(xp.sum(terms, axis=-1) if terms.ndim else terms)
+
+
+def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Array:
+    """KL divergence of two multivariate Gaussians with full covariance.
+
+    ``½ (tr(cov_q⁻¹ cov_p) - d - log det(cov_q⁻¹ cov_p) + (mean_q - mean_p)ᵀ cov_q⁻¹ (mean_q - mean_p))``, computed
+    from the Cholesky factors.
+
+    Parameters
+    ----------
+    mean_p, mean_q : array of shape (..., d)
+        Means.
+    cov_p, cov_q : array of shape (..., d, d)
+        Covariances, symmetric positive definite; only the lower triangles are read.
+
+    Returns
+    -------
+    array of shape (...)
+        Nats, in [0, inf).
+
+    Raises
+    ------
+    ValueError
+        If a covariance is not positive definite.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import gaussian_kl
+    >>> round(float(gaussian_kl([0, 0], [[1, 0], [0, 1]], [1, -1], [[2, 0.5], [0.5, 1]])), 6)
+    1.279808
+    """
+    xp, (mean_p, cov_p, mean_q, cov_q) = as_float_arrays(mean_p, cov_p, mean_q, cov_q)
+    root_p, root_q = _cholesky(xp, cov_p, "cov_p"), _cholesky(xp, cov_q, "cov_q")
+    spread = gap(xp, 2 * _log_ratio(xp, *(xp.linalg.diagonal(root) for root in (root_q, root_p))))
+    moved = _solve(xp, root_q, (mean_q - mean_p)[..., None])[..., 0]
+    turned = xp.tril(_solve(xp, root_q, root_p), k=-1)
+    squares = xp.sum(spread + moved * moved, axis=-1) + xp.sum(turned * turned, axis=(-2, -1))
+    return scalar(squares / 2)
+
+
+def dirichlet_kl(alpha: Array, beta: Array) -> Array:
+    """KL divergence of two Dirichlet distributions.
+
+    ``log B(beta) - log B(alpha) + Σ (alpha - beta) (ψ(alpha) - ψ(Σ alpha))``, with the multivariate beta function B
+    and the digamma function ψ.
+
+    Parameters
+    ----------
+    alpha, beta : array of shape (..., K)
+        Concentrations, > 0.
+
+    Returns
+    -------
+    array of shape (...)
+        Nats, in [0, inf).
+
+    Examples
+    --------
+    >>> from sklkl.divergences import dirichlet_kl
+    >>> round(float(dirichlet_kl([1, 2, 3], [2, 2, 2])), 6)
+    0.806853
+    """
+    xp, (alpha, beta) = as_float_arrays(alpha, beta)
+    alpha, beta = _positive(xp, alpha), _positive(xp, beta)
+    total_a, total_b = (xp.sum(x, axis=-1, keepdims=True) for x in (alpha, beta))
+    slopes = _special(xp, "digamma", alpha) - _special(xp, "digamma", total_a)
+    terms = _lgamma_change(xp, beta, alpha) + (alpha - beta) * slopes
+    value = xp.sum(terms, axis=-1) - _lgamma_change(xp, total_b, total_a)[..., 0]
+    return scalar(xp.where(value < 0, 0.0, value))
+
+
+def _lgamma_change(xp: Namespace, end: Array, start: Array) -> Array:
+    return _special(xp, "lgamma", end) - _special(xp, "lgamma", start)
+
+
+def _special(xp: Namespace, name: str, x: Array) -> Array:
+    """Return lgamma or digamma, which the array API standard does not have; PyTorch's carry gradients."""
+    if is_torch_namespace(xp):
+        return getattr(x, name)()
+    function = {"lgamma": special.gammaln, "digamma": special.digamma}[name]
+    return xp.asarray(function(np.from_dlpack(x)))
+
+
+def _positive(xp: Namespace, x: Array) -> Array:
+    return xp.where(x > 0, x, math.nan)
+
+
+def _log_ratio(xp: Namespace, p: Array, q: Array) -> Array:
+    return log_ratio(xp, p, q - p, safe_log(xp, p), safe_log(xp, q))
+
+
+def _measure_terms(xp: Namespace, p: Array, q: Array) -> Array:
+    return kl_terms(xp, p, q - p, _log_ratio(xp, p, q))
+
+
+def _cholesky(xp: Namespace, covariance: Array, name: str) -> Array:
+    try:
+        return xp.linalg.cholesky(covariance)
+    except Exception as error:  # each array library has an exception of its own for this
+        raise ValueError(f"{name} given that is not positive definite; allowed: positive definite matrices") from error
+
+
+def _solve(xp: Namespace, a: Array, b: Array) -> Array:
+    """Solve ``a x = b`` with the leading axes broadcast by hand: libraries differ in what they take for a vector."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return xp.linalg.solve(*(xp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b)))

@@ -1,0 +1,183 @@
+"""Bounded and squared distances between rows: total variation, Hellinger, chi-squared, Jensen-Shannon."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Unpack
+
+from array_api_compat import array_namespace
+
+from sklkl.divergences._core import INF, Array, kl_terms, log_ratio, safe_log, safe_sqrt, scalar
+from sklkl.divergences._kernels import JSRows
+from sklkl.divergences._options import Keywords, Options, document
+from sklkl.divergences._pair import Pair
+
+__all__ = ["chi2_divergence", "hellinger_distance", "js_distance", "js_divergence", "total_variation"]
+
+
+@document
+def js_divergence(
+    p: Array, q: Array, *more: Array, weights: Sequence[float] | None = None, **options: Unpack[Keywords]
+) -> Array:
+    """Jensen-Shannon divergence ``Σ_i w_i KL(p_i‖m)`` of each row to the mixture ``m = Σ_i w_i p_i``.
+
+    In [0, log n] for n distributions, symmetric for equal weights, 0 only if all are equal, never infinite.
+
+    {inputs}
+    *more : array of shape (..., K)
+        Further distributions.
+    weights : sequence of float, optional
+        One number >= 0 per distribution, divided by their sum; equal by default.
+    {options}
+
+    References
+    ----------
+    Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Inf. Theory 37, 1991.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import js_divergence
+    >>> float(js_divergence([1, 0], [0, 1], base=2))
+    1.0
+    >>> round(float(js_divergence([1, 0, 0], [0, 1, 0], [0, 0, 1], weights=[2, 1, 1], base=2)), 6)
+    1.5
+    """
+    shares = _shares(weights, 2 + len(more))
+    kernel = None if more or weights is not None else JSRows
+    return Options(**options).rows(partial(_js, shares), p, q, *more, kernel=kernel)
+
+
+def _shares(weights: Sequence[float] | None, n: int) -> list[float]:
+    given = [1.0] * n if weights is None else [float(w) for w in weights]
+    total = sum(given)
+    if len(given) != n or min(given) < 0 or not 0 < total < math.inf:
+        raise ValueError(f"weights={weights!r} given; allowed: {n} finite numbers >= 0, not all 0")
+    return [w / total for w in given]
+
+
+def _js(shares: list[float], *pairs: Pair) -> Array:
+    """Return the weighted sum over the distributions; all pairs share their first one."""
+    first = pairs[0].p
+    # Differences, not values, are carried to the mixture: they keep their digits when all are nearly equal.
+    from_first = [0.0 * first, *(pair.difference for pair in pairs)]
+    to_mixture = sum(w * x for w, x in zip(shares, from_first, strict=True))
+    everyone = zip(shares, [first, *(pair.q for pair in pairs)], from_first, strict=True)
+    return sum(w * _kl_to(pairs[0], p, to_mixture - moved) for w, p, moved in everyone if w)
+
+
+def _kl_to(pair: Pair, p: Array, difference: Array) -> Array:
+    """Return the generalised KL divergence of `p` to ``p + difference``."""
+    d = log_ratio(pair.xp, p, difference, safe_log(pair.xp, p), safe_log(pair.xp, p + difference))
+    return pair.sum(kl_terms(pair.xp, p, difference, d))
+
+
+@document
+def js_distance(
+    p: Array, q: Array, *more: Array, weights: Sequence[float] | None = None, **options: Unpack[Keywords]
+) -> Array:
+    """Jensen-Shannon distance of each row, the square root of `js_divergence`; a metric for two distributions.
+
+    In [0, sqrt(log n)] for n distributions; 0 only if all are equal, where its gradient is finite too.
+
+    {inputs}
+    *more : array of shape (..., K)
+        Further distributions.
+    weights : sequence of float, optional
+        One number >= 0 per distribution, divided by their sum; equal by default.
+    {options}
+
+    References
+    ----------
+    Endres and Schindelin, A new metric for probability distributions, IEEE Trans. Inf. Theory 49, 2003.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import js_distance
+    >>> round(float(js_distance([1, 0], [0.5, 0.5])), 6)
+    0.464501
+    """
+    values = js_divergence(p, q, *more, weights=weights, **options)
+    return scalar(safe_sqrt(array_namespace(values), values))
+
+
+@document
+def hellinger_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
+    """Hellinger distance ``sqrt(½ Σ (√p - √q)²)`` of each row; a metric without unit.
+
+    In [0, 1]; 0 only if p == q, 1 if p and q have no common support.
+
+    {inputs}
+    {options}
+
+    References
+    ----------
+    Pardo, Statistical Inference Based on Divergence Measures, 2006.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import hellinger_distance
+    >>> round(float(hellinger_distance([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]) ** 2), 6)
+    0.02265
+    """
+    return Options(**options).without_unit("hellinger_distance").rows(_hellinger, p, q)
+
+
+def _hellinger(pair: Pair) -> Array:
+    roots = safe_sqrt(pair.xp, pair.p) + safe_sqrt(pair.xp, pair.q)
+    # √q - √p loses the digits that (q - p) / (√q + √p) keeps.
+    change = pair.difference / pair.xp.where(roots == 0, 1.0, roots)
+    return safe_sqrt(pair.xp, pair.sum(change * change) / 2)
+
+
+@document
+def total_variation(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
+    """Total variation distance ``½ Σ |p - q|`` of each row; a metric without unit.
+
+    In [0, 1]; 0 only if p == q, 1 if p and q have no common support.
+
+    {inputs}
+    {options}
+
+    References
+    ----------
+    Pardo, Statistical Inference Based on Divergence Measures, 2006.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import total_variation
+    >>> round(float(total_variation([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
+    0.173333
+    """
+    return Options(**options).without_unit("total_variation").rows(_total_variation, p, q)
+
+
+def _total_variation(pair: Pair) -> Array:
+    return pair.sum(pair.xp.abs(pair.difference)) / 2
+
+
+@document
+def chi2_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
+    """Pearson's chi-squared divergence ``Σ (p - q)² / q`` of each row, without unit.
+
+    In [0, inf]; 0 only if p == q, ``inf`` if some p > 0 has q = 0.
+
+    {inputs}
+    {options}
+
+    References
+    ----------
+    Pearson, On the criterion that a given system of deviations from the probable, Philosophical Magazine 50, 1900.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import chi2_divergence
+    >>> round(float(chi2_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
+    0.1568
+    """
+    return Options(**options).without_unit("chi2_divergence").rows(_chi2, p, q)
+
+
+def _chi2(pair: Pair) -> Array:
+    xp, empty = pair.xp, pair.q == 0
+    terms = pair.difference * pair.difference / xp.where(empty, 1.0, pair.q)
+    return pair.sum(xp.where(empty & (pair.difference != 0), INF, terms))

@@ -1,0 +1,76 @@
+"""In-place NumPy forms of the hottest divergences; the array API forms remain the definition."""
+
+from collections.abc import Callable
+
+from sklkl.divergences._core import Array, ignoring_rounding, np
+
+# Rows whose divergence is a smaller share of their sum are left to the definition, which does not cancel.
+_SMALL = 1e-3
+
+
+class KLRows:
+    """KL divergence of each row of two NumPy blocks, in float64 inside.
+
+    One logarithm, ``p log(p/q)``, serves ordinary rows. Rows that are nearly equal, infinite or NaN come from
+    `definition`; quotients that overflow or vanish make a row infinite or NaN, so nothing slips through.
+    """
+
+    def __init__(self, definition: Callable[..., Array]) -> None:
+        self.definition, self.work = definition, np.empty(0)
+
+    def __call__(self, p: Array, q: Array) -> Array:
+        """Return the values as a column."""
+        least, ones = p.min(initial=np.inf), np.ones(p.shape[-1])
+        logs = self._log_ratio(p, q)
+        if least <= 0:
+            np.copyto(logs, 0.0, where=p == 0)
+        total, excess = p @ ones, p @ ones - q @ ones
+        rounding = excess - ignoring_rounding(np, excess.astype(p.dtype), 2 * total)
+        values = np.vecdot(np.broadcast_to(p, logs.shape), logs) - rounding
+        ordinary = (values >= _SMALL * total) & (values < np.inf) & (least >= 0)
+        return _completed(values, ordinary, self.definition, p, q)
+
+    def _log_ratio(self, p: Array, q: Array) -> Array:
+        shape = np.broadcast_shapes(p.shape, q.shape)
+        if self.work.shape != shape:  # kept from block to block: fresh memory costs half as much again
+            self.work = np.empty(shape)
+        np.divide(p, q, out=self.work, dtype=np.float64)
+        return np.log(self.work, out=self.work)
+
+
+class JSRows:
+    """Equally weighted Jensen-Shannon divergence of each row of two NumPy blocks, in float64 inside."""
+
+    def __init__(self, definition: Callable[..., Array]) -> None:
+        self.definition = definition
+
+    def __call__(self, p: Array, q: Array) -> Array:
+        """Return the values as a column."""
+        least, total = min(p.min(initial=np.inf), q.min(initial=np.inf)), p.sum(axis=-1)
+        p1, q1 = lifted(p), lifted(q)
+        values = (shifted_negentropy(p1) + shifted_negentropy(q1) - negentropy(p1 + q1)) / 2
+        return _completed(values, (values >= _SMALL * total) & (least >= 0), self.definition, p, q)
+
+
+def lifted(p: Array) -> Array:
+    """Return `p` in float64 with zeros replaced by 1e-300: its products with logarithms are not NaN but nearly 0."""
+    return np.maximum(p, 1e-300, dtype=np.float64)
+
+
+def negentropy(p: Array) -> Array:
+    """Return ``Σ p log p`` along the last axis."""
+    return np.vecdot(p, np.log(p))
+
+
+def shifted_negentropy(p: Array) -> Array:
+    """Return ``Σ p log(2 p)``; the two entropies so shifted need only ``Σ (p + q) log(p + q)`` to give 2 JS."""
+    return np.vecdot(p, np.log(2 * p))
+
+
+def _completed(values: Array, done: Array, definition: Callable[..., Array], p: Array, q: Array) -> Array:
+    """Return `values` as a column, those not `done` taken from the definition, in the floating type of `p`."""
+    values = values.astype(p.dtype, copy=False)
+    if not done.all():
+        rest = (np.broadcast_to(x, (*done.shape, x.shape[-1]))[~done] for x in (p, q))
+        values[~done] = definition(*rest)[..., 0]
+    return values[..., None]

@@ -1,0 +1,126 @@
+"""The keyword arguments all divergences share: their defaults, their checks, and the way from arrays to rows."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypedDict, TypeVar
+
+from array_api_compat import is_numpy_array
+
+from sklkl.divergences._arrays import align, in_blocks
+from sklkl.divergences._core import Array, Namespace, np, scalar
+from sklkl.divergences._pair import Pair, pair_from_log_probs, pair_from_logits, pair_from_probs
+
+_PAIRS = {"probs": pair_from_probs, "log_probs": pair_from_log_probs, "logits": pair_from_logits}
+
+INPUTS = """Parameters
+    ----------
+    p, q : array of shape (..., K)
+        Reference and approximation, one distribution per row; broadcast against each other. NumPy, PyTorch or any
+        array API library; lists follow the other input or become NumPy arrays, integers become floats."""
+
+OPTIONS = """axis : int, default=-1
+        Axis along which a distribution lies; all inputs need the same length there.
+    keepdims : bool, default=False
+        Keep `axis` with length one.
+    base : float, optional
+        Unit of the result: 2 gives bits; nats by default. Refused by divergences that are numbers without a unit.
+    normalize : bool, default=False
+        Divide each row by its sum first.
+    from_ : {"probs", "log_probs", "logits"}, default="probs"
+        What the inputs hold. ``-inf`` as logarithm or logit is probability 0.
+    smoothing : float, default=0.0
+        Share of the uniform distribution mixed into each row, in [0, 1].
+
+    Returns
+    -------
+    array of shape (...)
+        One value per row; NaN where an input is NaN or negative.
+
+    Raises
+    ------
+    ValueError
+        If an option is outside its range, or the lengths along `axis` differ.
+    TypeError
+        If the inputs are complex or come from different array libraries."""
+
+Kernel = Callable[[Callable[..., Array]], Callable[..., Array]]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Keywords(TypedDict, total=False):
+    """Static types of the shared keyword arguments; `Options` holds the defaults."""
+
+    axis: int
+    keepdims: bool
+    base: float | None
+    normalize: bool
+    from_: str
+    smoothing: float
+
+
+@dataclass(frozen=True)
+class Options:
+    """Values of the shared keyword arguments, checked; `OPTIONS` describes them."""
+
+    axis: int = -1
+    keepdims: bool = False
+    base: float | None = None
+    normalize: bool = False
+    from_: str = "probs"
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.axis, "__index__"):
+            raise ValueError(f"axis={self.axis!r} given; allowed: one integer")
+        if self.base is not None and not (0 < self.base < math.inf and self.base != 1):
+            raise ValueError(f"base={self.base!r} given; allowed: None or a finite number > 0 other than 1")
+        if self.from_ not in _PAIRS:
+            raise ValueError(f"from_={self.from_!r} given; allowed: {', '.join(map(repr, _PAIRS))}")
+        if not 0 <= self.smoothing <= 1:
+            raise ValueError(f"smoothing={self.smoothing!r} given; allowed: a number in [0, 1]")
+
+    def without_unit(self, name: str) -> "Options":
+        """Return these options for a divergence that has no unit, hence takes no `base`."""
+        if self.base is not None:
+            raise ValueError(f"base={self.base!r} given; allowed: None, because {name} is a number without a unit")
+        return self
+
+    def rows(self, function: Callable[..., Array], *arrays: Array, kernel: Kernel | None = None) -> Array:
+        """Return ``function(pair, ...)`` of the first array paired with each of the others, row by row.
+
+        `kernel(definition)` makes its in-place replacement for plain NumPy probabilities along the last axis.
+        """
+        xp, arrays, axis = align(arrays, self.axis)
+
+        def definition(*block: Array) -> Array:
+            return function(*(self.pair(xp, axis, block[0], other) for other in block[1:]))
+
+        work = kernel(definition) if kernel and self._plain(arrays[0], axis) else definition
+        with np.errstate(all="ignore"):  # zeros, infinities and NaN are handled where they arise
+            values = in_blocks(xp, work, arrays, axis)
+        values = values if self.base is None else values / math.log(self.base)
+        return values if self.keepdims else scalar(xp.squeeze(values, axis=axis))
+
+    def _plain(self, x: Array, axis: int) -> bool:
+        untouched = self.from_ == "probs" and not self.normalize and not self.smoothing
+        return untouched and is_numpy_array(x) and axis == x.ndim - 1 > 0
+
+    def pair(self, xp: Namespace, axis: int, p: Array, q: Array) -> Pair:
+        """Return `p` beside `q` as these options say they are to be read."""
+        if self.normalize and self.from_ == "probs":
+            p, q = (x / xp.sum(x, axis=axis, keepdims=True) for x in (p, q))
+        # Logarithms of unnormalised measures are logits.
+        read = "logits" if self.normalize and self.from_ == "log_probs" else self.from_
+        pair = _PAIRS[read](xp, axis, p, q)
+        return pair.smoothed(self.smoothing) if self.smoothing else pair
+
+
+def document(function: Function) -> Function:
+    """Fill the shared descriptions into a docstring and show the shared keywords in the signature."""
+    function.__doc__ = (function.__doc__ or "").replace("{inputs}", INPUTS).replace("{options}", OPTIONS)
+    own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    shared = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default) for f in fields(Options)]
+    function.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return function

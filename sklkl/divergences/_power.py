@@ -1,0 +1,165 @@
+"""Divergences built on power sums ``Σ p^alpha q^(1-alpha)``: Renyi, Tsallis, alpha, Bhattacharyya."""
+
+import math
+from functools import partial
+from typing import Unpack
+
+from sklkl.divergences._core import INF, NEAR, Array, ignoring_rounding, logsumexp, near_gap
+from sklkl.divergences._kl import kl_divergence
+from sklkl.divergences._options import Keywords, Options, document
+from sklkl.divergences._pair import Pair
+
+__all__ = ["alpha_divergence", "bhattacharyya_distance", "renyi_divergence", "tsallis_divergence"]
+
+
+@document
+def renyi_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpack[Keywords]) -> Array:
+    """Renyi divergence ``log(Σ p^alpha q^(1-alpha)) / (alpha - 1)`` of each row.
+
+    In [0, inf], increasing in `alpha`; ``alpha=1`` is the KL divergence, ``alpha=0`` is ``-log Q(p > 0)``,
+    ``alpha=inf`` the largest ``log(p/q)``.
+
+    {inputs}
+    alpha : float, default=0.5
+        Order, in [0, inf].
+    {options}
+
+    References
+    ----------
+    van Erven and Harremoes, Renyi divergence and Kullback-Leibler divergence, IEEE Trans. Inf. Theory 60, 2014.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import renyi_divergence
+    >>> round(float(renyi_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
+    0.145658
+    """
+    if not alpha >= 0:
+        raise ValueError(f"alpha={alpha!r} given; allowed: a number in [0, inf]")
+    if alpha == 1:
+        return kl_divergence(p, q, **options)
+    return Options(**options).rows(_largest_log if alpha == INF else partial(_renyi, alpha), p, q)
+
+
+def _renyi(alpha: float, pair: Pair) -> Array:
+    xp, excess = pair.xp, _power_excess(pair, alpha)
+    near = xp.abs(excess) < 0.5
+    far = logsumexp(xp, _log_powers(pair, alpha), pair.axis)
+    return xp.where(near, xp.log1p(xp.where(near, excess, 0.0)), far) / (alpha - 1) + 0.0  # not -0.0
+
+
+def _log_powers(pair: Pair, alpha: float) -> Array:
+    """Return ``log(p^alpha q^(1-alpha))``, ``-inf`` at p = 0."""
+    logs = alpha * pair.log_p + (1 - alpha) * pair.log_q
+    return pair.xp.where(pair.log_p == -INF, -INF, logs)
+
+
+def _largest_log(pair: Pair) -> Array:
+    logs = pair.xp.where(pair.log_p == -INF, -INF, 0.0 - pair.log_ratio)
+    return pair.xp.max(logs, axis=pair.axis, keepdims=True)
+
+
+def _power_excess(pair: Pair, alpha: float) -> Array:
+    """Return ``Σ p^alpha q^(1-alpha) - 1`` without cancellation near p == q.
+
+    Terms are counted from their tangent, ``p^alpha q^(1-alpha) - p - (1 - alpha)(q - p)``, which has one sign.
+    """
+    xp, p, t = pair.xp, pair.p, 1 - alpha
+    near = (xp.abs(pair.log_ratio) < NEAR / max(1.0, abs(t))) & (p > 0)
+    d = xp.where(near, pair.log_ratio, 0.0)
+    close = p * (near_gap(t * d) - t * near_gap(d))
+    far = _power_change(pair, alpha) - t * pair.difference
+    rounding = far > 0 if 0 < t <= 1 else far < 0
+    terms = xp.where(near, close, xp.where(rounding, 0.0, far))
+    return pair.sum(terms) - t * pair.excess() + ignoring_rounding(xp, pair.sum(p) - 1, 1.0)
+
+
+def _power_change(pair: Pair, alpha: float) -> Array:
+    """Return ``p^alpha q^(1-alpha) - p``, by logarithms only where the ratio is too extreme to start from p."""
+    xp, logs, grown = pair.xp, _log_powers(pair, alpha), (1 - alpha) * pair.log_ratio
+    mild, overflow = xp.abs(grown) < 10, logs > math.log(float(xp.finfo(logs.dtype).max))
+    powers = xp.where(overflow, INF, xp.exp(xp.where(overflow, 0.0, logs)))
+    return xp.where(mild, pair.p * xp.expm1(xp.where(mild, grown, 0.0)), powers - pair.p)
+
+
+@document
+def tsallis_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpack[Keywords]) -> Array:
+    """Tsallis divergence ``(Σ p^alpha q^(1-alpha) - 1) / (alpha - 1)`` of each row.
+
+    In [0, inf], at most ``1 / (1 - alpha)`` for ``alpha < 1``; ``alpha=1`` is the KL divergence, ``alpha=2`` is chi².
+
+    {inputs}
+    alpha : float, default=0.5
+        Order, a finite number >= 0.
+    {options}
+
+    References
+    ----------
+    Tsallis, Generalized entropy-based criterion for consistent testing, Physical Review E 58, 1998.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import tsallis_divergence
+    >>> round(float(tsallis_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
+    0.1568
+    """
+    if not 0 <= alpha < INF:
+        raise ValueError(f"alpha={alpha!r} given; allowed: a finite number >= 0")
+    if alpha == 1:
+        return kl_divergence(p, q, **options)
+    return Options(**options).rows(partial(_tsallis, alpha), p, q)
+
+
+def _tsallis(alpha: float, pair: Pair) -> Array:
+    return _power_excess(pair, alpha) / (alpha - 1) + 0.0  # not -0.0
+
+
+@document
+def alpha_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpack[Keywords]) -> Array:
+    """Alpha divergence ``(Σ p^alpha q^(1-alpha) - 1) / (alpha (alpha - 1))`` of each row.
+
+    In [0, inf]. The limits are ``alpha=1``: KL(p‖q) and ``alpha=0``: KL(q‖p); ``alpha=0.5`` is four times the
+    squared Hellinger distance, ``alpha=2`` half of chi². Amari's own parameter is ``1 - 2 alpha``.
+
+    {inputs}
+    alpha : float, default=0.5
+        Order, any finite number; swapping p and q is the same as ``1 - alpha``.
+    {options}
+
+    References
+    ----------
+    Cichocki and Amari, Families of alpha- beta- and gamma-divergences, Entropy 12, 2010.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import alpha_divergence
+    >>> round(float(alpha_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
+    0.0784
+    """
+    if not math.isfinite(alpha):
+        raise ValueError(f"alpha={alpha!r} given; allowed: a finite number")
+    if alpha < 0.5:
+        p, q, alpha = q, p, 1 - alpha
+    return tsallis_divergence(p, q, alpha=alpha, **options) / alpha
+
+
+@document
+def bhattacharyya_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
+    """Bhattacharyya distance ``-log Σ sqrt(p q)`` of each row.
+
+    In [0, inf]; symmetric; half the Renyi divergence of order one half; ``inf`` if p and q have no common support.
+
+    {inputs}
+    {options}
+
+    References
+    ----------
+    Bhattacharyya, On a measure of divergence between two statistical populations, Bull. Calcutta Math. Soc. 35, 1943.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import bhattacharyya_distance
+    >>> round(float(bhattacharyya_distance([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
+    0.02291
+    """
+    return renyi_divergence(p, q, alpha=0.5, **options) / 2

@@ -1,0 +1,61 @@
+"""The divergences by name: what `pairwise_divergence` and the common tests run over."""
+
+from collections.abc import Callable
+
+from sklkl.divergences._core import Array
+from sklkl.divergences._distances import (
+    chi2_divergence,
+    hellinger_distance,
+    js_distance,
+    js_divergence,
+    total_variation,
+)
+from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence
+from sklkl.divergences._power import alpha_divergence, bhattacharyya_distance, renyi_divergence, tsallis_divergence
+
+__all__ = ["DIVERGENCES", "get_divergence"]
+
+DIVERGENCES: dict[str, Callable[..., Array]] = {
+    "alpha": alpha_divergence,
+    "bhattacharyya": bhattacharyya_distance,
+    "chi2": chi2_divergence,
+    "generalized_kl": generalized_kl,
+    "hellinger": hellinger_distance,
+    "jeffreys": jeffreys_divergence,
+    "js": js_divergence,
+    "js_distance": js_distance,
+    "kl": kl_divergence,
+    "renyi": renyi_divergence,
+    "reverse_kl": reverse_kl_divergence,
+    "total_variation": total_variation,
+    "tsallis": tsallis_divergence,
+}
+
+
+def get_divergence(name: str) -> Callable[..., Array]:
+    """Return the divergence of a registered name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `DIVERGENCES`.
+
+    Returns
+    -------
+    callable
+        ``f(p, q, *, axis, keepdims, base, normalize, from_, smoothing) -> array``.
+
+    Raises
+    ------
+    ValueError
+        If the name is not registered.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import get_divergence
+    >>> round(float(get_divergence("total_variation")([0.2, 0.8], [0.5, 0.5])), 6)
+    0.3
+    """
+    if name not in DIVERGENCES:
+        raise ValueError(f"metric={name!r} given; allowed: {', '.join(map(repr, sorted(DIVERGENCES)))}")
+    return DIVERGENCES[name]

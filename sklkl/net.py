@@ -1,0 +1,414 @@
+"""``KLNet``: skorch's training loop with named loss terms, whole-tensor batches and no host round trip a batch."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from contextlib import nullcontext
+from functools import reduce
+from operator import add
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.dataset import get_len
+from torch import Tensor, nn
+from torch.utils.data import Subset
+
+from sklkl._seeding import borrowed_global_state, make_generator
+from sklkl.callbacks import StopTraining
+from sklkl.data import Batch, Batches, Rows
+from sklkl.modules import MLP, Dropout, log_softmax, softmax
+from sklkl.optim import make_learning_rate
+from sklkl.penalties import make_penalty
+
+__all__ = ["CrossEntropy", "KLNet"]
+
+
+class CrossEntropy(nn.Module):
+    """Cross-entropy of each row, -log p(y), in nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.net import CrossEntropy
+    >>> CrossEntropy()(torch.tensor([[0.5, 0.5], [0.9, 0.1]]).log(), torch.tensor([0, 1]))
+    tensor([0.6931, 2.3026])
+    """
+
+    def forward(self, log_proba: Tensor, y: Tensor) -> Tensor:
+        """Return -log p(y), of shape (..., n_rows), from log-probabilities of shape (..., n_rows, n_classes)."""
+        if log_proba.ndim == 2:
+            return F.nll_loss(log_proba, y, reduction="none")
+        return F.nll_loss(log_proba.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
+
+
+def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
+    """Return each row's share in a mean over rows: ``values @ shares`` is the (weighted) mean."""
+    if weight is None:
+        return logits.new_full((len(logits),), 1 / len(logits))
+    return weight / weight.sum()
+
+
+def _overrides(instance: Any, base: type, method: str) -> bool:
+    return getattr(type(instance), method, None) is not getattr(base, method)
+
+
+class TermMeans:
+    """Means of named terms over an epoch, which stay on their device until they are read."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[Tensor]] = {}
+        self.masses: list[Any] = []
+
+    def add(self, terms: dict[str, Tensor], mass: Tensor | float) -> None:
+        """Add a batch's terms, each the mean over rows of total weight ``mass``."""
+        self.masses.append(mass)
+        for name, value in terms.items():
+            self.values.setdefault(name, []).append(value.detach())
+
+    def read(self) -> dict[str, float]:
+        """Return the means as numbers, in one trip from the device."""
+        values = torch.stack([torch.stack(column) for column in self.values.values()]).double()
+        masses = torch.stack([torch.as_tensor(mass) for mass in self.masses]).to(values)
+        means = values @ masses / masses.sum()
+        return dict(zip(self.values, means.tolist(), strict=True))
+
+
+class KLNet(NeuralNetClassifier):
+    """A skorch net with a KL penalty, for people who bring their own module, data, callbacks or loop.
+
+    It is a :class:`skorch.NeuralNet`: everything said there holds, but for these differences. Data in memory are
+    held as whole tensors and handed out as slices (:class:`sklkl.data.Rows`, :class:`sklkl.data.Batches`); training
+    rows are shuffled. The module returns logits; a batch's loss is a sum of named terms, each a weighted mean over
+    rows, and the history has each under its own name (``train_data_fit``, ``train_kl_penalty``, ...). Losses are
+    read from the device once an epoch; per-batch hooks run, and per-batch history is written, only if a callback
+    has such a hook. A :class:`KeyboardInterrupt` ends training and is raised again.
+
+    Parameters
+    ----------
+    module : torch.nn.Module class or instance
+        Network that returns logits of shape (n_rows, n_classes).
+    *args, **kwargs
+        Parameters of :class:`skorch.NeuralNet`.
+    criterion : torch.nn.Module class, default=CrossEntropy
+        Data fit: called with log-probabilities (which are valid logits) and class codes, returns one value a row.
+    optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
+        Optimiser.
+    lr : float, default=1e-3
+        Learning rate, or the peak of a cycle.
+    learning_rate : {"constant", "onecycle"}, default="constant"
+        Rule for the rate, see :data:`sklkl.optim.LEARNING_RATES`.
+    kl_penalty : str or object, default="confidence"
+        Penalty, see :mod:`sklkl.penalties`.
+    kl_strength : float >= 0, default=0.0
+        Weight of the penalty in the loss.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the starting weights, the order of the rows and dropout. torch's global state is left as it was.
+    dataset, iterator_train, iterator_valid
+        As in skorch; by default ``Rows`` and ``Batches``. For data that are not in memory pass a data set of your
+        own and ``torch.utils.data.DataLoader``.
+
+    Attributes
+    ----------
+    module_, optimizer_, history_
+        As in skorch.
+    penalty_ : object
+        The fitted penalty; only set where ``kl_strength`` is not 0.
+    interrupted_ : bool
+        Whether the last training was interrupted from the keyboard.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl import KLNet
+    >>> from sklkl.modules import MLP
+    >>> X = np.random.RandomState(0).randn(100, 3).astype("float32")
+    >>> y = (X[:, 0] > 0).astype("int64")
+    >>> net = KLNet(MLP, module__n_features=3, module__n_classes=2, kl_strength=0.1, verbose=0, random_state=0)
+    >>> net = net.fit(X, y)
+    >>> sorted(key for key in net.history[-1] if key.startswith("train_") and "batch" not in key)
+    ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *args: Any,
+        criterion: Any = CrossEntropy,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        learning_rate: str = "constant",
+        kl_penalty: Any = "confidence",
+        kl_strength: float = 0.0,
+        random_state: Any = None,
+        dataset: Any = Rows,
+        iterator_train: Any = Batches,
+        iterator_valid: Any = Batches,
+        **kwargs: Any,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.kl_penalty = kl_penalty
+        self.kl_strength = kl_strength
+        self.random_state = random_state
+        kwargs.setdefault("iterator_train__shuffle", True)
+        super().__init__(
+            module,
+            *args,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            dataset=dataset,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            **kwargs,
+        )
+
+    # The parts of the net, made at the beginning of training
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        # run_single_epoch records the losses itself, so skorch's PassthroughScoring would find nothing to do.
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
+    def initialize(self) -> KLNet:
+        """Make every part afresh, the random generator first."""
+        if not 0 <= self.kl_strength < math.inf:
+            raise ValueError(f"'kl_strength' must be a finite number >= 0, got {self.kl_strength!r}.")
+        self.generator_ = make_generator(self.random_state)
+        self.penalty_ = None
+        return super().initialize()
+
+    def initialize_module(self) -> KLNet:
+        """Make the module; its randomness comes from this net's generator."""
+        with borrowed_global_state(self.generator_, torch.device(self.device)):
+            super().initialize_module()
+        self._share_generator()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.initialized_:
+            self._share_generator()
+
+    def _share_generator(self) -> None:
+        """Let this package's layers draw from this net's generator, where that is possible."""
+        quiet = torch.device(self.device).type == "cpu" and not self.compile
+        for layer in self.module_.modules():
+            if isinstance(layer, Dropout):
+                layer.generator = self.generator_ if quiet else None
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Split the data; parts of ``Rows`` become rows of their own, on the device."""
+        train, valid = (self._own_rows(part) for part in super().get_split_datasets(X, y, **fit_params))
+        if self.kl_strength:
+            self._fit_penalty(train)
+        return train, valid
+
+    def _own_rows(self, part: Any) -> Any:
+        if isinstance(part, Subset) and isinstance(part.dataset, Rows):
+            part = part.dataset.take(torch.as_tensor(part.indices))
+        return part.to(self.device) if isinstance(part, Rows) else part
+
+    def _fit_penalty(self, rows: Any) -> None:
+        """Fit the penalty, or go on with the one there is where training goes on."""
+        n_classes = len(self.classes_)
+        if self.penalty_ is None:
+            self.penalty_ = make_penalty(self.kl_penalty).fit(rows, n_classes)
+        elif hasattr(self.penalty_, "partial_fit"):
+            self.penalty_.partial_fit(rows, n_classes)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
+        iterator = super().get_iterator(dataset, training=training)
+        if isinstance(iterator, Batches) and iterator.generator is None:
+            iterator.generator = self.generator_
+        return iterator
+
+    # Training
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> KLNet:
+        """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If training was interrupted from the keyboard, after callbacks have ended it in good order.
+        """
+        super().partial_fit(X, y, classes=classes, **fit_params)
+        if self.interrupted_:  # skorch swallows it
+            raise KeyboardInterrupt("training was interrupted; the net keeps what it has learned so far")
+        return self
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
+        """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
+        self.interrupted_ = False
+        self.learning_rate_ = None
+        self.total_epochs_ = self.max_epochs if epochs is None else epochs
+        try:
+            with self._randomness():
+                super().fit_loop(X, y, epochs=epochs, **fit_params)
+        except StopTraining:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+            self._drop_unfinished_epoch()
+        finally:
+            if self.learning_rate_ is not None:
+                self.learning_rate_.close()
+        return self
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> KLNet:
+        """Make the optimiser."""
+        super().initialize_optimizer(*args, **kwargs)
+        # Only an optimiser that evaluates the loss several times a step, such as LBFGS, needs skorch's closure.
+        self._needs_closure = inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
+        return self
+
+    def _set_training(self, training: bool = True) -> None:
+        # walking through all submodules is a noticeable part of a small step
+        if self.module_.training != training:
+            super()._set_training(training)
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        # what Optimizer.zero_grad does by default, without its profiling
+        for group in self.optimizer_.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def _randomness(self) -> Any:
+        """Return a context for training: a network or iterator from elsewhere may draw from torch's global state."""
+        own = isinstance(self.module_, MLP) and self.iterator_train is Batches and not self.compile
+        device = torch.device(self.device)
+        if own and device.type == "cpu":
+            return nullcontext()
+        return borrowed_global_state(self.generator_, device)
+
+    def _drop_unfinished_epoch(self) -> None:
+        if self.history and "lr" not in self.history[-1]:
+            self.history.pop()
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call a hook of every callback; one that raises KeyboardInterrupt asks for the end of training."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        try:
+            for _, callback in self.callbacks_:
+                getattr(callback, method_name)(self, **cb_kwargs)
+        except KeyboardInterrupt as stop:  # as skorch's EarlyStopping does
+            raise StopTraining from stop
+
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Record the rate; an epoch that has one is finished."""
+        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """Run one epoch, reading the losses back from the device once at its end."""
+        if iterator is None:
+            return
+        if training and self.learning_rate_ is None:
+            total_steps = self.total_epochs_ * len(iterator)
+            self.learning_rate_ = make_learning_rate(self.learning_rate, self.optimizer_, total_steps)
+        means = TermMeans()
+        hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
+        run_batch = self._run_batch_with_hooks if hooks else self._run_batch
+        for batch in iterator:
+            step = run_batch(batch, training, prefix, step_fn, **fit_params)
+            means.add(step["terms"], step["mass"])
+        self._record(prefix, means)
+        self.history.record(prefix + "_batch_count", len(iterator))
+
+    def _run_batch(self, batch: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> dict[str, Any]:
+        return step_fn(batch, **fit_params)
+
+    def _run_batch_with_hooks(
+        self, batch: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> dict[str, Any]:
+        self.notify("on_batch_begin", batch=batch, training=training)
+        step = step_fn(batch, **fit_params)
+        self.history.record_batch(prefix + "_loss", step["loss"].item())
+        self.history.record_batch(prefix + "_batch_size", get_len(batch[0]))
+        self.notify("on_batch_end", batch=batch, training=training, **step)
+        return step
+
+    def _has_hooks(self, name: str) -> bool:
+        """Whether this net or one of its callbacks does something in the hook ``name``."""
+        return _overrides(self, NeuralNet, name) or any(_overrides(cb, Callback, name) for _, cb in self.callbacks_)
+
+    def _record(self, prefix: str, means: TermMeans) -> None:
+        terms = means.read()
+        loss = sum(terms.values())
+        best = min(self.history[:-1, prefix + "_loss"], default=math.inf) if len(self.history) > 1 else math.inf
+        self.history.record(prefix + "_loss", loss)
+        self.history.record(prefix + "_loss_best", loss < best)
+        if prefix == "train":
+            for name, value in terms.items():
+                self.history.record(f"{prefix}_{name}", value)
+
+    def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:
+        """Return the named terms of the loss, one value a row each; the loss is the mean over rows of their sum.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n_rows, n_classes)
+            Output of the module.
+        batch : Batch or pair
+            The rows ``(x, y)``.
+        training : bool, default=True
+            Whether to include what only training needs, such as the penalty.
+
+        Returns
+        -------
+        dict of str to Tensor of shape (n_rows,)
+            ``data_fit`` and, where ``kl_strength`` is not 0, ``kl_penalty`` with the strength as a factor.
+        """
+        log_proba = log_softmax(logits)
+        terms = {"data_fit": self.criterion_(log_proba, batch[1].to(logits.device))}
+        if training and self.kl_strength:
+            terms["kl_penalty"] = self.kl_strength * self.penalty_(log_proba, batch)
+        return terms
+
+    def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
+        """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
+        # a Batch is on the device already
+        plain = isinstance(batch, Batch) and not fit_params
+        logits = self.module_(batch[0]) if plain else self.infer(batch[0], **fit_params)
+        terms = self.loss_terms(logits, batch, training)
+        weight = getattr(batch, "weight", None)
+        shares = row_shares(logits, weight)
+        means = {name: values.detach() @ shares for name, values in terms.items()}
+        mass = len(logits) if weight is None else weight.sum()
+        step = {"loss": reduce(add, means.values()), "y_pred": logits, "terms": means, "mass": mass}
+        return step, reduce(add, terms.values()), shares
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
+        self._set_training(True)
+        step, row_losses, shares = self._step(batch, training=True, **fit_params)
+        # the gradient of the mean, without a node in the graph for it
+        row_losses.backward(shares)
+        return step
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
+        self.learning_rate_.before_step()
+        if self._needs_closure or self._has_hooks("on_grad_computed"):
+            return super().train_step(batch, **fit_params)
+        self._zero_grad_optimizer()
+        step = self.train_step_single(batch, **fit_params)
+        self.optimizer_.step()
+        return step
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the log-loss of a batch, without penalties."""
+        self._set_training(False)
+        with torch.no_grad():
+            return self._step(batch, training=False, **fit_params)[0]
+
+    # Prediction
+
+    def _get_predict_nonlinearity(self) -> Any:
+        if self.predict_nonlinearity == "auto":
+            return softmax
+        return super()._get_predict_nonlinearity()

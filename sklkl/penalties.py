@@ -1,0 +1,220 @@
+"""KL regularisers: what is added to the data fit, row by row, to keep probabilities from becoming too sure.
+
+A penalty is a small scikit-learn object: ``fit(rows, n_classes)`` learns what it needs from the training rows, and
+``penalty(log_proba, batch)`` returns one value a row, in nats, without any mean. ``log_proba`` has the shape
+``(..., n_rows, n_classes)``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, clone
+from torch import Tensor
+
+from sklkl.data import Batch, Rows
+
+__all__ = ["PENALTIES", "Confidence", "LabelSmoothing", "Prior", "make_penalty"]
+
+
+def _finite_log(log_proba: Tensor) -> Tensor:
+    """Replace log 0 by the lowest finite number, so that 0 * log 0 is 0 and its gradient finite."""
+    return log_proba.clamp(min=torch.finfo(log_proba.dtype).min)
+
+
+class Confidence(BaseEstimator):
+    """KL(p‖uniform) = log K − H(p): the price of a confident prediction.
+
+    Parameters
+    ----------
+    entropy_threshold : float > 0 or None, default=None
+        If set, only predictions of an entropy below it (in nats) are charged: ``max(0, entropy_threshold - H(p))``.
+
+    References
+    ----------
+    Pereyra, Tucker, Chorowski, Kaiser and Hinton (2017), Regularizing Neural Networks by Penalizing Confident Output
+    Distributions, arXiv:1701.06548, sections 3.1 and 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.penalties import Confidence
+    >>> Confidence()(torch.tensor([[0.5, 0.5], [0.9, 0.1]]).log(), None)
+    tensor([0.0000, 0.3681])
+    """
+
+    def __init__(self, entropy_threshold: float | None = None) -> None:
+        self.entropy_threshold = entropy_threshold
+
+    def fit(self, rows: Rows, n_classes: int) -> Confidence:
+        """Check the threshold; nothing is learned from the rows.
+
+        Raises
+        ------
+        ValueError
+            If ``entropy_threshold`` is neither None nor a positive finite number.
+        """
+        threshold = self.entropy_threshold
+        if threshold is not None and not 0 < threshold < math.inf:
+            raise ValueError(
+                "The 'entropy_threshold' parameter of Confidence must be None or a float in the range (0.0, inf). "
+                f"Got {threshold!r} instead."
+            )
+        return self
+
+    def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
+        """Return the penalty of each row in nats, of shape (..., n_rows)."""
+        negative_entropy = (log_proba.exp() * _finite_log(log_proba)).sum(-1)
+        if self.entropy_threshold is None:
+            return negative_entropy + math.log(log_proba.shape[-1])
+        return (negative_entropy + self.entropy_threshold).clamp(min=0)
+
+
+class LabelSmoothing(BaseEstimator):
+    """KL(uniform‖p): the price of leaving any class out.
+
+    Up to constants and a common factor, cross-entropy plus ``kl_strength`` times this penalty is cross-entropy with
+    labels smoothed by ``kl_strength / (1 + kl_strength)``.
+
+    References
+    ----------
+    Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), Rethinking the Inception Architecture for Computer Vision,
+    section 7; its form as a KL penalty is in section 3.3 of Pereyra et al. (2017), arXiv:1701.06548.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.penalties import LabelSmoothing
+    >>> LabelSmoothing()(torch.tensor([[0.5, 0.5], [0.9, 0.1]]).log(), None)
+    tensor([0.0000, 0.5108])
+    """
+
+    def fit(self, rows: Rows, n_classes: int) -> LabelSmoothing:
+        """Do nothing: the uniform distribution needs no learning."""
+        return self
+
+    def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
+        """Return the penalty of each row in nats, of shape (..., n_rows)."""
+        return -log_proba.mean(-1) - math.log(log_proba.shape[-1])
+
+
+class Prior(BaseEstimator):
+    """KL(prior‖p), with the class frequencies as prior: label smoothing that respects imbalance.
+
+    Parameters
+    ----------
+    class_prior : array-like of shape (n_classes,), default=None
+        Probabilities in the order of the classes. None means the weighted class frequencies of the training rows.
+
+    Attributes
+    ----------
+    prior_ : Tensor of shape (n_classes,)
+        The prior in use.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.data import Rows
+    >>> from sklkl.penalties import Prior
+    >>> rows = Rows(torch.zeros(4, 1), torch.tensor([0, 1, 1, 1]))
+    >>> Prior().fit(rows, n_classes=2)(torch.tensor([[0.25, 0.75], [0.75, 0.25]]).log(), None)
+    tensor([0.0000, 0.5493])
+    """
+
+    def __init__(self, class_prior: Any = None) -> None:
+        self.class_prior = class_prior
+
+    def fit(self, rows: Rows, n_classes: int) -> Prior:
+        """Learn the class frequencies, or check the prior that was given.
+
+        Raises
+        ------
+        ValueError
+            If ``class_prior`` is not a distribution over ``n_classes`` classes, or the rows have no class codes.
+        """
+        self.counts_ = 0.0
+        return self.partial_fit(rows, n_classes)
+
+    def partial_fit(self, rows: Rows, n_classes: int) -> Prior:
+        """Add the class counts of further rows to those seen before; see :meth:`fit`."""
+        if self.class_prior is None:
+            self.counts_ = _class_counts(rows, n_classes) + self.counts_
+            self.prior_ = self.counts_ / self.counts_.sum()
+        else:
+            prior = _checked_prior(self.class_prior, n_classes)
+            self.prior_ = torch.as_tensor(prior, dtype=_floating(rows), device=rows.device)
+        self._negative_entropy = torch.xlogy(self.prior_, self.prior_).sum()
+        return self
+
+    def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
+        """Return the penalty of each row in nats, of shape (..., n_rows)."""
+        return self._negative_entropy - (self.prior_ * _finite_log(log_proba)).sum(-1)
+
+
+def _floating(rows: Rows) -> torch.dtype:
+    """Return the rows' floating type."""
+    dtype = rows.X.dtype
+    if not isinstance(dtype, torch.dtype):  # a scipy sparse matrix
+        dtype = torch.float64 if dtype == np.float64 else torch.float32
+    return dtype if dtype.is_floating_point else torch.get_default_dtype()
+
+
+def _class_counts(rows: Rows, n_classes: int) -> Tensor:
+    if rows.y is None:
+        raise ValueError("Prior needs class codes, but the training rows have none.")
+    weight = torch.ones_like(rows.y, dtype=_floating(rows)) if rows.weight is None else rows.weight
+    return weight.new_zeros(n_classes).index_add_(0, rows.y, weight)
+
+
+def _checked_prior(class_prior: Any, n_classes: int) -> np.ndarray:
+    prior = np.asarray(class_prior, dtype=np.float64)
+    if prior.shape != (n_classes,) or not (prior >= 0).all() or not math.isclose(prior.sum(), 1.0, rel_tol=1e-6):
+        raise ValueError(
+            f"The 'class_prior' parameter of Prior must be {n_classes} non-negative numbers that sum to 1, one a "
+            f"class. Got {class_prior!r} instead."
+        )
+    return prior
+
+
+PENALTIES: dict[str, type[BaseEstimator]] = {
+    "confidence": Confidence,
+    "label_smoothing": LabelSmoothing,
+    "prior": Prior,
+}
+
+
+def make_penalty(penalty: Any) -> Any:
+    """Return a fresh penalty from a name or from an object, which is copied and never changed.
+
+    Parameters
+    ----------
+    penalty : str or object
+        A key of ``PENALTIES``, or an object with ``fit(rows, n_classes)`` and ``__call__(log_proba, batch)``.
+
+    Returns
+    -------
+    object
+        An unfitted penalty.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the object is no penalty.
+
+    Examples
+    --------
+    >>> from sklkl.penalties import make_penalty
+    >>> make_penalty("confidence")
+    Confidence()
+    """
+    if isinstance(penalty, str) and penalty in PENALTIES:
+        return PENALTIES[penalty]()
+    if isinstance(penalty, (str, type)) or not (callable(penalty) and hasattr(penalty, "fit")):
+        raise ValueError(
+            f"The 'kl_penalty' parameter must be one of {sorted(PENALTIES)} or an object with the methods "
+            f"'fit' and '__call__'. Got {penalty!r} instead."
+        )
+    return clone(penalty, safe=False)
