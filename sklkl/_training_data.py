@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight
 
 
@@ -34,20 +36,43 @@ def check_label_types(y: Any) -> None:
         raise TypeError(f"Labels must be uniformly strings or numbers. Got str and {', '.join(sorted(others))}.")
 
 
-def codes_of(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return each label's position in ``classes``, which are sorted.
+def encoded(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return class codes and the classes; the classes are learned from y unless they are given.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,) or (n_rows, n_labels)
+        Labels, or a multilabel indicator.
+    classes : ndarray or None
+        Sorted labels that are known already.
 
     Raises
     ------
     ValueError
-        If a label is not among the classes.
+        If y holds labels that are not among the known ones.
     """
+    check_classification_targets(y)
+    if y.ndim == 2:
+        return _encoded_multilabel(y, classes)
+    if classes is None:
+        encoder = LabelEncoder()
+        return encoder.fit_transform(y), encoder.classes_
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     unknown = classes[codes] != y
     if unknown.any():
         labels = np.unique(y[unknown]).tolist()
         raise ValueError(f"y has labels {labels} that are not among the classes {classes.tolist()}.")
-    return codes
+    return codes, classes
+
+
+def _encoded_multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    target = type_of_target(y)
+    if target != "multilabel-indicator":
+        raise ValueError(f"y with several columns must be a multilabel indicator of zeros and ones. Got {target}.")
+    labels = np.arange(y.shape[1])
+    if classes is not None and not np.array_equal(classes, labels):
+        raise ValueError(f"y has {y.shape[1]} columns, but the labels are {classes.tolist()}.")
+    return y.astype(np.int64), labels
 
 
 def row_weights(
@@ -66,6 +91,8 @@ def row_weights(
     used = weight > 0
     if not used.any():
         raise ValueError("The 'sample_weight' parameter must have a positive weight. Got zeros only.")
+    if class_weight is not None and codes.ndim == 2:
+        raise ValueError("The 'class_weight' parameter must be None for multilabel targets; use 'sample_weight'.")
     if class_weight is not None:
         present = np.unique(codes[used])
         by_class = np.zeros(len(classes), dtype=X.dtype)
@@ -83,8 +110,8 @@ def validation_split(
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows,)
-        Class codes.
+    codes : ndarray of shape (n_rows,) or (n_rows, n_labels)
+        Class codes; a multilabel indicator is not stratified.
     fraction : float in (0, 1)
         Share of the rows set aside.
     random_state : RandomState
@@ -100,6 +127,9 @@ def validation_split(
     UserWarning
         If a class has one row only; it stays in the training part.
     """
+    if codes.ndim == 2:
+        train, valid = train_test_split(np.arange(len(codes)), test_size=fraction, random_state=random_state)
+        return train, valid
     counts = np.bincount(codes)
     alone = counts[codes] == 1
     if alone.any():

@@ -14,18 +14,19 @@ import torch
 from scipy import sparse
 from skorch.helper import predefined_split
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
-from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from sklkl._params import PassedOnParams
+from sklkl._prediction import per_row
 from sklkl._seeding import local_random_state
-from sklkl._training_data import check_label_types, codes_of, row_weights, validation_split
+from sklkl._training_data import check_label_types, encoded, row_weights, validation_split
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
-from sklkl.modules import ACTIVATIONS, MLP, accepted, build_module, log_softmax, softmax
+from sklkl.modules import ACTIVATIONS, MLP, accepted, build_module, log_softmax
 from sklkl.net import KLNet
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS
 from sklkl.penalties import PENALTIES
@@ -35,9 +36,6 @@ __all__ = ["KLClassifier"]
 _FLOATS = {"float32": torch.float32, "float64": torch.float64}
 # early_stopping="auto" keeps smaller data whole: a validation part of a few rows says little.
 _MIN_ROWS_TO_SPLIT = 200
-# Elements of input that one batch of a prediction may hold: large enough to be fast, small enough for the cache.
-_PREDICT_ELEMENTS = 2**18
-
 
 class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     """A neural network classifier whose KL regularisation is a hyperparameter.
@@ -190,6 +188,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         net = KLNet(
             self._module_factory(),
             classes=np.arange(len(self.classes_)),
+            multilabel=rows.y.ndim == 2,
             kl_penalty=self.kl_penalty,
             kl_strength=self.kl_strength,
             lr=self.lr,
@@ -272,10 +271,10 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     def _training_rows(self, X: Any, y: Any, sample_weight: Any, *, classes: Any = None, reset: bool = True) -> Rows:
         """Return validated rows with codes and weights, and learn ``classes_`` from y unless they are given."""
         check_label_types(y)
-        X, y = self._validated(X, y, dtype=self._numpy_dtype(), order="C", reset=reset)
-        check_classification_targets(y)
-        self.classes_ = LabelEncoder().fit(y).classes_ if classes is None else classes
-        codes = codes_of(y, self.classes_)
+        X, y = self._validated(X, y, dtype=self._numpy_dtype(), order="C", multi_output=True, reset=reset)
+        y = y.toarray() if sparse.issparse(y) else y
+        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        codes, self.classes_ = encoded(y, classes)
         weight = row_weights(sample_weight, self.class_weight, X, codes, self.classes_)
         rows = Rows(X, codes, weight=weight)
         if weight is not None and not weight.all():
@@ -293,50 +292,26 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     # Prediction
 
-    def _logits(self, X: Any) -> Iterator[Tensor]:
-        """Yield logits batch by batch, so that memory is bounded by the batch and not by X."""
-        self.net_._set_training(False)
-        n_rows = max(1, _PREDICT_ELEMENTS // max(1, int(np.prod(X.shape[1:]))))
-        dtype = self._compute_dtype(X)
-        for start in range(0, X.shape[0], n_rows):
-            x = self._as_input(X[start : start + n_rows], dtype)
-            with torch.inference_mode():
-                yield self.net_.module_(x)
-
-    def _as_input(self, part: Any, dtype: np.dtype) -> Tensor:
-        part = part.toarray() if sparse.issparse(part) else part
-        x = torch.from_numpy(np.array(part, dtype=dtype, order="C"))  # a copy: X may be read-only or byte-swapped
-        if part.dtype.itemsize > dtype.itemsize and not torch.isfinite(x).all():
-            raise ValueError(f"Input X contains infinity or a value too large for {dtype!r}.")
-        return x.to(self.net_.device)
-
-    def _compute_dtype(self, X: Any) -> np.dtype:
-        """Return the type to predict in: the built-in network works in float64 unless X is of a lower precision.
-
-        In float32 the last digits would depend on how many rows are predicted at once.
-        """
-        if isinstance(self.module_, MLP) and self.net_.device == "cpu" and X.dtype.itemsize >= 8:
-            return np.dtype(np.float64)
-        return self._numpy_dtype()
-
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        X = self._validated(X, dtype="numeric", reset=False)
-        with np.errstate(over="ignore"):
-            return np.concatenate([function(logits).cpu().numpy() for logits in self._logits(X)])
+        return per_row(self.net_, self._validated(X, dtype="numeric", reset=False), function)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Proba."""
         check_is_fitted(self)
-        return self._per_row(X, softmax)
+        return self._per_row(X, self.net_.proba)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Log proba."""
         check_is_fitted(self)
+        if self.net_.multilabel:
+            return self._per_row(X, lambda logits: logsigmoid(logits.double()))
         return self._per_row(X, lambda logits: log_softmax(logits.double()))
 
     def predict(self, X: Any) -> np.ndarray:
         """Labels."""
         check_is_fitted(self)
+        if self.net_.multilabel:
+            return self._per_row(X, lambda logits: (logits > 0).long())
         return self.classes_[self._per_row(X, lambda logits: logits.argmax(-1))]
 
     @property
@@ -354,5 +329,6 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
         tags.input_tags.three_d_array = self.module is not None
         return tags

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "MLP", "Dropout", "accepted", "build_module", "log_softmax", "softmax"]
+__all__ = ["ACTIVATIONS", "MLP", "Dropout", "accepted", "build_module", "label_log_proba", "log_softmax", "softmax"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -67,6 +67,29 @@ def softmax(logits: Tensor) -> Tensor:
     if logits.ndim > 1:  # for the speed, see log_softmax
         return F.softmax(logits.mT, -2).mT
     return F.softmax(logits, -1)
+
+
+def label_log_proba(logits: Tensor) -> Tensor:
+    """Log-probabilities (label off, label on) of independent labels, each with a logit of its own.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (..., n_rows, n_labels)
+        Log-odds.
+
+    Returns
+    -------
+    Tensor of shape (..., n_rows, n_labels, 2)
+        Log-probabilities in nats: a label is a classification with two classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import label_log_proba
+    >>> label_log_proba(torch.zeros(1, 1)).exp()
+    tensor([[[0.5000, 0.5000]]])
+    """
+    return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=-1)
 
 
 def accepted(factory: Callable[..., Any], **arguments: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from torch.utils.data import Subset
 from sklkl._seeding import borrowed_global_state, make_generator
 from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows
-from sklkl.modules import MLP, Dropout, log_softmax, softmax
+from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax
 from sklkl.optim import make_learning_rate
 from sklkl.penalties import make_penalty
 
@@ -105,6 +105,9 @@ class KLNet(NeuralNetClassifier):
         Penalty, see :mod:`sklkl.penalties`.
     kl_strength : float >= 0, default=0.0
         Weight of the penalty in the loss.
+    multilabel : bool, default=False
+        Whether y is an indicator of shape (n_rows, n_labels): each logit is then that of one label, on its own, and a
+        row's loss is the sum over its labels.
     random_state : int, RandomState instance or None, default=None
         Seed of the starting weights, the order of the rows and dropout. torch's global state is left as it was.
     dataset, iterator_train, iterator_valid
@@ -143,6 +146,7 @@ class KLNet(NeuralNetClassifier):
         learning_rate: str = "constant",
         kl_penalty: Any = "confidence",
         kl_strength: float = 0.0,
+        multilabel: bool = False,
         random_state: Any = None,
         dataset: Any = Rows,
         iterator_train: Any = Batches,
@@ -152,6 +156,7 @@ class KLNet(NeuralNetClassifier):
         self.learning_rate = learning_rate
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
+        self.multilabel = multilabel
         self.random_state = random_state
         kwargs.setdefault("iterator_train__shuffle", True)
         super().__init__(
@@ -214,7 +219,7 @@ class KLNet(NeuralNetClassifier):
 
     def _fit_penalty(self, rows: Any) -> None:
         """Fit the penalty, or go on with the one there is where training goes on."""
-        n_classes = len(self.classes_)
+        n_classes = 2 if self.multilabel else len(self.classes_)
         if self.penalty_ is None:
             self.penalty_ = make_penalty(self.kl_penalty).fit(rows, n_classes)
         elif hasattr(self.penalty_, "partial_fit"):
@@ -363,10 +368,12 @@ class KLNet(NeuralNetClassifier):
         dict of str to Tensor of shape (n_rows,)
             ``data_fit`` and, where ``kl_strength`` is not 0, ``kl_penalty`` with the strength as a factor.
         """
-        log_proba = log_softmax(logits)
+        log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
         terms = {"data_fit": self.criterion_(log_proba, batch[1].to(logits.device))}
         if training and self.kl_strength:
             terms["kl_penalty"] = self.kl_strength * self.penalty_(log_proba, batch)
+        if self.multilabel:
+            terms = {name: values.sum(-1) for name, values in terms.items()}
         return terms
 
     def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
@@ -408,7 +415,11 @@ class KLNet(NeuralNetClassifier):
 
     # Prediction
 
+    def proba(self, logits: Tensor) -> Tensor:
+        """Return probabilities in float64 from logits."""
+        return torch.sigmoid(logits.double()) if self.multilabel else softmax(logits)
+
     def _get_predict_nonlinearity(self) -> Any:
         if self.predict_nonlinearity == "auto":
-            return softmax
+            return self.proba
         return super()._get_predict_nonlinearity()

@@ -111,7 +111,7 @@ class Prior(BaseEstimator):
 
     Attributes
     ----------
-    prior_ : Tensor of shape (n_classes,)
+    prior_ : Tensor of shape (n_classes,), or (n_labels, 2) for a multilabel target
         The prior in use.
 
     Examples
@@ -142,11 +142,11 @@ class Prior(BaseEstimator):
         """Add the class counts of further rows to those seen before; see :meth:`fit`."""
         if self.class_prior is None:
             self.counts_ = _class_counts(rows, n_classes) + self.counts_
-            self.prior_ = self.counts_ / self.counts_.sum()
+            self.prior_ = self.counts_ / self.counts_.sum(-1, keepdim=True)
         else:
             prior = _checked_prior(self.class_prior, n_classes)
             self.prior_ = torch.as_tensor(prior, dtype=_floating(rows), device=rows.device)
-        self._negative_entropy = torch.xlogy(self.prior_, self.prior_).sum()
+        self._negative_entropy = torch.xlogy(self.prior_, self.prior_).sum(-1)
         return self
 
     def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
@@ -163,9 +163,13 @@ def _floating(rows: Rows) -> torch.dtype:
 
 
 def _class_counts(rows: Rows, n_classes: int) -> Tensor:
+    """Return the weighted number of rows of each class; of each label, off and on, for a multilabel indicator."""
     if rows.y is None:
         raise ValueError("Prior needs class codes, but the training rows have none.")
-    weight = torch.ones_like(rows.y, dtype=_floating(rows)) if rows.weight is None else rows.weight
+    weight = torch.ones(len(rows), dtype=_floating(rows), device=rows.y.device) if rows.weight is None else rows.weight
+    if rows.y.ndim == 2:
+        on = weight @ rows.y.to(weight.dtype)
+        return torch.stack([weight.sum() - on, on], dim=-1)
     return weight.new_zeros(n_classes).index_add_(0, rows.y, weight)
 
 

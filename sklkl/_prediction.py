@@ -1,0 +1,64 @@
+"""From validated inputs to outputs of a fitted net, batch by batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from sklkl.modules import MLP
+from sklkl.net import KLNet
+
+# Elements of input that one batch may hold: large enough to be fast, small enough for the cache.
+_BATCH_ELEMENTS = 2**18
+
+
+def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """Return ``function(logits)`` of every row; memory is bounded by the batch, not by X.
+
+    Parameters
+    ----------
+    net : KLNet
+        A fitted net.
+    X : ndarray or CSR matrix of shape (n_rows, ...)
+        Validated inputs, of any numeric type.
+    function : callable
+        From logits of shape (n_rows, n_classes) to a tensor with one entry a row.
+
+    Raises
+    ------
+    ValueError
+        If a value of X is too large for the type in which the net computes.
+    """
+    net._set_training(False)
+    with torch.inference_mode(), np.errstate(over="ignore"):
+        return np.concatenate([function(net.module_(x)).cpu().numpy() for x in _inputs(net, X)])
+
+
+def _inputs(net: KLNet, X: Any) -> Iterator[Tensor]:
+    dtype = _compute_dtype(net, X)
+    n_rows = max(1, _BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])))
+    for start in range(0, X.shape[0], n_rows):
+        part = X[start : start + n_rows]
+        part = part.toarray() if sparse.issparse(part) else part
+        x = torch.from_numpy(np.array(part, dtype=dtype, order="C"))  # a copy: X may be read-only or byte-swapped
+        if part.dtype.itemsize > dtype.itemsize and not torch.isfinite(x).all():
+            raise ValueError(f"Input X contains infinity or a value too large for {dtype!r}.")
+        yield x.to(net.device)
+
+
+def _compute_dtype(net: KLNet, X: Any) -> np.dtype:
+    """Return the floating type to compute in.
+
+    The built-in network works in float64 on the CPU unless X is of a lower precision: in float32 the last digits of
+    a prediction would depend on how many rows are predicted at once.
+    """
+    if isinstance(net.module_, MLP) and torch.device(net.device).type == "cpu" and X.dtype.itemsize >= 8:
+        return np.dtype(np.float64)
+    parameter = next((p for p in net.module_.parameters() if p.is_floating_point()), torch.empty(0))
+    return np.dtype(str(parameter.dtype).removeprefix("torch."))
