@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
+from sklkl.data import is_sparse
 from sklkl.modules import MLP
 from sklkl.net import KLNet
 
@@ -45,7 +45,7 @@ def _inputs(net: KLNet, X: Any) -> Iterator[Tensor]:
     n_rows = max(1, _BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])))
     for start in range(0, X.shape[0], n_rows):
         part = X[start : start + n_rows]
-        part = part.toarray() if sparse.issparse(part) else part
+        part = part.toarray() if is_sparse(part) else part
         x = torch.from_numpy(np.array(part, dtype=dtype, order="C"))  # a copy: X may be read-only or byte-swapped
         if part.dtype.itemsize > dtype.itemsize and not torch.isfinite(x).all():
             raise ValueError(f"Input X contains infinity or a value too large for {dtype!r}.")

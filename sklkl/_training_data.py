@@ -6,11 +6,73 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
+
+from sklkl._building import numpy_dtype, torch_device
+from sklkl.data import Rows, is_sparse
+
+# early_stopping="auto" keeps smaller data whole: a validation part of a few rows says little.
+MIN_ROWS_TO_SPLIT = 200
+
+
+def validated(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
+    """Validate X, or X and y, as scikit-learn does, and let a network of the user's own have inputs of any rank."""
+    # casting 1e40 to float32 gives inf, which is refused: numpy need not warn as well
+    with np.errstate(over="ignore"):
+        return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=estimator.module is not None, **kwargs)
+
+
+def training_rows(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, *, classes: np.ndarray | None = None, reset: bool
+) -> tuple[Rows, np.ndarray]:
+    """Return validated rows with codes and weights, on the device, and the classes.
+
+    Parameters
+    ----------
+    estimator : KLClassifier
+        For its parameters; learns the number and names of columns.
+    X, y, sample_weight : array-like
+        What was given to ``fit``.
+    classes : ndarray or None
+        Sorted labels that are known already; None learns them from y.
+    reset : bool
+        Whether to learn the columns from X or to check them.
+
+    Returns
+    -------
+    rows : Rows
+        Rows of positive weight.
+    classes : ndarray of shape (n_classes,)
+        Sorted labels.
+    """
+    check_label_types(y)
+    X, y = validated(estimator, X, y, dtype=numpy_dtype(estimator.dtype), order="C", multi_output=True, reset=reset)
+    y = y.toarray() if is_sparse(y) else y
+    y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    codes, classes = encoded(y, classes)
+    weight = row_weights(sample_weight, estimator.class_weight, X, codes, classes)
+    rows = Rows(X, codes, weight=weight)
+    if weight is not None and not weight.all():
+        rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
+    return rows.to(torch_device(estimator.device)), classes
+
+
+def split_rows(estimator: Any, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
+    """Set a validation part aside, if the estimator's parameters and the number of rows say so."""
+    wanted = estimator.early_stopping
+    if wanted == "auto":
+        wanted = len(rows) >= MIN_ROWS_TO_SPLIT
+    if not wanted or rows.y is None:
+        return rows, None
+    train, valid = validation_split(rows.y.cpu().numpy(), estimator.validation_fraction, random_state)
+    if len(valid) == 0:
+        return rows, None
+    return rows.take(torch.from_numpy(train)), rows.take(torch.from_numpy(valid))
 
 
 def check_label_types(y: Any) -> None:
@@ -24,7 +86,7 @@ def check_label_types(y: Any) -> None:
         If a label is None.
     """
     values = y.ravel() if isinstance(y, np.ndarray) else y
-    if not (isinstance(values, (list, tuple)) or getattr(values, "dtype", None) == object):
+    if not (isinstance(values, (list, tuple)) or getattr(getattr(values, "dtype", None), "kind", None) == "O"):
         return
     kinds = {type(value) for value in values}
     if type(None) in kinds:

@@ -2,47 +2,152 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
-from skorch.helper import predefined_split
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
+from skorch.helper import predefined_split
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from sklkl._building import FLOATS, make_net, update_net
 from sklkl._params import PassedOnParams
 from sklkl._prediction import per_row
 from sklkl._seeding import local_random_state
-from sklkl._training_data import check_label_types, encoded, row_weights, validation_split
-from sklkl.callbacks import BestWeights, Progress
+from sklkl._training_data import split_rows, training_rows, validated
 from sklkl.data import Rows
-from sklkl.modules import ACTIVATIONS, MLP, accepted, build_module, log_softmax
+from sklkl.modules import ACTIVATIONS, log_softmax
 from sklkl.net import KLNet
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS
 from sklkl.penalties import PENALTIES
 
 __all__ = ["KLClassifier"]
 
-_FLOATS = {"float32": torch.float32, "float64": torch.float64}
-# early_stopping="auto" keeps smaller data whole: a validation part of a few rows says little.
-_MIN_ROWS_TO_SPLIT = 200
 
 class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     """A neural network classifier whose KL regularisation is a hyperparameter.
 
-    TODO
+    The loss of a row is its cross-entropy plus ``kl_strength`` times a KL penalty on the predicted probabilities.
+    The strength is an ordinary parameter: search it like any other. Multiclass targets get a softmax, multilabel
+    indicators a sigmoid a label; dense, CSR sparse, pandas and polars inputs work, as do inputs of a higher rank
+    with a ``module`` of your own.
 
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(256, 256)
+        Units of each hidden layer of the built-in network; empty for a linear model. Not used with a ``module``.
+    activation : str, default="gelu"
+        Activation of the built-in network, a key of :data:`sklkl.modules.ACTIVATIONS`. Not used with a ``module``.
+    dropout : float in [0, 1), default=0.3
+        Dropout rate after each hidden layer of the built-in network. Not used with a ``module``.
+    module : torch.nn.Module class, factory or instance, default=None
+        Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
+        ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
+        ``module__...`` parameter; an instance is copied with its weights and never changed.
+    kl_penalty : {"confidence", "label_smoothing", "prior"} or object, default="confidence"
+        What is charged: ``"confidence"`` KL(p‖uniform), ``"label_smoothing"`` KL(uniform‖p), ``"prior"``
+        KL(class frequencies‖p), or an object of :mod:`sklkl.penalties`, whose parameters can then be searched as
+        ``kl_penalty__...``.
+    kl_strength : float >= 0, default=0.0
+        Weight of the penalty in the loss, which is in nats per row. Useful values are small: up to about 0.1.
+    lr : float > 0, default=2e-3
+        Learning rate; the peak of the cycle for ``learning_rate="onecycle"``.
+    learning_rate : {"onecycle", "constant"}, default="onecycle"
+        How the rate moves over ``max_epochs``. In :meth:`partial_fit`, which knows no end, it is constant.
+    optimizer : {"adam", "sgd"} or torch.optim.Optimizer class, default="adam"
+        ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
+        parameter is passed on, such as ``optimizer__betas``.
+    weight_decay : float >= 0, default=0.01
+        Weight decay, passed to the optimiser if it accepts one.
+    batch_size : int or "auto", default="auto"
+        Largest number of rows in a batch; ``"auto"`` is 128, or all rows if they are fewer.
+    max_epochs : int >= 1, default=100
+        Number of passes over the training rows.
+    early_stopping : bool or "auto", default="auto"
+        Whether to set a validation part aside and keep the weights of the epoch of lowest validation log-loss.
+        ``"auto"`` does so from 200 rows on.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows in the validation part, stratified by class.
+    n_iter_no_change : int >= 1 or None, default=None
+        Stop after that many epochs without a better validation log-loss. None goes through all epochs: the end of a
+        one-cycle rate is where it is best.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with the sample weights.
+    warm_start : bool, default=False
+        Whether :meth:`fit` goes on from the weights of the last fit, with a new cycle of the rate.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random: starting weights, validation part, order of the rows, dropout. None gives a new
+        result each time. The global states of numpy and torch are neither used nor changed.
+    device : str or torch.device, default="auto"
+        Where to train and predict; ``"auto"`` is CUDA if there is one, else the CPU.
+    dtype : {"float32", "float64"} or torch.dtype, default="float32"
+        Floating type of the network and of X in training.
+    compile : bool, default=False
+        Whether to compile the network with :func:`torch.compile`.
+    verbose : int, default=0
+        Greater than 0: a progress bar with the losses.
+    callbacks : list of skorch callbacks or None, default=None
+        They are copied; the copies that were used are in ``net_.callbacks_``.
+    **module__params : Any
+        Parameters named ``module__...`` and ``optimizer__...``, passed on to the module and the optimiser.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels in sorted order, that of the columns of probabilities; column numbers for a multilabel indicator.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if X is a frame whose column names are all strings.
+    net_ : KLNet
+        The skorch net.
+    module_ : torch.nn.Module
+        The network with its best weights.
+    history_ : skorch.history.History
+        What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty``,
+        ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds).
+    n_iter_ : int
+        Number of epochs.
+    interrupted_ : bool
+        Whether training was interrupted from the keyboard; the model is then that of the epochs finished before.
+
+    See Also
+    --------
+    KLNet : The training loop, for people who bring their own.
+
+    Notes
+    -----
+    Predictions of the built-in network are computed in float64 on a CPU unless X is float32, so that they do not
+    depend on how many rows are predicted at once.
+
+    References
+    ----------
+    Pereyra, Tucker, Chorowski, Kaiser and Hinton (2017), Regularizing Neural Networks by Penalizing Confident Output
+    Distributions, arXiv:1701.06548.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklkl import KLClassifier
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> pipeline = make_pipeline(StandardScaler(), KLClassifier(max_epochs=20, random_state=0))
+    >>> search = GridSearchCV(pipeline, {"klclassifier__kl_strength": [0.0, 0.1]}, scoring="neg_log_loss", cv=3)
+    >>> search.fit(X, y).predict_proba(X).shape
+    (150, 3)
     """
+
+    classes_: np.ndarray
+    net_: KLNet
 
     _passed_on_prefixes = ("module", "optimizer")
 
@@ -66,7 +171,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "device": [str, torch.device],
-        "dtype": [StrOptions(set(_FLOATS)), Options(torch.dtype, set(_FLOATS.values()))],
+        "dtype": [StrOptions(set(FLOATS)), Options(torch.dtype, set(FLOATS.values()))],
         "compile": ["boolean"],
         "verbose": ["verbose"],
         "callbacks": [list, None],
@@ -128,32 +233,93 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     # Training
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KLClassifier:
-        """Fit."""
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs; of shape (n_rows, n_features, ...) with a ``module`` of your own.
+        y : array-like of shape (n_rows,) or (n_rows, n_labels)
+            Labels of any type, or a multilabel indicator of zeros and ones.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights >= 0: a row of weight 2 counts as two rows, one of weight 0 as none.
+
+        Returns
+        -------
+        self : KLClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if training produced no finite epoch. The estimator is then as
+            it was before.
+        TypeError
+            If y mixes strings with other types.
+        KeyboardInterrupt
+            If training was interrupted. Once an epoch is finished, the model so far is kept and ``interrupted_`` is
+            True; before that the estimator is as it was.
+        """
         with self._restored_on_failure():
             self._validate_params()
-            previous = getattr(self, "net_", None) if self.warm_start else None
-            known = getattr(self, "classes_", None)
-            rows = self._training_rows(X, y, sample_weight)
-            if previous is not None and not np.array_equal(known, self.classes_):
+            goes_on = self.warm_start and hasattr(self, "net_")
+            rows, classes = training_rows(self, X, y, sample_weight, reset=not goes_on)
+            if goes_on and not np.array_equal(self.classes_, classes):
                 raise ValueError(
-                    f"warm_start goes on training on the same classes: {known.tolist()} were learned, y has "
-                    f"{self.classes_.tolist()}."
+                    f"warm_start goes on training on the same classes: {self.classes_.tolist()} were learned, y has "
+                    f"{classes.tolist()}."
                 )
+            self.classes_ = classes
             random_state = local_random_state(self.random_state)
-            train, valid = self._split(rows, random_state)
-            net = self._new_net(train, random_state) if previous is None else previous
+            train, valid = split_rows(self, rows, random_state)
+            net = self.net_ if goes_on else make_net(self, train, random_state)
+            net.penalty_ = None  # it is fitted to these rows
             self._train(net, train, valid, self.max_epochs, self.learning_rate)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> KLClassifier:
-        """Partial fit."""
+        """Train for one more pass over these rows, at a constant rate and without a validation part.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+        y : array-like of shape (n_rows,) or (n_rows, n_labels)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; required in the first call.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights >= 0.
+
+        Returns
+        -------
+        self : KLClassifier
+            The classifier, trained further.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyboardInterrupt
+            As in :meth:`fit`; also if ``classes`` is missing or not the same as before, or y has other labels.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklkl import KLClassifier
+        >>> stream = np.random.RandomState(0)
+        >>> clf = KLClassifier(random_state=0)
+        >>> for _ in range(5):
+        ...     X = stream.randn(100, 2)
+        ...     clf = clf.partial_fit(X, X[:, 0] > 0, classes=[False, True])
+        >>> clf.n_iter_
+        5
+        """
         with self._restored_on_failure():
             self._validate_params()
             if self.class_weight == "balanced":
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
             first = _check_partial_fit_first_call(self, classes)
-            rows = self._training_rows(X, y, sample_weight, classes=self.classes_, reset=first)
-            net = self._new_net(rows, local_random_state(self.random_state)) if first else self.net_
+            rows, _ = training_rows(self, X, y, sample_weight, classes=self.classes_, reset=first)
+            net = make_net(self, rows, local_random_state(self.random_state)) if first else self.net_
             self._train(net, rows, None, epochs=1, learning_rate="constant")
         return self
 
@@ -171,6 +337,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             raise
 
     def _train(self, net: KLNet, train: Rows, valid: Rows | None, epochs: int, learning_rate: str) -> None:
+        update_net(net, self, len(train))
         net.max_epochs, net.learning_rate = epochs, learning_rate
         net.train_split = None if valid is None else predefined_split(valid)
         n_before = len(net.history)
@@ -183,132 +350,59 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             net.train_split = None  # the model keeps no rows
             self.net_ = net
 
-    def _new_net(self, rows: Rows, random_state: np.random.RandomState) -> KLNet:
-        optimizer, optimizer_params = self._resolved_optimizer()
-        net = KLNet(
-            self._module_factory(),
-            classes=np.arange(len(self.classes_)),
-            multilabel=rows.y.ndim == 2,
-            kl_penalty=self.kl_penalty,
-            kl_strength=self.kl_strength,
-            lr=self.lr,
-            optimizer=optimizer,
-            batch_size=self._resolved_batch_size(len(rows)),
-            callbacks=self._all_callbacks(),
-            random_state=random_state.randint(2**31 - 1),
-            device=str(self._resolved_device()),
-            compile=self.compile,
-            verbose=0,
-            **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
-        ).initialize()
-        self._check_logits(net, rows)
-        return net
-
-    def _module_factory(self) -> Any:
-        common = {"n_features": self.n_features_in_, "n_classes": len(self.classes_), "dtype": self._resolved_dtype()}
-        if self.module is not None:
-            receiver = type(self.module) if isinstance(self.module, nn.Module) else self.module
-            return partial(build_module, self.module, **common, **self._passed_on("module", receiver))
-        sizes = self.hidden_layer_sizes
-        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-        return partial(
-            build_module, MLP, **common, hidden_layer_sizes=sizes, activation=self.activation, dropout=self.dropout
-        )
-
-    def _resolved_optimizer(self) -> tuple[Any, dict[str, Any]]:
-        known = isinstance(self.optimizer, str)
-        optimizer, params = OPTIMIZERS[self.optimizer] if known else (self.optimizer, {})
-        decay = accepted(optimizer, weight_decay=self.weight_decay)
-        return optimizer, {**params, **decay, **self._passed_on("optimizer", optimizer)}
-
-    def _resolved_dtype(self) -> torch.dtype:
-        return _FLOATS.get(self.dtype, self.dtype)
-
-    def _numpy_dtype(self) -> np.dtype:
-        return np.dtype(str(self._resolved_dtype()).removeprefix("torch."))
-
-    def _resolved_device(self) -> torch.device:
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError as error:
-            raise ValueError(f"The 'device' parameter must be 'auto' or a device of torch. {error}") from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"The 'device' parameter is {self.device!r}, but torch finds no CUDA device.")
-        return device
-
-    def _resolved_batch_size(self, n_rows: int) -> int:
-        return min(256, n_rows) if self.batch_size == "auto" else int(self.batch_size)
-
-    def _all_callbacks(self) -> list[Any]:
-        # skorch changes the callbacks it is given, so the user's are copied
-        own = [Progress()] if self.verbose else []
-        return [*copy.deepcopy(self.callbacks or []), *own, ("best_weights", BestWeights(self.n_iter_no_change))]
-
-    @staticmethod
-    def _check_logits(net: KLNet, rows: Rows) -> None:
-        """Let the network see two rows before it is trained on all of them."""
-        batch, n_classes = next(rows.split([0, min(2, len(rows))])), len(net.classes_)
-        net._set_training(False)
-        with torch.no_grad():
-            logits = net.infer(batch[0])
-        expected = (len(batch[0]), n_classes)
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        if shape != expected:
-            raise ValueError(
-                f"The 'module' parameter must return logits of shape (n_rows, n_classes), here {expected} for "
-                f"{expected[0]} rows and {n_classes} classes. Got {shape} instead."
-            )
-
-    # Data
-
-    def _validated(self, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
-        # casting 1e40 to float32 gives inf, which is refused: numpy need not warn as well
-        with np.errstate(over="ignore"):
-            return validate_data(self, X, y, accept_sparse="csr", allow_nd=self.module is not None, **kwargs)
-
-    def _training_rows(self, X: Any, y: Any, sample_weight: Any, *, classes: Any = None, reset: bool = True) -> Rows:
-        """Return validated rows with codes and weights, and learn ``classes_`` from y unless they are given."""
-        check_label_types(y)
-        X, y = self._validated(X, y, dtype=self._numpy_dtype(), order="C", multi_output=True, reset=reset)
-        y = y.toarray() if sparse.issparse(y) else y
-        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        codes, self.classes_ = encoded(y, classes)
-        weight = row_weights(sample_weight, self.class_weight, X, codes, self.classes_)
-        rows = Rows(X, codes, weight=weight)
-        if weight is not None and not weight.all():
-            rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
-        return rows.to(self._resolved_device())
-
-    def _split(self, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
-        wanted = len(rows) >= _MIN_ROWS_TO_SPLIT if self.early_stopping == "auto" else self.early_stopping
-        if not wanted:
-            return rows, None
-        train, valid = validation_split(rows.y.cpu().numpy(), self.validation_fraction, random_state)
-        if len(valid) == 0:
-            return rows, None
-        return rows.take(torch.from_numpy(train)), rows.take(torch.from_numpy(valid))
-
     # Prediction
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        return per_row(self.net_, self._validated(X, dtype="numeric", reset=False), function)
+        return per_row(self.net_, validated(self, X, dtype="numeric", reset=False), function)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Proba."""
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), float64
+            Rows that sum to 1, columns in the order of ``classes_``; for multilabel targets the probability of each
+            label.
+        """
         check_is_fitted(self)
         return self._per_row(X, self.net_.proba)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Log proba."""
+        """Return the logarithm of :meth:`predict_proba` in nats, finite where a probability rounds to zero.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), float64
+            Log-probabilities.
+        """
         check_is_fitted(self)
         if self.net_.multilabel:
             return self._per_row(X, lambda logits: logsigmoid(logits.double()))
         return self._per_row(X, lambda logits: log_softmax(logits.double()))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Labels."""
+        """Return the most probable label of each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_labels)
+            Labels in their original type, or an indicator of the labels more probable than not.
+        """
         check_is_fitted(self)
         if self.net_.multilabel:
             return self._per_row(X, lambda logits: (logits > 0).long())
@@ -316,14 +410,17 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     @property
     def module_(self) -> nn.Module:
+        """The network with its best weights."""
         return self.net_.module_
 
     @property
     def history_(self) -> Any:
+        """What each epoch recorded."""
         return self.net_.history
 
     @property
     def n_iter_(self) -> int:
+        """Number of epochs."""
         return len(self.net_.history)
 
     def __sklearn_tags__(self) -> Any:

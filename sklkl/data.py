@@ -24,7 +24,7 @@ __all__ = ["Batch", "Batches", "Rows"]
 _GATHER_ELEMENTS = 2**22
 
 
-class Batch(tuple):
+class Batch(tuple[Any, Any]):
     """A pair ``(x, y)``, as skorch expects of a batch, that also carries named per-row columns.
 
     Parameters
@@ -48,7 +48,7 @@ class Batch(tuple):
 
     columns: dict[str, Tensor]
 
-    def __new__(cls, x: Tensor, y: Tensor | None, **columns: Tensor) -> Batch:
+    def __new__(cls, x: Tensor, y: Tensor | None, **columns: Tensor) -> Batch:  # noqa: D102
         batch = super().__new__(cls, (x, y))
         batch.columns = columns
         return batch
@@ -57,6 +57,11 @@ class Batch(tuple):
     def weight(self) -> Tensor | None:
         """Row weights, or None where every row counts the same."""
         return self.columns.get("weight")
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a scipy sparse matrix or array."""
+    return bool(sparse.issparse(X))
 
 
 def _as_tensor(values: Any) -> Tensor:
@@ -102,7 +107,7 @@ class Rows(Dataset):
     """
 
     def __init__(self, X: Any, y: Any = None, **columns: Any):
-        self.X = X.tocsr() if sparse.issparse(X) else _as_tensor(X)
+        self.X = X.tocsr() if is_sparse(X) else _as_tensor(X)
         self.y = None if y is None else _as_tensor(y)
         self.columns = {name: _as_tensor(values) for name, values in columns.items() if values is not None}
         for name, values in {"y": self.y, **self.columns}.items():

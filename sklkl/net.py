@@ -10,71 +10,25 @@ from operator import add
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from skorch.dataset import get_len
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Subset
 
 from sklkl._seeding import borrowed_global_state, make_generator
 from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows
+from sklkl.losses import CrossEntropy, TermMeans, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax
 from sklkl.optim import make_learning_rate
 from sklkl.penalties import make_penalty
 
-__all__ = ["CrossEntropy", "KLNet"]
-
-
-class CrossEntropy(nn.Module):
-    """Cross-entropy of each row, -log p(y), in nats.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklkl.net import CrossEntropy
-    >>> CrossEntropy()(torch.tensor([[0.5, 0.5], [0.9, 0.1]]).log(), torch.tensor([0, 1]))
-    tensor([0.6931, 2.3026])
-    """
-
-    def forward(self, log_proba: Tensor, y: Tensor) -> Tensor:
-        """Return -log p(y), of shape (..., n_rows), from log-probabilities of shape (..., n_rows, n_classes)."""
-        if log_proba.ndim == 2:
-            return F.nll_loss(log_proba, y, reduction="none")
-        return F.nll_loss(log_proba.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
-
-
-def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
-    """Return each row's share in a mean over rows: ``values @ shares`` is the (weighted) mean."""
-    if weight is None:
-        return logits.new_full((len(logits),), 1 / len(logits))
-    return weight / weight.sum()
+__all__ = ["KLNet"]
 
 
 def _overrides(instance: Any, base: type, method: str) -> bool:
     return getattr(type(instance), method, None) is not getattr(base, method)
-
-
-class TermMeans:
-    """Means of named terms over an epoch, which stay on their device until they are read."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, list[Tensor]] = {}
-        self.masses: list[Any] = []
-
-    def add(self, terms: dict[str, Tensor], mass: Tensor | float) -> None:
-        """Add a batch's terms, each the mean over rows of total weight ``mass``."""
-        self.masses.append(mass)
-        for name, value in terms.items():
-            self.values.setdefault(name, []).append(value.detach())
-
-    def read(self) -> dict[str, float]:
-        """Return the means as numbers, in one trip from the device."""
-        values = torch.stack([torch.stack(column) for column in self.values.values()]).double()
-        masses = torch.stack([torch.as_tensor(mass) for mass in self.masses]).to(values)
-        means = values @ masses / masses.sum()
-        return dict(zip(self.values, means.tolist(), strict=True))
 
 
 class KLNet(NeuralNetClassifier):
@@ -127,7 +81,8 @@ class KLNet(NeuralNetClassifier):
     --------
     >>> import numpy as np
     >>> from sklkl import KLNet
-    >>> from sklkl.modules import MLP
+    >>> from sklkl.losses import CrossEntropy, TermMeans, row_shares
+    from sklkl.modules import MLP
     >>> X = np.random.RandomState(0).randn(100, 3).astype("float32")
     >>> y = (X[:, 0] > 0).astype("int64")
     >>> net = KLNet(MLP, module__n_features=3, module__n_classes=2, kl_strength=0.1, verbose=0, random_state=0)
@@ -183,7 +138,7 @@ class KLNet(NeuralNetClassifier):
         if not 0 <= self.kl_strength < math.inf:
             raise ValueError(f"'kl_strength' must be a finite number >= 0, got {self.kl_strength!r}.")
         self.generator_ = make_generator(self.random_state)
-        self.penalty_ = None
+        self.penalty_: Any = None
         return super().initialize()
 
     def initialize_module(self) -> KLNet:
@@ -250,7 +205,7 @@ class KLNet(NeuralNetClassifier):
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
         self.interrupted_ = False
-        self.learning_rate_ = None
+        self.learning_rate_: Any = None
         self.total_epochs_ = self.max_epochs if epochs is None else epochs
         try:
             with self._randomness():

@@ -135,7 +135,7 @@ class Prior(BaseEstimator):
         ValueError
             If ``class_prior`` is not a distribution over ``n_classes`` classes, or the rows have no class codes.
         """
-        self.counts_ = 0.0
+        self.counts_: Any = 0.0
         return self.partial_fit(rows, n_classes)
 
     def partial_fit(self, rows: Rows, n_classes: int) -> Prior:

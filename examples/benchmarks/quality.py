@@ -7,8 +7,8 @@ a normal shape, categories one-hot. Sets are read from a folder, or fetched from
     python examples/benchmarks/quality.py --openml credit-g phoneme segment
     python examples/benchmarks/quality.py --quick      # two sets that scikit-learn ships, one seed
 
-A folder has a ``meta.json``, ``{name: {"file": "name.csv.gz", "categorical": [columns], "text": null}, ...}``, and its
-CSV files, whose last word is the column ``target``; sets with a text column, and files that are no CSV, are passed over.
+A folder has a ``meta.json``, ``{name: {"file": "name.csv.gz", "categorical": [columns], "text": null}, ...}``, and
+its CSV files with the labels in the column ``target``; sets with a text column and files of other kinds are left out.
 """
 
 import argparse

@@ -94,7 +94,9 @@ def training(X, y, batch_size, epochs, rounds):
         "MLPClassifier": lambda: mlp_classifier(batch_size, epochs).fit(X, y),
         "plain skorch": lambda: skorch_classifier(X, y, batch_size, epochs).fit(X, y),
     }
-    title = f"Training, {len(X)} x {X.shape[1]}, {UNITS} units, {y.max() + 1} classes, batch {batch_size}, {epochs} epochs"
+    title = (
+        f"Training, {len(X)} x {X.shape[1]}, {UNITS} units, {y.max() + 1} classes, batch {batch_size}, {epochs} epochs"
+    )
     report(title, processor_seconds(contestants, rounds))
 
 

@@ -17,17 +17,17 @@ from sklkl.divergences._closed_forms import (
     laplace_kl,
     poisson_kl,
 )
-from sklkl.divergences._distances import (
-    chi2_divergence,
-    hellinger_distance,
-    js_distance,
-    js_divergence,
-    total_variation,
-)
+from sklkl.divergences._distances import hellinger_distance, js_distance, js_divergence, total_variation
 from sklkl.divergences._entropy import cross_entropy, entropy, kl_to_uniform
 from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence
 from sklkl.divergences._pairwise import pairwise_divergence
-from sklkl.divergences._power import alpha_divergence, bhattacharyya_distance, renyi_divergence, tsallis_divergence
+from sklkl.divergences._power import (
+    alpha_divergence,
+    bhattacharyya_distance,
+    chi2_divergence,
+    renyi_divergence,
+    tsallis_divergence,
+)
 from sklkl.divergences._registry import DIVERGENCES, get_divergence
 
 __all__ = [

@@ -212,7 +212,7 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
     root_p, root_q = _cholesky(xp, cov_p, "cov_p"), _cholesky(xp, cov_q, "cov_q")
     spread = gap(xp, 2 * _log_ratio(xp, *(xp.linalg.diagonal(root) for root in (root_q, root_p))))
     moved = _solve(xp, root_q, (mean_q - mean_p)[..., None])[..., 0]
-    turned = xp.tril(_solve(xp, root_q, root_p), k=-1)
+    turned = xp.tril(_solve(xp, root_q, root_p - root_q), k=-1)  # the identity left out is not off the diagonal
     squares = xp.sum(spread + moved * moved, axis=-1) + xp.sum(turned * turned, axis=(-2, -1))
     return scalar(squares / 2)
 

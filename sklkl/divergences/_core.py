@@ -73,6 +73,12 @@ def logsumexp(xp: Namespace, x: Array, axis: int) -> Array:
     return xp.where(infinite, top, xp.log(total) + shift)
 
 
+def log_softmax(xp: Namespace, x: Array, axis: int) -> Array:
+    """Return ``x - log Σ exp(x)`` along `axis`, NaN in rows of ``-inf`` only."""
+    shifted = x - constant(xp.max(x, axis=axis, keepdims=True))
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+
+
 def log_ratio(xp: Namespace, p: Array, difference: Array, log_p: Array, log_q: Array) -> Array:
     """Return ``log(q / p)`` from ``difference = q - p``, with full relative accuracy where the two are close.
 
@@ -106,8 +112,7 @@ def ignoring_rounding(xp: Namespace, total: Array, scale: Array) -> Array:
     """Return `total` with values that are rounding error of sums of size `scale` set to 0, gradients kept.
 
     Probabilities sum to one up to rounding only; where the sums enter a small divergence, that rounding would swamp
-    it. One float32 rounding always counts as such, since float64 probabilities often went through float32.
+    it.
     """
-    eps = xp.finfo(total.dtype).eps
-    tolerance = max(16 * float(eps), float(np.finfo(np.float32).eps))
+    tolerance = 16 * float(xp.finfo(total.dtype).eps)
     return total - constant(xp.where(xp.abs(total) <= tolerance * scale, total, 0.0))

@@ -1,4 +1,4 @@
-"""Bounded and squared distances between rows: total variation, Hellinger, chi-squared, Jensen-Shannon."""
+"""Bounded divergences, most of them metrics: Jensen-Shannon, Hellinger, total variation."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import Unpack
 
 from array_api_compat import array_namespace
 
-from sklkl.divergences._core import INF, Array, kl_terms, log_ratio, safe_log, safe_sqrt, scalar
+from sklkl.divergences._core import Array, kl_terms, log_ratio, safe_log, safe_sqrt, scalar
 from sklkl.divergences._kernels import JSRows
 from sklkl.divergences._options import Keywords, Options, document
 from sklkl.divergences._pair import Pair
 
-__all__ = ["chi2_divergence", "hellinger_distance", "js_distance", "js_divergence", "total_variation"]
+__all__ = ["hellinger_distance", "js_distance", "js_divergence", "total_variation"]
 
 
 @document
@@ -153,31 +153,3 @@ def total_variation(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
 
 def _total_variation(pair: Pair) -> Array:
     return pair.sum(pair.xp.abs(pair.difference)) / 2
-
-
-@document
-def chi2_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
-    """Pearson's chi-squared divergence ``Σ (p - q)² / q`` of each row, without unit.
-
-    In [0, inf]; 0 only if p == q, ``inf`` if some p > 0 has q = 0.
-
-    {inputs}
-    {options}
-
-    References
-    ----------
-    Pearson, On the criterion that a given system of deviations from the probable, Philosophical Magazine 50, 1900.
-
-    Examples
-    --------
-    >>> from sklkl.divergences import chi2_divergence
-    >>> round(float(chi2_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
-    0.1568
-    """
-    return Options(**options).without_unit("chi2_divergence").rows(_chi2, p, q)
-
-
-def _chi2(pair: Pair) -> Array:
-    xp, empty = pair.xp, pair.q == 0
-    terms = pair.difference * pair.difference / xp.where(empty, 1.0, pair.q)
-    return pair.sum(xp.where(empty & (pair.difference != 0), INF, terms))

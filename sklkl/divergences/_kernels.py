@@ -20,7 +20,7 @@ class KLRows:
 
     def __call__(self, p: Array, q: Array) -> Array:
         """Return the values as a column."""
-        least, ones = p.min(initial=np.inf), np.ones(p.shape[-1])
+        least, ones = least_number(p), np.ones(p.shape[-1])
         logs = self._log_ratio(p, q)
         if least <= 0:
             np.copyto(logs, 0.0, where=p == 0)
@@ -46,10 +46,15 @@ class JSRows:
 
     def __call__(self, p: Array, q: Array) -> Array:
         """Return the values as a column."""
-        least, total = min(p.min(initial=np.inf), q.min(initial=np.inf)), p.sum(axis=-1)
+        least, total = min(least_number(p), least_number(q)), p.sum(axis=-1)
         p1, q1 = lifted(p), lifted(q)
         values = (shifted_negentropy(p1) + shifted_negentropy(q1) - negentropy(p1 + q1)) / 2
         return _completed(values, (values >= _SMALL * total) & (least >= 0), self.definition, p, q)
+
+
+def least_number(p: Array) -> float:
+    """Return the smallest entry that is not NaN."""
+    return float(np.fmin.reduce(p, axis=None, initial=np.inf))
 
 
 def lifted(p: Array) -> Array:

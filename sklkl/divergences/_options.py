@@ -97,24 +97,33 @@ class Options:
         def definition(*block: Array) -> Array:
             return function(*(self.pair(xp, axis, block[0], other) for other in block[1:]))
 
-        work = kernel(definition) if kernel and self._plain(arrays[0], axis) else definition
+        work = self._normalizing(kernel(definition)) if kernel and self._plain(arrays[0], axis) else definition
         with np.errstate(all="ignore"):  # zeros, infinities and NaN are handled where they arise
             values = in_blocks(xp, work, arrays, axis)
         values = values if self.base is None else values / math.log(self.base)
         return values if self.keepdims else scalar(xp.squeeze(values, axis=axis))
 
     def _plain(self, x: Array, axis: int) -> bool:
-        untouched = self.from_ == "probs" and not self.normalize and not self.smoothing
-        return untouched and is_numpy_array(x) and axis == x.ndim - 1 > 0
+        return self.from_ == "probs" and not self.smoothing and is_numpy_array(x) and axis == x.ndim - 1 > 0
+
+    def _normalizing(self, function: Callable[..., Array]) -> Callable[..., Array]:
+        return (lambda *block: function(*(normalized(np, x, -1) for x in block))) if self.normalize else function
 
     def pair(self, xp: Namespace, axis: int, p: Array, q: Array) -> Pair:
         """Return `p` beside `q` as these options say they are to be read."""
-        if self.normalize and self.from_ == "probs":
-            p, q = (x / xp.sum(x, axis=axis, keepdims=True) for x in (p, q))
-        # Logarithms of unnormalised measures are logits.
-        read = "logits" if self.normalize and self.from_ == "log_probs" else self.from_
-        pair = _PAIRS[read](xp, axis, p, q)
+        if self.from_ == "log_probs" and self.normalize:
+            pair = pair_from_logits(xp, axis, p, q)  # logarithms of unnormalised measures are logits
+        elif self.normalize and self.from_ == "probs":
+            pair = pair_from_probs(xp, axis, normalized(xp, p, axis), normalized(xp, q, axis))
+            pair.normalized = True
+        else:
+            pair = _PAIRS[self.from_](xp, axis, p, q)
         return pair.smoothed(self.smoothing) if self.smoothing else pair
+
+
+def normalized(xp: Namespace, x: Array, axis: int) -> Array:
+    """Return `x` divided by its sums along `axis`."""
+    return x / xp.sum(x, axis=axis, keepdims=True)
 
 
 def document(function: Function) -> Function:

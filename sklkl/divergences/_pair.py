@@ -10,7 +10,7 @@ from sklkl.divergences._core import (
     difference_of_logs,
     ignoring_rounding,
     log_ratio,
-    logsumexp,
+    log_softmax,
     safe_log,
 )
 
@@ -26,10 +26,12 @@ class Pair:
         Axis along which each row lies.
     p, q : array
         Probabilities.
+    normalized : bool
+        Whether each row is known to sum to one, up to rounding that is not to be counted.
     """
 
-    def __init__(self, xp: Namespace, axis: int, p: Array, q: Array) -> None:
-        self.xp, self.axis, self.p, self.q = xp, axis, p, q
+    def __init__(self, xp: Namespace, axis: int, p: Array, q: Array, normalized: bool = False) -> None:
+        self.xp, self.axis, self.p, self.q, self.normalized = xp, axis, p, q, normalized
 
     @cached_property
     def difference(self) -> Array:
@@ -57,13 +59,20 @@ class Pair:
 
     def excess(self) -> Array:
         """Return ``Σp - Σq`` of each row, 0 where the two agree within rounding."""
-        return -ignoring_rounding(self.xp, self.sum(self.difference), self.sum(self.p + self.q))
+        if self.normalized:
+            return 0.0
+        return 0.0 - ignoring_rounding(self.xp, self.sum(self.difference), self.sum(self.p + self.q))
+
+    def excess_over_one(self) -> Array:
+        """Return ``Σp - 1`` of each row, 0 where that is rounding."""
+        return 0.0 if self.normalized else ignoring_rounding(self.xp, self.sum(self.p) - 1, 1.0)
 
     def smoothed(self, smoothing: float) -> "Pair":
         """Mix both with the uniform distribution: ``(1 - smoothing) p + smoothing Σp / K``."""
         keep = 1 - smoothing
         share = smoothing / self.difference.shape[self.axis]
-        pair = Pair(self.xp, self.axis, *(keep * x + share * self.sum(x) for x in (self.p, self.q)))
+        p, q = (keep * x + share * self.sum(x) for x in (self.p, self.q))
+        pair = Pair(self.xp, self.axis, p, q, self.normalized)
         pair.difference = keep * self.difference + share * self.sum(self.difference)
         return pair
 
@@ -80,8 +89,10 @@ def pair_from_log_probs(xp: Namespace, axis: int, log_p: Array, log_q: Array) ->
 
 def pair_from_logits(xp: Namespace, axis: int, a: Array, b: Array) -> Pair:
     """Pair up ``softmax(a)`` and ``softmax(b)``; a logit of ``-inf`` is probability 0."""
-    log_p, log_q = a - logsumexp(xp, a, axis), b - logsumexp(xp, b, axis)
-    return _pair_from_logs(xp, axis, log_p, log_q, _softmax_log_ratio(xp, axis, a, b, log_p, log_q))
+    log_p, log_q = log_softmax(xp, a, axis), log_softmax(xp, b, axis)
+    pair = _pair_from_logs(xp, axis, log_p, log_q, _softmax_log_ratio(xp, axis, a, b, log_p, log_q))
+    pair.normalized = True
+    return pair
 
 
 def _pair_from_logs(xp: Namespace, axis: int, log_p: Array, log_q: Array, d: Array) -> Pair:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from array_api_compat import is_numpy_namespace, is_torch_namespace
+from array_api_compat import device, is_numpy_namespace, is_torch_namespace
 
 from sklkl.divergences._arrays import as_float_arrays
-from sklkl.divergences._core import INF, Array, Namespace, ignoring_rounding, np, safe_sqrt
+from sklkl.divergences._core import INF, Array, Namespace, ignoring_rounding, np
 from sklkl.divergences._distances import js_divergence
 from sklkl.divergences._kernels import lifted, shifted_negentropy
 from sklkl.divergences._kl import kl_divergence
@@ -78,6 +78,8 @@ def pairwise_divergence(
     xp, (P, Q) = as_float_arrays(P, P if Q is None else Q)
     if P.ndim != 2 or Q.ndim != 2 or P.shape[1] != Q.shape[1]:
         raise ValueError(f"P and Q of shapes {tuple(P.shape)} and {tuple(Q.shape)} given; allowed: (n, K) and (m, K)")
+    if not P.shape[0] or not Q.shape[0]:
+        return xp.zeros((P.shape[0], Q.shape[0]), dtype=P.dtype, device=device(P))
     matrix = None if parameters else _matrix_form(xp, metric)
     if matrix is None:
         return _by_definition(partial(divergence, **vars(options), **parameters), xp, P, Q)
@@ -90,7 +92,7 @@ def _by_definition(divergence: Callable[..., Array], xp: Namespace, P: Array, Q:
     """Return the matrix of ``divergence(p, q)`` by broadcasting blocks of rows against blocks of rows."""
     width = max(1, P.shape[1])
     columns = max(1, _BLOCK // width)
-    rows = max(1, _BLOCK // (width * min(columns, max(1, Q.shape[0]))))
+    rows = max(1, _BLOCK // (width * min(columns, Q.shape[0])))
     return xp.concat(
         [
             xp.concat([divergence(p[:, None, :], q[None, :, :]) for q in _blocks(Q, columns)], axis=1)
@@ -100,7 +102,7 @@ def _by_definition(divergence: Callable[..., Array], xp: Namespace, P: Array, Q:
 
 
 def _blocks(x: Array, step: int) -> list[Array]:
-    return [x[start : start + step, ...] for start in range(0, max(1, x.shape[0]), step)]
+    return [x[start : min(start + step, x.shape[0]), ...] for start in range(0, x.shape[0], step)]
 
 
 def _matrix_form(xp: Namespace, metric: str) -> Callable[..., Array] | None:
@@ -113,7 +115,7 @@ def _kl_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
     """Return ``Σ p log p - P @ log Q.T``; float64 because the difference cancels."""
     P64, Q64 = xp.astype(P, xp.float64, copy=False), xp.astype(Q, xp.float64, copy=False)
     q = options.pair(xp, 1, Q64, Q64)
-    step = max(1, _BLOCK // max(1, Q.shape[0]))
+    step = max(1, _BLOCK // Q.shape[0])
     blocks = [_kl_block(xp, options.pair(xp, 1, p, p), q) for p in _blocks(P64, step)]
     for block, p in zip(blocks, _blocks(P, step), strict=True):
         _refine(xp, block, p, Q, kl_divergence, options)
@@ -175,7 +177,8 @@ def _subtract_mixtures(row: Array, q: Array, out: Array, work: Array) -> None:
 
 
 def _js_distance_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
-    return safe_sqrt(xp, _js_matrix(xp, P, Q, options))
+    values = _js_matrix(xp, P, Q, options)
+    return np.sqrt(values, out=values)
 
 
 def _refine(

@@ -1,15 +1,15 @@
-"""Divergences built on power sums ``Σ p^alpha q^(1-alpha)``: Renyi, Tsallis, alpha, Bhattacharyya."""
+"""Divergences built on power sums ``Σ p^alpha q^(1-alpha)``: Renyi, Tsallis, alpha, Bhattacharyya, chi²."""
 
 import math
 from functools import partial
 from typing import Unpack
 
-from sklkl.divergences._core import INF, NEAR, Array, ignoring_rounding, logsumexp, near_gap
+from sklkl.divergences._core import INF, NEAR, Array, logsumexp, near_gap
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import Keywords, Options, document
 from sklkl.divergences._pair import Pair
 
-__all__ = ["alpha_divergence", "bhattacharyya_distance", "renyi_divergence", "tsallis_divergence"]
+__all__ = ["alpha_divergence", "bhattacharyya_distance", "chi2_divergence", "renyi_divergence", "tsallis_divergence"]
 
 
 @document
@@ -49,29 +49,34 @@ def _renyi(alpha: float, pair: Pair) -> Array:
 
 
 def _log_powers(pair: Pair, alpha: float) -> Array:
-    """Return ``log(p^alpha q^(1-alpha))``, ``-inf`` at p = 0."""
-    logs = alpha * pair.log_p + (1 - alpha) * pair.log_q
-    return pair.xp.where(pair.log_p == -INF, -INF, logs)
+    """Return ``log(p^alpha q^(1-alpha))``."""
+    return _in_support(pair, alpha * pair.log_p + (1 - alpha) * pair.log_q)
 
 
 def _largest_log(pair: Pair) -> Array:
-    logs = pair.xp.where(pair.log_p == -INF, -INF, 0.0 - pair.log_ratio)
-    return pair.xp.max(logs, axis=pair.axis, keepdims=True)
+    return pair.xp.max(_in_support(pair, 0.0 - pair.log_ratio), axis=pair.axis, keepdims=True)
+
+
+def _in_support(pair: Pair, logs: Array) -> Array:
+    """Return `logs` with ``-inf``, the logarithm of nothing, where p = 0."""
+    outside = (pair.log_p == -INF) & ~pair.xp.isnan(pair.log_q)
+    return pair.xp.where(outside, -INF, logs)
 
 
 def _power_excess(pair: Pair, alpha: float) -> Array:
-    """Return ``Σ p^alpha q^(1-alpha) - 1`` without cancellation near p == q.
+    """Return ``Σ p^alpha q^(1-alpha) - 1`` without cancellation near p == q."""
+    return pair.sum(_above_tangent(pair, alpha)) + (alpha - 1) * pair.excess() + pair.excess_over_one()
 
-    Terms are counted from their tangent, ``p^alpha q^(1-alpha) - p - (1 - alpha)(q - p)``, which has one sign.
-    """
+
+def _above_tangent(pair: Pair, alpha: float) -> Array:
+    """Return ``p^alpha q^(1-alpha) - p - (1 - alpha)(q - p)``: terms of one sign, whose sum cannot cancel."""
     xp, p, t = pair.xp, pair.p, 1 - alpha
     near = (xp.abs(pair.log_ratio) < NEAR / max(1.0, abs(t))) & (p > 0)
     d = xp.where(near, pair.log_ratio, 0.0)
     close = p * (near_gap(t * d) - t * near_gap(d))
     far = _power_change(pair, alpha) - t * pair.difference
     rounding = far > 0 if 0 < t <= 1 else far < 0
-    terms = xp.where(near, close, xp.where(rounding, 0.0, far))
-    return pair.sum(terms) - t * pair.excess() + ignoring_rounding(xp, pair.sum(p) - 1, 1.0)
+    return xp.where(near, close, xp.where(rounding, 0.0, far))
 
 
 def _power_change(pair: Pair, alpha: float) -> Array:
@@ -163,3 +168,33 @@ def bhattacharyya_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> A
     0.02291
     """
     return renyi_divergence(p, q, alpha=0.5, **options) / 2
+
+
+@document
+def chi2_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
+    """Pearson's chi-squared divergence ``Σ (p - q)² / q`` of each row, without unit.
+
+    In [0, inf]; 0 only if p == q, ``inf`` if some p > 0 has q = 0.
+
+    {inputs}
+    {options}
+
+    References
+    ----------
+    Pearson, On the criterion that a given system of deviations from the probable, Philosophical Magazine 50, 1900.
+
+    Examples
+    --------
+    >>> from sklkl.divergences import chi2_divergence
+    >>> round(float(chi2_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
+    0.1568
+    """
+    return Options(**options).without_unit("chi2_divergence").rows(_chi2, p, q)
+
+
+def _chi2(pair: Pair) -> Array:
+    xp, q = pair.xp, pair.q
+    # Zero and subnormal q are left to the logarithms: the quotient or its gradient would overflow.
+    plain = q > xp.finfo(q.dtype).smallest_normal
+    terms = pair.difference * (pair.difference / xp.where(plain, q, 1.0))
+    return pair.sum(xp.where(plain, terms, _above_tangent(pair, 2)))

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from sklkl.divergences._core import Array
-from sklkl.divergences._distances import (
-    chi2_divergence,
-    hellinger_distance,
-    js_distance,
-    js_divergence,
-    total_variation,
-)
+from sklkl.divergences._distances import hellinger_distance, js_distance, js_divergence, total_variation
 from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence
-from sklkl.divergences._power import alpha_divergence, bhattacharyya_distance, renyi_divergence, tsallis_divergence
+from sklkl.divergences._power import (
+    alpha_divergence,
+    bhattacharyya_distance,
+    chi2_divergence,
+    renyi_divergence,
+    tsallis_divergence,
+)
 
 __all__ = ["DIVERGENCES", "get_divergence"]
 

@@ -1,0 +1,88 @@
+"""The data fit, and how per-row losses become the numbers in the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["CrossEntropy", "TermMeans", "row_shares"]
+
+
+class CrossEntropy(nn.Module):
+    """Cross-entropy of each row, -log p(y), in nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.losses import CrossEntropy
+    >>> CrossEntropy()(torch.tensor([[0.5, 0.5], [0.9, 0.1]]).log(), torch.tensor([0, 1]))
+    tensor([0.6931, 2.3026])
+    """
+
+    def forward(self, log_proba: Tensor, y: Tensor) -> Tensor:
+        """Return -log p(y), of shape (..., n_rows), from log-probabilities of shape (..., n_rows, n_classes)."""
+        if log_proba.ndim == 2:
+            return F.nll_loss(log_proba, y, reduction="none")
+        return F.nll_loss(log_proba.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
+
+
+def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
+    """Return each row's share in a mean over rows: ``values @ shares`` is the (weighted) mean.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_rows, n_classes)
+        For the number of rows, the floating type and the device.
+    weight : Tensor of shape (n_rows,) or None
+        Weights of the rows; None weighs all the same.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+        Shares that sum to 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.losses import row_shares
+    >>> row_shares(torch.zeros(2, 3), torch.tensor([1.0, 3.0]))
+    tensor([0.2500, 0.7500])
+    """
+    if weight is None:
+        return logits.new_full((len(logits),), 1 / len(logits))
+    return weight / weight.sum()
+
+
+class TermMeans:
+    """Means of named terms over an epoch, which stay on their device until they are read.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.losses import TermMeans
+    >>> means = TermMeans()
+    >>> means.add({"data_fit": torch.tensor(1.0)}, mass=1)
+    >>> means.add({"data_fit": torch.tensor(3.0)}, mass=3)
+    >>> means.read()
+    {'data_fit': 2.5}
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[Tensor]] = {}
+        self.masses: list[Any] = []
+
+    def add(self, terms: dict[str, Tensor], mass: Tensor | float) -> None:
+        """Add a batch's terms, each the mean over rows of total weight ``mass``."""
+        self.masses.append(mass)
+        for name, value in terms.items():
+            self.values.setdefault(name, []).append(value.detach())
+
+    def read(self) -> dict[str, float]:
+        """Return the means as numbers, in one trip from the device."""
+        values = torch.stack([torch.stack(column) for column in self.values.values()]).double()
+        masses = torch.stack([torch.as_tensor(mass) for mass in self.masses]).to(values)
+        means = values @ masses / masses.sum()
+        return dict(zip(self.values, means.tolist(), strict=True))

@@ -1,0 +1,92 @@
+"""Small data, quick estimators and guards that the tests share."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from sklkl import KLClassifier, KLNet
+from sklkl.modules import MLP
+
+settings.register_profile("sklkl", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("sklkl")
+
+
+def _table(n_rows, n_features, n_classes, seed):
+    random = np.random.RandomState(seed)
+    X = random.randn(n_rows, n_features)
+    scores = X @ random.randn(n_features, n_classes) + 0.3 * random.gumbel(size=(n_rows, n_classes))
+    return X, scores.argmax(1)
+
+
+@pytest.fixture
+def make_table():
+    """Return ``make_table(n_rows=120, n_features=5, n_classes=3, seed=0) -> X, y``; X is float64, y is int64."""
+
+    def make(n_rows=120, n_features=5, n_classes=3, seed=0):
+        return _table(n_rows, n_features, n_classes, seed)
+
+    return make
+
+
+@pytest.fixture
+def table():
+    """120 rows of 5 features in 3 classes."""
+    return _table(120, 5, 3, seed=0)
+
+
+@pytest.fixture
+def quick():
+    """Return ``quick(**params)``: a classifier of one small layer, three epochs and a fixed seed."""
+
+    def make(**params):
+        return KLClassifier(**{"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0, **params})
+
+    return make
+
+
+@pytest.fixture
+def exact():
+    """Return ``exact(**params)``: a classifier without any chance after its starting weights."""
+
+    def make(**params):
+        steady = {"dropout": 0.0, "early_stopping": False, "batch_size": 1000, "dtype": "float64"}
+        return KLClassifier(**{"hidden_layer_sizes": (8,), "max_epochs": 20, "random_state": 0, **steady, **params})
+
+    return make
+
+
+@pytest.fixture
+def quick_net():
+    """Return ``quick_net(**params)``: a net for ``table`` with one small layer, three epochs and no validation."""
+
+    def make(module=MLP, **params):
+        own = {"module__n_features": 5, "module__n_classes": 3, "module__hidden_layer_sizes": (8,)}
+        common = {"max_epochs": 3, "random_state": 0, "train_split": None, "verbose": 0, "lr": 0.01, "batch_size": 32}
+        return KLNet(module, **{**common, **(own if module is MLP else {}), **params})
+
+    return make
+
+
+@pytest.fixture
+def table32(table):
+    """``table`` as float32, as a net of float32 weights wants it."""
+    return table[0].astype(np.float32), table[1]
+
+
+@pytest.fixture
+def global_state_untouched():
+    """Return a context that fails if numpy's or torch's global random state or the number of threads changed."""
+
+    @contextmanager
+    def guard():
+        before = np.random.get_state(), torch.get_rng_state(), torch.get_num_threads()
+        yield
+        after = np.random.get_state(), torch.get_rng_state(), torch.get_num_threads()
+        np.testing.assert_equal(after[0], before[0])
+        assert torch.equal(after[1], before[1])
+        assert after[2] == before[2]
+
+    return guard

@@ -1,0 +1,201 @@
+"""Which weights training keeps, when it stops, what it shows."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
+from skorch.helper import predefined_split
+
+from sklkl.callbacks import BestWeights, Progress, StopTraining
+from sklkl.data import Rows
+
+
+class Poison(Callback):
+    """Make a weight NaN or infinite at the end of the epochs given, counted from 1."""
+
+    def __init__(self, *epochs, value=np.nan):
+        self.epochs = epochs
+        self.value = value
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) in self.epochs:
+            next(net.module_.parameters()).data.view(-1)[0] = self.value
+
+
+class Snapshots(Callback):
+    """Keep the weights after every epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.weights_ = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.weights_.append(copy.deepcopy(net.module_.state_dict()))
+
+
+class Losses(Callback):
+    """Pretend that the validation losses were these."""
+
+    def __init__(self, *losses):
+        self.losses = losses
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("valid_loss", self.losses[len(net.history) - 1])
+
+
+def same_weights(module, weights):
+    return all(torch.equal(values, weights[name]) for name, values in module.state_dict().items())
+
+
+@pytest.fixture
+def train(quick_net, table32):
+    """Return ``train(*callbacks, **params) -> net`` trained on the table."""
+
+    def make(*callbacks, **params):
+        return quick_net(callbacks=list(callbacks), **params).fit(*table32)
+
+    return make
+
+
+# The best epoch
+
+
+def test_the_epoch_of_lowest_validation_loss_is_kept(quick_net, table32, make_table):
+    X, y = make_table(60, seed=1)  # other labels than the training data's: the validation loss turns up
+    valid = Rows(X.astype(np.float32), y)
+    net = quick_net(train_split=predefined_split(valid), callbacks=[BestWeights()], max_epochs=15).fit(*table32)
+    losses = net.history[:, "valid_loss"]
+    assert np.argmin(losses) < 14
+    actual = -np.log(net.predict_proba(X.astype(np.float32))[np.arange(60), y]).mean()
+    assert actual == pytest.approx(min(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("losses", [(3, 2, 1), (1, 2, 3), (2, 1, 3), (2, 1, 1)])
+def test_the_first_lowest_of_any_losses_is_kept(train, losses):
+    snapshots = Snapshots()
+    net = train(snapshots, Losses(*map(float, losses)), BestWeights())
+    assert same_weights(net.module_, snapshots.weights_[losses.index(1)])
+
+
+def test_without_validation_the_last_epoch_is_kept(train):
+    snapshots = Snapshots()
+    net = train(snapshots, BestWeights())
+    assert same_weights(net.module_, snapshots.weights_[-1])
+
+
+def test_keeping_weights_changes_nothing_in_training(train):
+    plain, kept = train(), train(BestWeights())
+    assert same_weights(plain.module_, kept.module_.state_dict())
+
+
+def test_every_training_starts_anew(train, table32):
+    net = train(Losses(1.0, 2.0, 3.0, 9.0, 7.0, 8.0), BestWeights())
+    snapshots = Snapshots()
+    net.callbacks_.insert(0, ("snapshots", snapshots))
+    net.partial_fit(*table32)
+    assert same_weights(net.module_, snapshots.weights_[1])
+
+
+# Patience
+
+
+def test_training_stops_when_nothing_improves(train):
+    losses = (5.0, 4.0, 4.5, 4.1, 3.0, 3.1, 3.2, 3.0, 1.0, 1.0)
+    assert len(train(Losses(*losses), BestWeights(patience=3), max_epochs=10).history) == 8
+
+
+def test_without_patience_training_goes_on(train):
+    assert len(train(Losses(*range(10)), BestWeights(), max_epochs=10).history) == 10
+
+
+def test_patience_means_nothing_without_validation(train):
+    assert len(train(BestWeights(patience=1), max_epochs=5).history) == 5
+
+
+# Epochs that blow up
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_epoch_that_blows_up_is_undone_with_a_warning(train, value):
+    snapshots = Snapshots()
+    with pytest.warns(ConvergenceWarning, match="not finite after 1 epochs"):
+        net = train(snapshots, Poison(3, value=value), BestWeights())
+    assert same_weights(net.module_, snapshots.weights_[1])
+    assert [bool(row.get("event_not_finite")) for row in net.history] == [False, False, True]
+
+
+def test_training_goes_on_after_an_epoch_that_blew_up(train):
+    with pytest.warns(ConvergenceWarning):
+        net = train(Poison(2), BestWeights(), max_epochs=6)
+    assert len(net.history) == 6
+    assert np.isfinite(net.history[:, "train_loss"]).all()
+    assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
+def test_the_rate_is_cut_after_an_epoch_that_blew_up(train, optimizer):
+    with pytest.warns(ConvergenceWarning):
+        net = train(Poison(2), BestWeights(cut=0.1), max_epochs=4, optimizer=optimizer)
+    np.testing.assert_allclose(net.history[:, "lr"], [0.01, 0.01, 0.001, 0.001])
+
+
+def test_the_optimizer_starts_with_fresh_moments(train):
+    steps = []
+
+    class Watch(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            steps.append([float(state["step"]) for state in net.optimizer_.state.values()])
+
+    with pytest.warns(ConvergenceWarning):
+        train(Watch(), Poison(2), BestWeights())
+    assert steps[1]
+    assert steps[2] == []
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_an_epoch_of_no_finite_validation_loss_is_undone(train, loss):
+    snapshots = Snapshots()
+    with pytest.warns(ConvergenceWarning):
+        net = train(snapshots, Losses(1.0, loss, 2.0), BestWeights())
+    assert same_weights(net.module_, snapshots.weights_[0])
+
+
+def test_the_number_of_restarts_is_bounded(train):
+    with pytest.warns(ConvergenceWarning, match="after 3 epochs"):
+        net = train(Poison(*range(2, 30)), BestWeights(max_restarts=2), max_epochs=30)
+    assert len(net.history) == 1 + 3
+
+
+def test_training_without_one_finite_epoch_is_an_error(quick_net, table32):
+    net = quick_net(callbacks=[Poison(*range(1, 30)), BestWeights(max_restarts=2)], max_epochs=30)
+    with pytest.raises(ValueError, match="not finite in 3 epochs out of 3"):
+        net.fit(*table32)
+    assert all(torch.isfinite(p).all() for p in net.module_.parameters())
+
+
+# Stopping and showing
+
+
+def test_stop_training_ends_training_without_an_error(train):
+    class StopAt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise StopTraining
+
+    assert len(train(StopAt(), max_epochs=9).history) == 2
+
+
+def test_progress_shows_epochs_and_losses(train, capsys):
+    train(Progress(), max_epochs=3, kl_strength=0.1)
+    shown = capsys.readouterr().err
+    assert "3/3" in shown
+    assert "train_loss=" in shown
+    assert "train_kl_penalty=" in shown
+
+
+def test_progress_closes_its_bar_when_training_stops_early(train, capsys):
+    net = train(Progress(), Losses(1.0, 2.0, 3.0), BestWeights(patience=1))
+    assert not hasattr(dict(net.callbacks_)["Progress"], "bar_")
+    assert "2/3" in capsys.readouterr().err

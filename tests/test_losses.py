@@ -1,0 +1,63 @@
+"""The data fit against torch's, and means over rows and batches against numpy's."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sklkl.losses import CrossEntropy, TermMeans, row_shares
+
+WEIGHTS = st.lists(st.floats(0.1, 10), min_size=2, max_size=6)
+
+
+def logits_and_codes(*shape):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(shape[-1], shape[:-1], generator=generator)
+
+
+def test_cross_entropy_is_torchs_of_each_row():
+    logits, y = logits_and_codes(6, 3)
+    actual = CrossEntropy()(logits.log_softmax(-1), y)
+    torch.testing.assert_close(actual, F.cross_entropy(logits, y, reduction="none"))
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 3), (4, 2, 6, 3)])
+def test_cross_entropy_keeps_leading_axes(shape):
+    logits, y = logits_and_codes(*shape)
+    actual = CrossEntropy()(logits.log_softmax(-1), y)
+    assert actual.shape == shape[:-1]
+    torch.testing.assert_close(actual[1], CrossEntropy()(logits[1].log_softmax(-1), y[1]))
+
+
+@given(WEIGHTS)
+def test_shares_give_the_weighted_mean(weights):
+    values = torch.arange(float(len(weights)), dtype=torch.float64)
+    shares = row_shares(torch.zeros(len(weights), 2), torch.tensor(weights, dtype=torch.float64))
+    assert (values @ shares).item() == pytest.approx(np.average(values, weights=weights))
+
+
+def test_shares_without_weights_are_equal():
+    assert row_shares(torch.zeros(4, 2, dtype=torch.float64), None).tolist() == [0.25] * 4
+
+
+def test_shares_of_rows_without_any_weight_are_zero():
+    assert row_shares(torch.zeros(3, 2), torch.zeros(3)).tolist() == [0, 0, 0]
+
+
+@given(WEIGHTS)
+def test_term_means_weigh_batches_by_their_mass(masses):
+    means = TermMeans()
+    for number, mass in enumerate(masses):
+        means.add({"a": torch.tensor(float(number)), "b": torch.tensor(2.0)}, mass)
+    read = means.read()
+    assert read["a"] == pytest.approx(np.average(np.arange(len(masses)), weights=masses))
+    assert read["b"] == pytest.approx(2)
+
+
+def test_term_means_do_not_hold_a_graph():
+    means = TermMeans()
+    means.add({"a": torch.ones((), requires_grad=True) * 2}, 1)
+    assert not means.values["a"][0].requires_grad
