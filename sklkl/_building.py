@@ -49,7 +49,7 @@ def make_net(estimator: Any, rows: Rows, random_state: np.random.RandomState) ->
 def update_net(net: KLNet, estimator: Any, n_rows: int) -> None:
     """Give a net, old or new, those parameters that may change between two trainings."""
     net.kl_penalty, net.kl_strength = estimator.kl_penalty, estimator.kl_strength
-    net.batch_size = min(128, max(32, n_rows // 20)) if estimator.batch_size == "auto" else int(estimator.batch_size)
+    net.batch_size = min(128, n_rows) if estimator.batch_size == "auto" else int(estimator.batch_size)
     if net.lr != estimator.lr:
         net.set_params(lr=estimator.lr)
 

@@ -10,9 +10,9 @@ from torch.optim import Optimizer
 
 __all__ = ["LEARNING_RATES", "OPTIMIZERS", "ConstantRate", "OneCycle", "make_learning_rate"]
 
-# "adam" decouples the weight decay from the gradient (Loshchilov and Hutter 2019, AdamW), as decay is meant to work.
+# "adam" is AdamW, which decouples the decay from the gradient (Loshchilov and Hutter 2019), as decay is meant to work.
 OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, {"decoupled_weight_decay": True, "fused": True}),
+    "adam": (torch.optim.AdamW, {"fused": True}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }
 

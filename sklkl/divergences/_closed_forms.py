@@ -125,10 +125,10 @@ def laplace_kl(loc_p: Array, scale_p: Array, loc_q: Array, scale_q: Array) -> Ar
 
     Parameters
     ----------
-    loc_p, loc_q : array
-        Locations.
-    scale_p, scale_q : array
-        Scales, > 0.
+    loc_p, scale_p : array
+        Location and scale > 0 of P.
+    loc_q, scale_q : array
+        Location and scale > 0 of Q.
 
     Returns
     -------
@@ -155,10 +155,10 @@ def diagonal_gaussian_kl(mean_p: Array, var_p: Array, mean_q: Array, var_q: Arra
 
     Parameters
     ----------
-    mean_p, mean_q : array of shape (..., d)
-        Means; plain numbers for one dimension.
-    var_p, var_q : array of shape (..., d)
-        Variances, > 0.
+    mean_p, var_p : array of shape (..., d)
+        Means and variances > 0 of P; plain numbers for one dimension.
+    mean_q, var_q : array of shape (..., d)
+        Means and variances > 0 of Q.
 
     Returns
     -------
@@ -187,10 +187,14 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
 
     Parameters
     ----------
-    mean_p, mean_q : array of shape (..., d)
-        Means.
-    cov_p, cov_q : array of shape (..., d, d)
-        Covariances, symmetric positive definite; only the lower triangles are read.
+    mean_p : array of shape (..., d)
+        Mean of P.
+    cov_p : array of shape (..., d, d)
+        Covariance of P, symmetric positive definite; only the lower triangle is read.
+    mean_q : array of shape (..., d)
+        Mean of Q.
+    cov_q : array of shape (..., d, d)
+        Covariance of Q, likewise.
 
     Returns
     -------

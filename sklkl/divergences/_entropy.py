@@ -3,7 +3,7 @@
 import math
 from typing import Unpack
 
-from sklkl.divergences._arrays import as_float_arrays
+from sklkl.divergences._arrays import align
 from sklkl.divergences._core import INF, Array
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import Keywords, Options, document
@@ -90,7 +90,7 @@ def kl_to_uniform(p: Array, **options: Unpack[Keywords]) -> Array:
     2.0
     """
     checked = Options(**options)
-    xp, (p,) = as_float_arrays(p)
-    k = p.shape[checked.axis]
+    xp, (p,), axis = align((p,), checked.axis)
+    k = p.shape[axis]
     level = {"probs": 1 / k, "log_probs": -math.log(k), "logits": 0.0}[checked.from_]
     return kl_divergence(p, xp.full_like(p, level), **options)

@@ -24,6 +24,7 @@ class KLRows:
         logs = self._log_ratio(p, q)
         if least <= 0:
             np.copyto(logs, 0.0, where=p == 0)
+            least = min(least, least_number(q))  # behind a zero of p a negative q would go unseen
         total, excess = p @ ones, p @ ones - q @ ones
         rounding = excess - ignoring_rounding(np, excess.astype(p.dtype), 2 * total)
         values = np.vecdot(np.broadcast_to(p, logs.shape), logs) - rounding

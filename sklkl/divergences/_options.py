@@ -36,7 +36,7 @@ OPTIONS = """axis : int, default=-1
     Returns
     -------
     array of shape (...)
-        One value per row; NaN where an input is NaN or negative.
+        One value per row; NaN where an input is NaN or a probability is negative.
 
     Raises
     ------

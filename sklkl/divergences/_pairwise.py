@@ -50,15 +50,21 @@ def pairwise_divergence(
         Approximating distributions, one per row; `P` by default.
     metric : str, default="kl"
         Name of a divergence, a key of `DIVERGENCES`.
-    base, normalize, from_, smoothing
+    base : float, optional
         As in `kl_divergence`.
-    **parameters
+    normalize : bool, default=False
+        As in `kl_divergence`.
+    from_ : {"probs", "log_probs", "logits"}, default="probs"
+        As in `kl_divergence`.
+    smoothing : float, default=0.0
+        As in `kl_divergence`.
+    **parameters : dict
         The metric's own parameters, such as ``alpha``.
 
     Returns
     -------
     array of shape (n, m)
-        Entry (i, j) is the divergence of ``P[i]`` and ``Q[j]``; NaN where an input is NaN or negative.
+        Entry (i, j) is the divergence of ``P[i]`` and ``Q[j]``, in nats or the unit of `base`.
 
     Raises
     ------
@@ -116,28 +122,31 @@ def _kl_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
     P64, Q64 = xp.astype(P, xp.float64, copy=False), xp.astype(Q, xp.float64, copy=False)
     q = options.pair(xp, 1, Q64, Q64)
     step = max(1, _BLOCK // Q.shape[0])
-    blocks = [_kl_block(xp, options.pair(xp, 1, p, p), q) for p in _blocks(P64, step)]
+    blocks = [_kl_block(xp, options.pair(xp, 1, p, p), q, P.dtype) for p in _blocks(P64, step)]
     for block, p in zip(blocks, _blocks(P, step), strict=True):
         _refine(xp, block, p, Q, kl_divergence, options)
     return xp.astype(xp.concat(blocks), P.dtype, copy=False)
 
 
-def _kl_block(xp: Namespace, p: Pair, q: Pair) -> Array:
+def _kl_block(xp: Namespace, p: Pair, q: Pair, dtype: Any) -> Array:
     total_p, total_q, empty = p.sum(p.p), q.sum(q.p).T, q.log_q == -INF
     negative_entropy = p.sum(p.p * xp.where(p.log_p == -INF, 0.0, p.log_p))
     values = (negative_entropy - total_p) + total_q - p.p @ xp.where(empty, 0.0, q.log_q).T
-    if not _all_equal(xp, total_p, total_q):
-        values = values + ignoring_rounding(xp, total_p - total_q, total_p + total_q)
+    if not p.normalized:
+        values = _with_excess(xp, values, total_p, total_q, dtype)
     if not xp.any(empty):
         return values
     occupied, empty = (xp.astype(x, values.dtype) for x in (p.log_p > -INF, empty))
     return xp.where(occupied @ empty.T > 0, INF, values)
 
 
-def _all_equal(xp: Namespace, total_p: Array, total_q: Array) -> bool:
-    """Return whether all rows have the same sum up to rounding, so that no entry needs its own correction."""
+def _with_excess(xp: Namespace, values: Array, total_p: Array, total_q: Array, dtype: Any) -> Array:
+    """Return ``values + Σp - Σq`` where that is more than rounding of the inputs, which were of type `dtype`."""
     largest, least = xp.maximum(xp.max(total_p), xp.max(total_q)), xp.minimum(xp.min(total_p), xp.min(total_q))
-    return bool(ignoring_rounding(xp, largest - least, largest) == 0)
+    spread = ignoring_rounding(xp, xp.astype(largest - least, dtype), largest)
+    if spread == 0:  # the common case: all rows sum to one, no entry needs a correction of its own
+        return values
+    return values + ignoring_rounding(xp, xp.astype(total_p - total_q, dtype), total_p + total_q)
 
 
 def _reverse_kl_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
@@ -160,8 +169,11 @@ def _js_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
     p, q = (lifted(options.pair(xp, 1, x, x).p) for x in (P.astype(np.float64), Q.astype(np.float64)))
     values = (shifted_negentropy(p)[:, None] + shifted_negentropy(q)) / 2
     work = np.empty((3, max(1, min(len(q), _JS_BLOCK // max(1, q.shape[1]))), q.shape[1]))
-    for row, out in zip(p, values, strict=True):
-        _subtract_mixtures(row, q, out, work)
+    for i, row in enumerate(p):
+        start = i if P is Q else 0  # of a symmetric matrix one half is enough
+        _subtract_mixtures(row, q[start:], values[i, start:], work)
+        if P is Q:
+            values[i + 1 :, i] = values[i, i + 1 :]
     _refine(xp, values, P, Q, js_divergence, options)
     return values.astype(P.dtype, copy=False)
 

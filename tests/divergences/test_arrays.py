@@ -128,3 +128,5 @@ def test_errors_of_the_inputs():
         d.kl_divergence(np.ones(3) * 1j, np.ones(3))
     with pytest.raises(ValueError, match="axis=2 given"):
         d.kl_divergence(np.ones((2, 3)), np.ones((2, 3)), axis=2)
+    with pytest.raises(ValueError, match="axis=2 given"):
+        d.kl_to_uniform(np.ones((2, 3)), axis=2)

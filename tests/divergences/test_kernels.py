@@ -25,6 +25,7 @@ def awkward_rows():
     p[15] *= 100
     q[16] *= 1e-3
     p[17, 0], q[18, 0] = np.inf, np.inf
+    p[19, 0], q[19, 0] = 0, -0.1
     return p, q
 
 
@@ -34,6 +35,13 @@ def test_awkward_rows_equal_the_definition(function):
     np.testing.assert_allclose(function(p, q), definition(function)(p, q), rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose(function(p, q[20]), definition(function)(p, q[20:21]), rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose(function(p[20], q), definition(function)(p[20:21], q), rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("function", [kl_divergence, js_divergence])
+def test_normalizing_equals_the_definition(function):
+    p, q = awkward_rows()
+    expected = function(p.T, q.T, axis=0, normalize=True)
+    np.testing.assert_allclose(function(p, q, normalize=True), expected, rtol=1e-11, atol=1e-300)
 
 
 @pytest.mark.parametrize("function", [kl_divergence, js_divergence])

@@ -9,7 +9,7 @@ import torch
 
 from sklkl.divergences import DIVERGENCES, _pairwise, pairwise_divergence
 
-from .oracles import near_rows, random_rows, softmax
+from .oracles import by_oracle, near_rows, random_rows, softmax
 
 P, Q = random_rows(11, 6, seed=1, zeros=True), random_rows(7, 6, seed=2, zeros=True)
 Q[0] = P[0]
@@ -83,6 +83,14 @@ def test_nearly_equal_rows_keep_their_digits(name):
         assert (values >= 0).all()
 
 
+@pytest.mark.parametrize("name", ["kl", "reverse_kl", "js"])
+@pytest.mark.parametrize("size", [1e-3, 1e-5])
+def test_float32_rows_sum_to_one_only_roughly(name, size):
+    p, q, *_ = (x.astype(np.float32) for x in near_rows(size))
+    values = pairwise_divergence(p, q, metric=name)
+    np.testing.assert_allclose(np.diag(values), by_oracle(name, p, q), rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["kl", "js", "total_variation"])
 def test_nan_and_negative_entries(name):
     p, q = random_rows(4, 3, seed=1), random_rows(3, 3, seed=2)
@@ -100,7 +108,9 @@ def test_parameters_of_the_metric():
 
 
 def test_one_set_of_rows_and_lists():
-    np.testing.assert_array_equal(pairwise_divergence(P), pairwise_divergence(P, P))
+    for name in DIVERGENCES:
+        both = pairwise_divergence(P, P.copy(), metric=name)
+        np.testing.assert_allclose(pairwise_divergence(P, metric=name), both, rtol=1e-12, err_msg=name)
     np.testing.assert_array_equal(pairwise_divergence(P.tolist()), pairwise_divergence(P))
 
 
