@@ -53,7 +53,9 @@ def show_test(models, X, y):
 def main():
     warnings.simplefilter("ignore", ConvergenceWarning)  # MLPClassifier's, after its 200 epochs
     for load in (load_breast_cancer, load_digits):
-        X_train, X_test, y_train, y_test = train_test_split(*load(return_X_y=True), stratify=load().target, random_state=0)
+        X_train, X_test, y_train, y_test = train_test_split(
+            *load(return_X_y=True), stratify=load().target, random_state=0
+        )
         print(f"\n{load.__name__.removeprefix('load_')}: {len(X_train)} training rows, {len(X_test)} test rows")
         search = searched(X_train, y_train)
         show_search(search)

@@ -41,7 +41,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(256, 256)
+    hidden_layer_sizes : int or sequence of int, default=(384, 256)
         Units of each hidden layer of the built-in network; empty for a linear model. Not used with a ``module``.
     activation : str, default="gelu"
         Activation of the built-in network, a key of :data:`sklkl.modules.ACTIVATIONS`. Not used with a ``module``.
@@ -75,9 +75,9 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         ``"auto"`` does so from 200 rows on.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows in the validation part, stratified by class.
-    n_iter_no_change : int >= 1 or None, default=None
-        Stop after that many epochs without a better validation log-loss. None goes through all epochs: the end of a
-        one-cycle rate is where it is best.
+    n_iter_no_change : int >= 1 or None, default=30
+        Stop after that many epochs without a better validation log-loss; None goes through all epochs. Give a
+        one-cycle rate time: it is often best at its end.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with the sample weights.
     warm_start : bool, default=False
@@ -179,9 +179,9 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (256, 256),
-        activation: str = "relu",
-        dropout: float = 0.2,
+        hidden_layer_sizes: Any = (384, 256),
+        activation: str = "gelu",
+        dropout: float = 0.3,
         module: Any = None,
         *,
         kl_penalty: Any = "confidence",
@@ -194,7 +194,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         max_epochs: int = 100,
         early_stopping: Any = "auto",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int | None = None,
+        n_iter_no_change: int | None = 30,
         class_weight: Any = None,
         warm_start: bool = False,
         random_state: Any = None,

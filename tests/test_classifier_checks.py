@@ -43,8 +43,8 @@ def test_passes_scikit_learns_checks(params):
 
 @pytest.mark.parametrize(
     "params",
-    [EXACT, *({**QUICK, **EXACT, "kl_penalty": name, "kl_strength": 0.1} for name in PENALTIES)],
-    ids=["defaults", *PENALTIES],
+    [EXACT, {**QUICK, **EXACT, "kl_penalty": "prior", "kl_strength": 0.1}],  # the prior depends on the weights
+    ids=["defaults", "prior"],
 )
 def test_passes_every_check_without_chance(params):
     passed, failed = run_checks(**params)

@@ -134,7 +134,9 @@ def test_a_data_loader_gives_the_same_losses_as_whole_tensors(quick_net, table32
 def test_a_net_with_data_loaders_predicts(quick_net, table32):
     X, y = table32
     net = loader_net(quick_net).fit(X, y)
-    np.testing.assert_allclose(net.predict_proba(X), F.softmax(net.module_(torch.from_numpy(X)), -1).detach(), rtol=1e-5)
+    np.testing.assert_allclose(
+        net.predict_proba(X), F.softmax(net.module_(torch.from_numpy(X)), -1).detach(), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kl_strength", [0.0, 0.1])
@@ -379,7 +381,9 @@ def test_the_nets_dropout_draws_from_its_own_generator(quick_net):
 
 
 @pytest.mark.parametrize("module", [MLP, Noisy])
-@pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+@pytest.mark.parametrize(
+    "make_copy", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"]
+)
 def test_a_copy_predicts_the_same_and_goes_on_the_same(quick_net, table32, module, make_copy):
     net = quick_net(module, kl_penalty="prior", kl_strength=0.1, **({"module__dropout": 0.5} if module is MLP else {}))
     net.fit(*table32)

@@ -225,8 +225,11 @@ def test_training_goes_on_from_a_checkpoint(train, tmp_path):
 @pytest.mark.parametrize("batches_per_epoch", ["auto", "count"])
 def test_progress_bar(train, monkeypatch, batches_per_epoch):
     shown, set_postfix = [], tqdm.set_postfix
-    monkeypatch.setattr(tqdm, "set_postfix", lambda bar, losses, **kw: shown.append((bar.total, losses)) or
-                        set_postfix(bar, losses, **kw))
+    monkeypatch.setattr(
+        tqdm,
+        "set_postfix",
+        lambda bar, losses, **kw: shown.append((bar.total, losses)) or set_postfix(bar, losses, **kw),
+    )
     train(ProgressBar(batches_per_epoch, detect_notebook=False))
     assert len(shown) == 18
     assert shown[-1][0] == 6

@@ -58,12 +58,12 @@ def main():
     ratios = []
     with threadpool_limits(1):
         for name, load in sets.items():
-            runs = [
-                compare(*prepared(load, seed, max_train), seed, args.penalty, args.folds) for seed in range(seeds)
-            ]
+            runs = [compare(*prepared(load, seed, max_train), seed, args.penalty, args.folds) for seed in range(seeds)]
             chosen, searched, plain = zip(*runs, strict=True)
             ratios.append(np.mean(searched) / np.mean(plain))
-            print(f"{name:16s} {np.mean(plain):10.4f} {np.mean(searched):9.4f} {ratios[-1]:6.3f}   {chosen}", flush=True)
+            print(
+                f"{name:16s} {np.mean(plain):10.4f} {np.mean(searched):9.4f} {ratios[-1]:6.3f}   {chosen}", flush=True
+            )
     print(f"\nGeometric mean over {len(ratios)} sets, searched / strength 0: {np.exp(np.mean(np.log(ratios))):.3f}")
 
 

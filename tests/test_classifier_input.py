@@ -1,0 +1,342 @@
+"""What comes in as X: every kind of array that works, and a clear error for every one that does not."""
+
+import copy
+import tracemalloc
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from torch import nn
+
+from sklkl.penalties import Prior
+
+NAMES = list("abcde")
+
+
+def frame(X, library):
+    return pd.DataFrame(X, columns=NAMES) if library == "pandas" else pl.DataFrame(X, schema=NAMES)
+
+
+class Flat(nn.Module):
+    """A network for inputs of any rank."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.LazyLinear(n_classes))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+# Values
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "predict_proba", "predict_log_proba"])
+def test_not_finite_values_are_refused(quick, table, value, method):
+    X, y = table
+    bad = X.copy()
+    bad[3, 2] = value
+    clf = quick() if method == "fit" else quick().fit(X, y)
+    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+        getattr(clf, method)(bad, *([y] if "fit" in method else []))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_value_too_large_for_float32_is_refused_in_training(quick, table, method):
+    X, y = table
+    bad = X.copy()
+    bad[3, 2] = 1e40
+    clf = quick() if method == "fit" else quick().fit(X, y)
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="infinity or a value too large"):
+        warnings.simplefilter("error")
+        getattr(clf, method)(bad, y)
+
+
+def test_a_value_too_large_for_float32_is_fine_in_float64(quick, table):
+    X, y = table
+    assert np.isfinite(quick(dtype="float64").fit(X * 1e40, y).predict_proba(X * 1e40)).all()
+
+
+def test_a_value_too_large_for_the_module_is_refused_in_prediction(quick, table):
+    X, y = table
+    clf = quick(module=Flat).fit(X, y)
+    with pytest.raises(ValueError, match="too large"):
+        clf.predict_proba(X * 1e40)
+
+
+@pytest.mark.parametrize(("scale", "dtype"), [(1e40, "f8"), (1e307, "f8"), (1e38, "f4")])
+def test_huge_finite_values_give_probabilities_or_an_error(quick, table, scale, dtype):
+    X, y = table
+    clf = quick().fit(X, y)
+    huge = (np.sign(X) * scale).astype(dtype)
+    try:
+        proba = clf.predict_proba(huge)
+    except ValueError as error:
+        assert "X" in str(error)
+    else:
+        np.testing.assert_allclose(proba.sum(1), 1)
+
+
+def test_huge_training_values_give_probabilities_or_an_error(quick, table):
+    X, y = table
+    huge = (np.sign(X) * 1e38).astype(np.float32)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            clf = quick().fit(huge, y)
+    except ValueError as error:
+        assert "scaling" in str(error)
+    else:
+        assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_a_constant_column_is_fine(quick, table, value):
+    X, y = table
+    X = X.copy()
+    X[:, 2] = value
+    assert np.isfinite(quick().fit(X, y).predict_proba(X)).all()
+
+
+def test_a_column_of_missing_values_is_a_clear_error(quick, table):
+    X, y = table
+    X = X.copy()
+    X[:, 2] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        quick().fit(X, y)
+
+
+# Types and layouts
+
+
+def layouts(X):
+    """The same values in other types and layouts of memory."""
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    return {
+        "float32": X.astype(np.float32),
+        "float16": X.astype(np.float16),
+        "big-endian": X.astype(">f8"),
+        "big-endian float32": X.astype(">f4"),
+        "F order": np.asfortranarray(X),
+        "negative stride": X[::-1, ::-1].copy()[::-1, ::-1],
+        "every second row": np.repeat(X, 2, axis=0)[::2],
+        "read-only": read_only,
+        "list": X.tolist(),
+        "longdouble": X.astype(np.longdouble),
+    }
+
+
+@pytest.mark.parametrize("kind", layouts(np.zeros((1, 1))))
+def test_any_type_and_layout_gives_the_same_model(quick, table, kind):
+    X, y = np.round(table[0] * 8) / 8, table[1]  # exact in float16
+    expected = quick().fit(X, y)
+    given = layouts(X)[kind]
+    before = copy.deepcopy(given)
+    clf = quick().fit(given, y)
+    assert np.array_equal(clf.predict_proba(X), expected.predict_proba(X))
+    np.testing.assert_allclose(clf.predict_proba(given), expected.predict_proba(X), rtol=1e-5)
+    assert np.array_equal(given, before)
+
+
+def test_a_read_only_memmap_works_and_is_not_written(quick, table, tmp_path):
+    X, y = table
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    clf = quick().fit(mapped, y)
+    assert np.array_equal(clf.predict_proba(mapped), quick().fit(X, y).predict_proba(X))
+    assert np.array_equal(np.load(tmp_path / "X.npy"), X)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, bool])
+def test_whole_numbers_work(quick, table, dtype):
+    X, y = (table[0] > 0).astype(dtype), table[1]
+    expected = quick().fit(X.astype(float), y).predict_proba(X.astype(float))
+    np.testing.assert_allclose(quick().fit(X, y).predict_proba(X), expected, rtol=1e-5)
+
+
+def test_inputs_and_constructor_parameters_are_untouched(quick, table):
+    X, y = table
+    weight, class_weight, penalty, callbacks = np.ones(120), {0: 1.0, 1: 2.0, 2: 1.0}, Prior(), []
+    given = {"class_weight": class_weight, "kl_penalty": penalty, "callbacks": callbacks, "kl_strength": 0.1}
+    clf = quick(**given)
+    before = copy.deepcopy((X, y, weight, class_weight, vars(penalty)))
+    parameters = clf.get_params(deep=False)
+    clf.fit(X, y, sample_weight=weight).predict(X)
+    np.testing.assert_equal((X, y, weight, class_weight, vars(penalty)), before)
+    assert callbacks == []
+    after = clf.get_params(deep=False)
+    assert all(after[name] is value for name, value in parameters.items())
+
+
+# Sparse
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_array, sparse.coo_matrix])
+def test_sparse_gives_the_same_as_dense(quick, table, container):
+    X, y = np.where(table[0] > 0.5, table[0], 0), table[1]
+    expected, clf = quick().fit(X, y), quick().fit(container(X), y)
+    assert np.array_equal(clf.predict_proba(X), expected.predict_proba(X))
+    assert np.array_equal(clf.predict_proba(container(X)), clf.predict_proba(X))
+
+
+def test_sparse_is_never_made_dense_as_a_whole(quick):
+    X = sparse.random(3000, 10_000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
+    y = np.arange(3000) % 2
+    tracemalloc.start()
+    try:
+        quick(hidden_layer_sizes=(4,), max_epochs=1, batch_size=50).fit(X, y).predict_proba(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3000 * 10_000 * 4 / 4
+
+
+# Frames
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_give_names_and_the_same_model(quick, table, library):
+    X, y = table
+    clf = quick().fit(frame(X, library), y)
+    assert clf.feature_names_in_.tolist() == NAMES
+    assert np.array_equal(clf.predict_proba(frame(X, library)), quick().fit(X, y).predict_proba(X))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("method", ["predict", "partial_fit"])
+def test_reordered_columns_are_refused(quick, table, library, method):
+    X, y = table
+    clf = quick().fit(frame(X, library), y)
+    with pytest.raises(ValueError, match="same order"):
+        getattr(clf, method)(frame(X, library)[NAMES[::-1]], *([y] if method == "partial_fit" else []))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_other_columns_are_refused(quick, table, library):
+    X, y = table
+    clf = quick().fit(frame(X, library), y)
+    renamed = {"a": "z"}
+    other = frame(X, library)
+    other = other.rename(columns=renamed) if library == "pandas" else other.rename(renamed)
+    with pytest.raises(ValueError, match="unseen at fit time:\n- z"):
+        clf.predict(other)
+
+
+def test_an_array_for_a_model_of_a_frame_warns(quick, table):
+    X, y = table
+    clf = quick().fit(frame(X, "pandas"), y)
+    with pytest.warns(UserWarning, match="valid feature names"):
+        clf.predict(X)
+
+
+def test_frames_of_mixed_number_types(quick, table):
+    X, y = frame(table[0], "pandas"), table[1]
+    mixed = X.assign(a=(X["a"] * 10).round().astype("Int64"), b=X["b"] > 0, c=X["c"].astype("Float32"))
+    assert quick().fit(mixed, y).predict_proba(mixed).shape == (120, 3)
+
+
+def test_missing_values_and_texts_in_frames_are_refused(quick, table):
+    X, y = frame(table[0], "pandas"), table[1]
+    with pytest.raises(ValueError, match="NaN"):
+        quick().fit(X.assign(a=pd.array([None] + [1] * 119, dtype="Int64")), y)
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        quick().fit(X.assign(a="text"), y)
+
+
+# Shapes
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((4, 3)), "X has 3 features, but KLClassifier is expecting 5 features as input"),
+        (np.zeros(5), "Expected 2D array, got 1D array instead"),
+        (np.zeros((0, 5)), r"Found array with 0 sample\(s\)"),
+        (np.zeros((4, 5), dtype=complex), "Complex data not supported"),
+        (np.zeros((4, 5, 2)), "Found array with dim 3"),
+        ([["a"] * 5], "dtype='numeric' is not compatible with arrays of bytes/strings|could not convert string"),
+    ],
+    ids=["width", "1-D", "no rows", "complex", "3-D", "text"],
+)
+def test_other_shapes_and_types_get_scikit_learns_own_messages(quick, table, bad, message):
+    clf = quick().fit(*table)
+    with pytest.raises(ValueError, match=message):
+        clf.predict(bad)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.zeros(5), np.zeros(5), "Expected 2D array, got 1D array instead"),
+        (np.zeros((0, 5)), np.zeros(0), r"Found array with 0 sample\(s\)"),
+        (np.zeros((5, 0)), np.zeros(5), r"Found array with 0 feature\(s\)"),
+        (np.zeros((5, 2)), np.zeros(4), "inconsistent numbers of samples"),
+        (np.zeros((5, 2), dtype=complex), np.zeros(5), "Complex data not supported"),
+        (np.zeros((5, 2)), None, "requires y to be passed"),
+    ],
+    ids=["1-D", "no rows", "no columns", "lengths", "complex", "no y"],
+)
+def test_bad_training_shapes_get_scikit_learns_own_messages(quick, X, y, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(X, y)
+
+
+def test_one_row(quick):
+    clf = quick().fit([[1.0, 2.0]], ["a"])
+    assert clf.predict([[1.0, 2.0]]).tolist() == ["a"]
+
+
+@pytest.mark.parametrize("shape", [(60, 4, 3), (60, 1, 6, 6), (60, 2, 3, 4, 2)])
+def test_inputs_of_any_rank_with_a_module(quick, shape):
+    X = np.random.RandomState(0).randn(*shape)
+    y = (X.reshape(60, -1)[:, 0] > 0).astype(int)
+    clf = quick(module=Flat, max_epochs=30, lr=0.05).fit(X, y)
+    assert clf.predict_proba(X).shape == (60, 2)
+    assert clf.n_features_in_ == shape[1]
+    assert clf.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("shape", [(6,), (0, 4, 3)])
+def test_bad_shapes_with_a_module_are_refused(quick, shape):
+    with pytest.raises(ValueError, match="Expected 2D array|Found array with 0"):
+        quick(module=Flat).fit(np.zeros(shape), np.zeros(shape[0]))
+
+
+# Prediction
+
+
+def test_prediction_is_the_same_row_by_row(quick, make_table):
+    X, y = make_table(300)
+    clf = quick().fit(X, y)
+    one_by_one = np.concatenate([clf.predict_proba(X[[row]]) for row in range(300)])
+    np.testing.assert_allclose(clf.predict_proba(X), one_by_one, rtol=1e-12)
+
+
+def test_memory_of_prediction_is_bounded_by_the_batch(quick, make_table):
+    clf = quick(hidden_layer_sizes=(4,), max_epochs=1).fit(*make_table(50, n_features=20))
+    seen = []
+    clf.module_.register_forward_hook(lambda module, args, output: seen.append(args[0].numel()))
+    X = np.zeros((1_000_000, 20), dtype=np.float32)
+    tracemalloc.start()
+    try:
+        assert len(clf.predict(X)) == 1_000_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(seen) == X.size
+    assert max(seen) <= 2**20
+    assert peak < 48e6  # three copies of the answer, of which each takes 8 MB; X takes 80
+
+
+@pytest.mark.parametrize("n_rows", [1, 2**14, 2**16 + 3])
+def test_any_number_of_rows_is_predicted(quick, table, n_rows):
+    clf = quick().fit(*table)
+    X = np.random.RandomState(0).randn(n_rows, 5)
+    proba = clf.predict_proba(X)
+    assert proba.shape == (n_rows, 3)
+    np.testing.assert_allclose(proba[[0, -1]], clf.predict_proba(X[[0, -1]]), rtol=1e-12)
