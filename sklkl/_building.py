@@ -97,7 +97,7 @@ def _module_factory(estimator: Any) -> partial[nn.Module]:
 def _optimizer(estimator: Any) -> tuple[Any, dict[str, Any]]:
     known = isinstance(estimator.optimizer, str)
     optimizer, params = OPTIMIZERS[estimator.optimizer] if known else (estimator.optimizer, {})
-    decay = accepted(optimizer, weight_decay=estimator.weight_decay)
+    decay = {} if estimator.weight_decay == "auto" else accepted(optimizer, weight_decay=estimator.weight_decay)
     return optimizer, {**params, **decay, **estimator._passed_on("optimizer", optimizer)}
 
 

@@ -22,9 +22,7 @@ MIN_ROWS_TO_SPLIT = 200
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
     """Validate X, or X and y, as scikit-learn does, and let a network of the user's own have inputs of any rank."""
-    # casting 1e40 to float32 gives inf, which is refused: numpy need not warn as well
-    with np.errstate(over="ignore"):
-        return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=estimator.module is not None, **kwargs)
+    return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=estimator.module is not None, **kwargs)
 
 
 def training_rows(
@@ -51,7 +49,9 @@ def training_rows(
         Sorted labels.
     """
     check_label_types(y)
-    X, y = validated(estimator, X, y, dtype=numpy_dtype(estimator.dtype), order="C", multi_output=True, reset=reset)
+    dtype = numpy_dtype(estimator.dtype)
+    with np.errstate(over="ignore"):  # casting 1e40 to float32 gives inf, which is refused; numpy need not warn as well
+        X, y = validated(estimator, X, y, dtype=dtype, order="C", multi_output=True, reset=reset)
     y = y.toarray() if is_sparse(y) else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     codes, classes = encoded(y, classes)

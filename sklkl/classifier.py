@@ -64,8 +64,9 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     optimizer : {"adam", "sgd"} or torch.optim.Optimizer class, default="adam"
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.
-    weight_decay : float >= 0, default=0.01
-        Weight decay, passed to the optimiser if it accepts one.
+    weight_decay : float >= 0 or "auto", default="auto"
+        Weight decay, passed to the optimiser if it accepts one. ``"auto"`` is 0.3 for ``"adam"``, whose decay is
+        decoupled, 1e-4 for ``"sgd"``, and the optimiser's own default for a class.
     batch_size : int or "auto", default="auto"
         Largest number of rows in a batch; ``"auto"`` is 128, or all rows if they are fewer.
     max_epochs : int >= 1, default=100
@@ -73,7 +74,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     early_stopping : bool or "auto", default="auto"
         Whether to set a validation part aside and keep the weights of the epoch of lowest validation log-loss.
         ``"auto"`` does so from 200 rows on.
-    validation_fraction : float in (0, 1), default=0.1
+    validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class.
     n_iter_no_change : int >= 1 or None, default=30
         Stop after that many epochs without a better validation log-loss; None goes through all epochs. Give a
@@ -161,7 +162,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(LEARNING_RATES))],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
@@ -189,11 +190,11 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         lr: float = 2e-3,
         learning_rate: str = "onecycle",
         optimizer: Any = "adam",
-        weight_decay: float = 0.01,
+        weight_decay: Any = "auto",
         batch_size: Any = "auto",
         max_epochs: int = 100,
         early_stopping: Any = "auto",
-        validation_fraction: float = 0.1,
+        validation_fraction: float = 0.15,
         n_iter_no_change: int | None = 30,
         class_weight: Any = None,
         warm_start: bool = False,

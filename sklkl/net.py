@@ -81,8 +81,7 @@ class KLNet(NeuralNetClassifier):
     --------
     >>> import numpy as np
     >>> from sklkl import KLNet
-    >>> from sklkl.losses import CrossEntropy, TermMeans, row_shares
-    from sklkl.modules import MLP
+    >>> from sklkl.modules import MLP
     >>> X = np.random.RandomState(0).randn(100, 3).astype("float32")
     >>> y = (X[:, 0] > 0).astype("int64")
     >>> net = KLNet(MLP, module__n_features=3, module__n_classes=2, kl_strength=0.1, verbose=0, random_state=0)

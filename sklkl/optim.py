@@ -12,8 +12,8 @@ __all__ = ["LEARNING_RATES", "OPTIMIZERS", "ConstantRate", "OneCycle", "make_lea
 
 # "adam" is AdamW, which decouples the decay from the gradient (Loshchilov and Hutter 2019), as decay is meant to work.
 OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
-    "adam": (torch.optim.AdamW, {"fused": True}),
-    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
+    "adam": (torch.optim.AdamW, {"weight_decay": 0.3, "fused": True}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4, "fused": True}),
 }
 
 

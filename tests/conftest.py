@@ -77,6 +77,20 @@ def table32(table):
 
 
 @pytest.fixture
+def message_of():
+    """Return ``message_of(function)``: the message of the ValueError that it raises; None if it raises none."""
+
+    def message(function):
+        try:
+            function()
+        except ValueError as error:
+            return str(error)
+        return None
+
+    return message
+
+
+@pytest.fixture
 def global_state_untouched():
     """Return a context that fails if numpy's or torch's global random state or the number of threads changed."""
 

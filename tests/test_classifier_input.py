@@ -2,7 +2,6 @@
 
 import copy
 import tracemalloc
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -51,8 +50,7 @@ def test_a_value_too_large_for_float32_is_refused_in_training(quick, table, meth
     bad = X.copy()
     bad[3, 2] = 1e40
     clf = quick() if method == "fit" else quick().fit(X, y)
-    with warnings.catch_warnings(), pytest.raises(ValueError, match="infinity or a value too large"):
-        warnings.simplefilter("error")
+    with pytest.raises(ValueError, match="infinity or a value too large"):
         getattr(clf, method)(bad, y)
 
 
@@ -69,29 +67,27 @@ def test_a_value_too_large_for_the_module_is_refused_in_prediction(quick, table)
 
 
 @pytest.mark.parametrize(("scale", "dtype"), [(1e40, "f8"), (1e307, "f8"), (1e38, "f4")])
-def test_huge_finite_values_give_probabilities_or_an_error(quick, table, scale, dtype):
+def test_huge_finite_values_give_probabilities_or_an_error(quick, table, message_of, scale, dtype):
     X, y = table
     clf = quick().fit(X, y)
     huge = (np.sign(X) * scale).astype(dtype)
-    try:
-        proba = clf.predict_proba(huge)
-    except ValueError as error:
-        assert "X" in str(error)
+    message = message_of(lambda: clf.predict_proba(huge))
+    if message is None:
+        np.testing.assert_allclose(clf.predict_proba(huge).sum(1), 1)
     else:
-        np.testing.assert_allclose(proba.sum(1), 1)
+        assert "X" in message
 
 
-def test_huge_training_values_give_probabilities_or_an_error(quick, table):
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")  # scikit-learn's test for NaN
+def test_huge_training_values_give_probabilities_or_an_error(quick, table, message_of):
     X, y = table
-    huge = (np.sign(X) * 1e38).astype(np.float32)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            clf = quick().fit(huge, y)
-    except ValueError as error:
-        assert "scaling" in str(error)
-    else:
+    clf = quick()
+    message = message_of(lambda: clf.fit((np.sign(X) * 1e38).astype(np.float32), y))
+    if message is None:
         assert np.isfinite(clf.predict_proba(X)).all()
+    else:
+        assert "scaling" in message
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])

@@ -181,7 +181,7 @@ def test_multilabel_predictions(quick, labels):
     assert clf.classes_.tolist() == [0, 1, 2, 3]
     assert proba.shape == Y.shape
     assert proba.dtype == np.float64
-    assert ((0 <= proba) & (proba <= 1)).all()
+    assert ((proba >= 0) & (proba <= 1)).all()
     assert np.array_equal(clf.predict(X), (proba > 0.5).astype(int))
     np.testing.assert_allclose(np.exp(clf.predict_log_proba(X)), proba, rtol=1e-12)
     assert clf.score(X, Y) > 0.6

@@ -1,6 +1,7 @@
 """Parameters that are visible, passed on, searched, cloned; networks and penalties of the user's own."""
 
 import functools
+import pickle
 
 import numpy as np
 import pytest
@@ -125,6 +126,18 @@ def test_compile_compiles_the_module(quick, table, monkeypatch):
     assert [type(module) for module in compiled if isinstance(module, MLP)] == [MLP]
 
 
+@pytest.mark.filterwarnings("ignore")  # tracing warns about what torch itself does
+def test_a_compiled_network_trains_predicts_and_is_pickled(quick, table, monkeypatch):
+    X, y = table
+    # everything of torch.compile but the C++ compiler, which a machine may not have
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    clf = quick(compile=True, kl_strength=0.1, dropout=0.2, max_epochs=60, lr=0.05).fit(X, y)
+    assert clf.score(X, y) > 0.75
+    copied = pickle.loads(pickle.dumps(clf))
+    assert np.array_equal(copied.predict_proba(X), clf.predict_proba(X))
+    assert copied.partial_fit(X, y).n_iter_ == 61
+
+
 # Parameters that are passed on
 
 
@@ -170,7 +183,9 @@ def test_penalty_parameters_can_be_set_and_searched(quick, table):
     assert clf.get_params()["kl_penalty__entropy_threshold"] == 0.5
     assert clone(clf).set_params(kl_penalty__entropy_threshold=0.2).kl_penalty.entropy_threshold == 0.2
     search = GridSearchCV(clf, {"kl_penalty__entropy_threshold": [0.1, 1.0]}, cv=2).fit(*table)
-    assert search.best_estimator_.net_.penalty_.entropy_threshold == search.best_params_["kl_penalty__entropy_threshold"]
+    assert (
+        search.best_estimator_.net_.penalty_.entropy_threshold == search.best_params_["kl_penalty__entropy_threshold"]
+    )
 
 
 @pytest.mark.parametrize("penalty", [Confidence(), Prior()], ids=repr)

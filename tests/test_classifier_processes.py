@@ -94,7 +94,9 @@ def search(quick, make_table):
     X, y = make_table(240)
 
     def run(kind, n_jobs):
-        grid = GridSearchCV(quick(**KINDS[kind]), {"kl_strength": [0.0, 0.1]}, cv=3, n_jobs=n_jobs, scoring="neg_log_loss")
+        grid = GridSearchCV(
+            quick(**KINDS[kind]), {"kl_strength": [0.0, 0.1]}, cv=3, n_jobs=n_jobs, scoring="neg_log_loss"
+        )
         return [grid.fit(X, y).cv_results_[f"split{fold}_test_score"].tolist() for fold in range(3)]
 
     return run

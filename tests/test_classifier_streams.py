@@ -117,9 +117,10 @@ def test_one_row_after_another(quick, table):
 def test_the_automatic_batch_size_is_that_of_each_part(quick, make_table):
     X, y = make_table(1000)
     clf = quick().partial_fit(X[:1], y[:1], classes=[0, 1, 2]).partial_fit(X, y)
-    assert clf.history_[-1, "train_batch_count"] == quick().partial_fit(X, y, classes=[0, 1, 2]).history_[
-        -1, "train_batch_count"
-    ]
+    assert (
+        clf.history_[-1, "train_batch_count"]
+        == quick().partial_fit(X, y, classes=[0, 1, 2]).history_[-1, "train_batch_count"]
+    )
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)

@@ -107,9 +107,7 @@ def test_balanced_class_weights(exact, table):
     y = np.where(np.arange(120) % 5 == 0, y, 0)
     balanced = compute_class_weight("balanced", classes=np.arange(3), y=y)
     expected = exact().fit(X, y, sample_weight=balanced[y]).predict_proba(X)
-    np.testing.assert_allclose(
-        exact(class_weight="balanced").fit(X, y).predict_proba(X), expected, rtol=1e-6
-    )
+    np.testing.assert_allclose(exact(class_weight="balanced").fit(X, y).predict_proba(X), expected, rtol=1e-6)
 
 
 def test_class_weights_multiply_sample_weights(exact, table):

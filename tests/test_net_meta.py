@@ -1,0 +1,74 @@
+"""A training step on torch's meta device: no tensor is on another device, nothing is read back.
+
+It stands in for a GPU where there is none: mixed devices and hidden synchronisation raise there.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from sklkl.data import Rows
+from sklkl.modules import MLP
+from sklkl.optim import LEARNING_RATES, make_learning_rate
+from sklkl.penalties import PENALTIES, Confidence, make_penalty
+
+each_penalty = pytest.mark.parametrize("penalty", PENALTIES)
+
+
+def meta_net(quick_net, module, **params):
+    net = quick_net(module, device="meta", optimizer=torch.optim.Adam, optimizer__fused=False, **params)
+    return net.initialize()
+
+
+def meta_step(net, rows, name):
+    net.penalty_ = make_penalty(net.kl_penalty).fit(rows, 3)
+    net.learning_rate_ = make_learning_rate(name, net.optimizer_, 10)
+    batch = next(rows.take(torch.randperm(len(rows))[:32]).split([0, 32]))
+    return net.train_step(batch)
+
+
+@each_penalty
+@pytest.mark.parametrize("learning_rate", LEARNING_RATES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_training_step_on_the_meta_device(quick_net, table32, penalty, learning_rate, weighted):
+    X, y = table32
+    rows = Rows(X, y, weight=np.ones(120, dtype=np.float32) if weighted else None).to("meta")
+    net = meta_net(quick_net, MLP, module__dropout=0.5, kl_penalty=penalty, kl_strength=0.1, classes=[0, 1, 2])
+    step = meta_step(net, rows, learning_rate)
+    assert step["loss"].device.type == "meta"
+    assert {values.device.type for values in step["terms"].values()} == {"meta"}
+    assert all(p.grad.device.type == "meta" for p in net.module_.parameters())
+
+
+def test_a_validation_step_on_the_meta_device(quick_net, table32):
+    rows = Rows(*table32).to("meta")
+    net = meta_net(quick_net, MLP, module__dropout=0.5, kl_strength=0.1, classes=[0, 1, 2])
+    assert net.validation_step(next(rows.split([0, 32])))["loss"].device.type == "meta"
+
+
+def test_shuffled_batches_on_the_meta_device(quick_net, table32):
+    net = meta_net(quick_net, MLP, classes=[0, 1, 2])
+    batches = list(net.get_iterator(Rows(*table32).to("meta"), training=True))
+    assert [len(x) for x, _ in batches] == [30] * 4
+    assert {x.device.type for x, _ in batches} == {"meta"}
+
+
+def test_a_step_of_labels_on_the_meta_device(quick_net, table32):
+    X, y = table32
+    rows = Rows(X, np.eye(3, dtype=np.int64)[y]).to("meta")
+    net = meta_net(quick_net, MLP, multilabel=True, kl_penalty="prior", kl_strength=0.1, classes=[0, 1, 2])
+    net.penalty_ = make_penalty("prior").fit(rows, 2)
+    net.learning_rate_ = make_learning_rate("constant", net.optimizer_, None)
+    assert net.train_step(next(rows.split([0, 32])))["loss"].device.type == "meta"
+
+
+def test_the_meta_device_notices_what_reads_back(quick_net, table32):
+    """The guard above can fail: a penalty that looks at a number raises."""
+
+    class Reads(Confidence):
+        def __call__(self, log_proba, batch):
+            return super().__call__(log_proba, batch) * log_proba.exp().max().item()
+
+    net = meta_net(quick_net, MLP, kl_penalty=Reads(), kl_strength=0.1, classes=[0, 1, 2])
+    with pytest.raises(RuntimeError, match="meta"):
+        meta_step(net, Rows(*table32).to("meta"), "constant")
