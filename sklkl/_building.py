@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.modules import MLP, accepted, build_module
 from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
+from sklkl.penalties import make_penalty
 
 FLOATS = {"float32": torch.float32, "float64": torch.float64}
 
@@ -29,13 +31,14 @@ def make_net(estimator: Any, rows: Rows, random_state: np.random.RandomState) ->
         If a parameter that is passed on is refused, or the network does not return logits.
     """
     optimizer, optimizer_params = _optimizer(estimator)
+    callbacks = _callbacks(estimator)
     net = KLNet(
         _module_factory(estimator),
         classes=np.arange(len(estimator.classes_)),
         multilabel=rows.y is not None and rows.y.ndim == 2,
         lr=estimator.lr,
         optimizer=optimizer,
-        callbacks=_callbacks(estimator),
+        callbacks=callbacks,
         random_state=random_state.randint(2**31 - 1),
         device=str(torch_device(estimator.device)),
         compile=estimator.compile,
@@ -46,10 +49,24 @@ def make_net(estimator: Any, rows: Rows, random_state: np.random.RandomState) ->
     return net
 
 
-def update_net(net: KLNet, estimator: Any, n_rows: int) -> None:
-    """Give a net, old or new, those parameters that may change between two trainings."""
+def copy_net(net: KLNet, estimator: Any) -> KLNet:
+    """Copy a net that is to be trained further, so that the old one is there if that fails; renew its callbacks."""
+    net = copy.deepcopy(net)
+    net.callbacks = _callbacks(estimator)
+    return net._initialize_callbacks()
+
+
+def update_net(net: KLNet, estimator: Any, rows: Rows) -> None:
+    """Give a net, old or new, those parameters that may change between two trainings.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the penalty is invalid, whether it is used or not.
+    """
+    make_penalty(estimator.kl_penalty).fit(rows, 2 if net.multilabel else len(estimator.classes_))
     net.kl_penalty, net.kl_strength = estimator.kl_penalty, estimator.kl_strength
-    net.batch_size = min(128, n_rows) if estimator.batch_size == "auto" else int(estimator.batch_size)
+    net.batch_size = min(128, len(rows)) if estimator.batch_size == "auto" else int(estimator.batch_size)
     if net.lr != estimator.lr:
         net.set_params(lr=estimator.lr)
 
@@ -87,15 +104,41 @@ def _module_factory(estimator: Any) -> partial[nn.Module]:
     module = estimator.module
     if module is not None:
         receiver = type(module) if isinstance(module, nn.Module) else module
-        return partial(build_module, module, **common, **estimator._passed_on("module", receiver))
+        params = estimator._passed_on("module", receiver)
+        for name in common.keys() & params.keys():
+            raise ValueError(f"'module__{name}' cannot be set: {type(estimator).__name__} sets it from the data.")
+        return partial(build_module, module, **common, **params)
+    stray = sorted(name for name in estimator.get_params(deep=False) if name.startswith("module__"))
+    if stray:
+        raise ValueError(
+            f"The {stray[0]!r} parameter of {type(estimator).__name__} needs a 'module'. Got None instead."
+        )
+    own = {
+        "hidden_layer_sizes": _hidden_layer_sizes(estimator),
+        "activation": estimator.activation,
+        "dropout": estimator.dropout,
+    }
+    return partial(build_module, MLP, **common, **own)
+
+
+def _hidden_layer_sizes(estimator: Any) -> tuple[int, ...]:
     sizes = estimator.hidden_layer_sizes
     sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-    own = {"hidden_layer_sizes": sizes, "activation": estimator.activation, "dropout": estimator.dropout}
-    return partial(build_module, MLP, **common, **own)
+    if not all(isinstance(units, Integral) and int(units) >= 1 for units in sizes):
+        raise _invalid(estimator, "hidden_layer_sizes", "an int >= 1 or a sequence of them")
+    return tuple(int(units) for units in sizes)
+
+
+def _invalid(estimator: Any, name: str, allowed: str) -> ValueError:
+    """Return an error in the words of scikit-learn's own."""
+    value = getattr(estimator, name)
+    return ValueError(f"The {name!r} parameter of {type(estimator).__name__} must be {allowed}. Got {value!r} instead.")
 
 
 def _optimizer(estimator: Any) -> tuple[Any, dict[str, Any]]:
     known = isinstance(estimator.optimizer, str)
+    if not known and not (isinstance(estimator.optimizer, type) and issubclass(estimator.optimizer, Optimizer)):
+        raise _invalid(estimator, "optimizer", f"one of {sorted(OPTIMIZERS)} or a class of torch optimisers")
     optimizer, params = OPTIMIZERS[estimator.optimizer] if known else (estimator.optimizer, {})
     decay = {} if estimator.weight_decay == "auto" else accepted(optimizer, weight_decay=estimator.weight_decay)
     return optimizer, {**params, **decay, **estimator._passed_on("optimizer", optimizer)}
@@ -104,6 +147,10 @@ def _optimizer(estimator: Any) -> tuple[Any, dict[str, Any]]:
 def _callbacks(estimator: Any) -> list[Any]:
     # skorch changes the callbacks it is given, so the user's are copied
     own = [Progress()] if estimator.verbose else []
+    for item in estimator.callbacks or []:
+        callback = item[1] if isinstance(item, (list, tuple)) and len(item) == 2 else item
+        if not all(hasattr(callback, method) for method in ("initialize", "on_epoch_end", "set_params")):
+            raise _invalid(estimator, "callbacks", "a list of skorch callbacks, or of pairs of a name and a callback")
     return [*copy.deepcopy(estimator.callbacks or []), *own, ("best_weights", BestWeights(estimator.n_iter_no_change))]
 
 

@@ -35,16 +35,23 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
     Raises
     ------
     ValueError
-        If a value of X is too large for the type in which the net computes.
+        If a value of X is too large for the type in which the net computes, or the logits are not finite.
     """
     net._set_training(False)
     dtype = _compute_dtype(net, X)
     if X.shape[0] <= _FEW_ROWS and _is_own_on_cpu(net):
         part = X.toarray() if is_sparse(X) else X
-        return function(torch.from_numpy(net.module_.forward_numpy(part.astype(dtype)))).numpy()
+        return function(_checked(torch.from_numpy(net.module_.forward_numpy(part.astype(dtype))))).numpy()
     with torch.inference_mode():
-        parts = [function(net.module_(x)).cpu().numpy() for x in _inputs(net, X, dtype)]
+        parts = [function(_checked(net.module_(x))).cpu().numpy() for x in _inputs(net, X, dtype)]
     return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
+
+
+def _checked(logits: Tensor) -> Tensor:
+    # false for NaN too; -inf is a class that the network rules out
+    if not (logits < math.inf).all():
+        raise ValueError("The network's logits are not finite: values of X may be too large for it.")
+    return logits
 
 
 def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
@@ -66,7 +73,7 @@ def _tensor(part: np.ndarray, dtype: np.dtype) -> Tensor:
 
 
 def _is_own_on_cpu(net: KLNet) -> bool:
-    return isinstance(net.module_, MLP) and net.device == "cpu"
+    return type(net.module_) is MLP and net.device == "cpu"
 
 
 def _compute_dtype(net: KLNet, X: Any) -> np.dtype:

@@ -16,14 +16,18 @@ from sklearn.utils import check_random_state
 _borrowing = threading.RLock()
 
 
-def _forget_lock() -> None:
-    """Give a forked child a free lock: the thread that may hold this one does not exist there."""
+def _mend_child() -> None:
+    """Make training possible in a forked child, where the parent's other threads do not exist.
+
+    One of them may have held the lock; torch would wait forever for its pool of them.
+    """
     global _borrowing
     _borrowing = threading.RLock()
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)
+    os.register_at_fork(after_in_child=_mend_child)
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:

@@ -91,6 +91,8 @@ def check_label_types(y: Any) -> None:
     kinds = {type(value) for value in values}
     if type(None) in kinds:
         raise ValueError("Input y contains None.")
+    if "NAType" in {kind.__name__ for kind in kinds}:  # pandas.NA; pandas itself may not be installed
+        raise ValueError("Input y contains NA.")
     texts = {kind for kind in kinds if issubclass(kind, str)}
     # a float among strings is NaN, a missing label, which scikit-learn's own message names
     others = {kind.__name__ for kind in kinds - texts if not issubclass(kind, float)}
@@ -162,6 +164,10 @@ def row_weights(
             class_weight, classes=classes[present], y=classes[codes[used]], sample_weight=weight[used]
         )
         weight *= by_class[codes]
+        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+            raise ValueError(
+                f"The 'class_weight' parameter must have finite weights >= 0. Got {class_weight!r} instead."
+            )
     return weight
 
 
@@ -204,7 +210,7 @@ def validation_split(
     pool = np.flatnonzero(~alone)
     if len(pool) == 0:
         return np.arange(len(codes)), pool
-    n_valid = max(1, round(fraction * len(pool)))
+    n_valid = min(max(1, round(fraction * len(pool))), len(pool) - 1)
     enough = min(n_valid, len(pool) - n_valid) >= (counts > 1).sum()
     train, valid = train_test_split(
         pool, test_size=n_valid, stratify=codes[pool] if enough else None, random_state=random_state

@@ -16,7 +16,17 @@ __all__ = ["BestWeights", "Progress", "StopTraining"]
 
 
 class StopTraining(Exception):
-    """Raised by a callback to end training after this epoch."""
+    """Raised by a callback to end training.
+
+    Examples
+    --------
+    >>> from skorch.callbacks import Callback
+    >>> from sklkl.callbacks import StopTraining
+    >>> class StopAtLoss(Callback):
+    ...     def on_epoch_end(self, net, **kwargs):
+    ...         if net.history[-1, "train_loss"] < 0.1:
+    ...             raise StopTraining
+    """
 
 
 class BestWeights(Callback):

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from sklkl._building import FLOATS, make_net, update_net
+from sklkl._building import copy_net, make_net, update_net
+from sklkl._constraints import CONSTRAINTS
 from sklkl._params import PassedOnParams
 from sklkl._prediction import per_row
 from sklkl._seeding import local_random_state
 from sklkl._training_data import split_rows, training_rows, validated
 from sklkl.data import Rows
-from sklkl.modules import ACTIVATIONS, log_softmax
+from sklkl.modules import log_softmax
 from sklkl.net import KLNet
-from sklkl.optim import LEARNING_RATES, OPTIMIZERS
-from sklkl.penalties import PENALTIES
 
 __all__ = ["KLClassifier"]
 
@@ -117,7 +113,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     n_iter_ : int
         Number of epochs.
     interrupted_ : bool
-        Whether training was interrupted from the keyboard; the model is then that of the epochs finished before.
+        Whether training was interrupted; the model is then that of the epochs finished before.
 
     See Also
     --------
@@ -125,13 +121,11 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Predictions of the built-in network are computed in float64 on a CPU unless X is float32, so that they do not
-    depend on how many rows are predicted at once.
+    On a CPU the built-in network predicts in float64 unless X is float32: whatever the number of rows at once.
 
     References
     ----------
-    Pereyra, Tucker, Chorowski, Kaiser and Hinton (2017), Regularizing Neural Networks by Penalizing Confident Output
-    Distributions, arXiv:1701.06548.
+    Pereyra et al. (2017), Regularizing Neural Networks by Penalizing Confident Output Distributions, arXiv:1701.06548.
 
     Examples
     --------
@@ -152,31 +146,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     _passed_on_prefixes = ("module", "optimizer")
 
-    _parameter_constraints: dict[str, list[Any]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "module": [callable, None],
-        "kl_penalty": [StrOptions(set(PENALTIES)), HasMethods(["fit", "__call__"])],
-        "kl_strength": [Interval(Real, 0, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate": [StrOptions(set(LEARNING_RATES))],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": [StrOptions({"auto"}), "boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "device": [str, torch.device],
-        "dtype": [StrOptions(set(FLOATS)), Options(torch.dtype, set(FLOATS.values()))],
-        "compile": ["boolean"],
-        "verbose": ["verbose"],
-        "callbacks": [list, None],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -273,7 +243,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             self.classes_ = classes
             random_state = local_random_state(self.random_state)
             train, valid = split_rows(self, rows, random_state)
-            net = self.net_ if goes_on else make_net(self, train, random_state)
+            net = copy_net(self.net_, self) if goes_on else make_net(self, train, random_state)
             net.penalty_ = None  # it is fitted to these rows
             self._train(net, train, valid, self.max_epochs, self.learning_rate)
         return self
@@ -320,7 +290,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
             first = _check_partial_fit_first_call(self, classes)
             rows, _ = training_rows(self, X, y, sample_weight, classes=self.classes_, reset=first)
-            net = make_net(self, rows, local_random_state(self.random_state)) if first else self.net_
+            net = make_net(self, rows, local_random_state(self.random_state)) if first else copy_net(self.net_, self)
             self._train(net, rows, None, epochs=1, learning_rate="constant")
         return self
 
@@ -338,7 +308,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             raise
 
     def _train(self, net: KLNet, train: Rows, valid: Rows | None, epochs: int, learning_rate: str) -> None:
-        update_net(net, self, len(train))
+        update_net(net, self, train)
         net.max_epochs, net.learning_rate = epochs, learning_rate
         net.train_split = None if valid is None else predefined_split(valid)
         n_before = len(net.history)

@@ -120,7 +120,7 @@ class Rows(Dataset):
     def __getitem__(self, index: int) -> Batch:
         """One row as ``(x, y)``, for code that goes row by row."""
         (batch,) = self.take(torch.tensor([index])).split([0, 1])
-        y = None if batch[1] is None else batch[1][0]
+        y = torch.tensor(0) if batch[1] is None else batch[1][0]  # as skorch: a DataLoader cannot collate None
         return Batch(batch[0][0], y, **{name: values[0] for name, values in batch.columns.items()})
 
     @property
@@ -130,8 +130,9 @@ class Rows(Dataset):
 
     @property
     def device(self) -> torch.device:
-        """Where the rows are; sparse rows are on the CPU until a batch of them is made dense."""
-        return self.X.device if isinstance(self.X, Tensor) else torch.device("cpu")
+        """Where batches are: a sparse X stays on the CPU, but its batches join their class codes."""
+        held = self.X if isinstance(self.X, Tensor) else self.y
+        return torch.device("cpu") if held is None else held.device
 
     def take(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, a tensor of integers, as new rows."""
@@ -162,7 +163,7 @@ class Rows(Dataset):
     def _split_X(self, edges: list[int]) -> Any:
         if isinstance(self.X, Tensor):
             return self.X.tensor_split(edges[1:-1])
-        return (torch.from_numpy(self.X[i:j].toarray()) for i, j in pairwise(edges))
+        return (torch.from_numpy(self.X[i:j].toarray()).to(self.device) for i, j in pairwise(edges))
 
 
 class Batches:
@@ -186,6 +187,13 @@ class Batches:
     ------
     TypeError
         If ``rows`` is another kind of data set.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.data import Batches, Rows
+    >>> [x.tolist() for x, y in Batches(Rows(torch.arange(5)), batch_size=3)]
+    [[0, 1], [2, 3, 4]]
     """
 
     def __init__(

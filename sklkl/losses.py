@@ -42,7 +42,7 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     Returns
     -------
     Tensor of shape (n_rows,)
-        Shares that sum to 1.
+        Shares that sum to 1; zeros where no row has a weight.
 
     Examples
     --------
@@ -53,7 +53,8 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     """
     if weight is None:
         return logits.new_full((len(logits),), 1 / len(logits))
-    return weight / weight.sum()
+    # without any weight every share is 0, and so is the gradient
+    return weight / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
 
 class TermMeans:
@@ -84,5 +85,5 @@ class TermMeans:
         """Return the means as numbers, in one trip from the device."""
         values = torch.stack([torch.stack(column) for column in self.values.values()]).double()
         masses = torch.stack([torch.as_tensor(mass) for mass in self.masses]).to(values)
-        means = values @ masses / masses.sum()
+        means = values @ masses / masses.sum().clamp(min=torch.finfo(masses.dtype).tiny)
         return dict(zip(self.values, means.tolist(), strict=True))

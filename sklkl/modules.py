@@ -62,8 +62,8 @@ def log_softmax(logits: Tensor) -> Tensor:
     tensor([[0.5000, 0.5000]])
     """
     if _few_classes(logits):
-        return F.log_softmax(logits.mT, -2).mT
-    return F.log_softmax(logits, -1)
+        return logits.mT.log_softmax(-2).mT
+    return logits.log_softmax(-1)
 
 
 def _few_classes(logits: Tensor) -> bool:
@@ -131,7 +131,10 @@ def accepted(factory: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     >>> accepted(lambda n_classes: None, n_features=3, n_classes=2)
     {'n_classes': 2}
     """
-    parameters = inspect.signature(factory).parameters.values()
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except ValueError:  # a built-in class that has no signature
+        return {}
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return arguments
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -173,7 +176,7 @@ def build_module(module: Any, n_features: int, n_classes: int, dtype: torch.dtyp
         return copy.deepcopy(module).to(dtype)
     built = module(**{**accepted(module, n_features=n_features, n_classes=n_classes), **params})
     if not isinstance(built, nn.Module):
-        raise ValueError(f"The 'module' parameter must make a torch.nn.Module. Got {type(built).__name__} instead.")
+        raise ValueError(f"The 'module' parameter must make a torch.nn.Module. Got {built!r} from {module!r} instead.")
     return built.to(dtype)
 
 

@@ -90,6 +90,10 @@ class KLNet(NeuralNetClassifier):
     ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
     """
 
+    learning_rate_: Any
+    penalty_: Any
+    _penalty_origin: Any
+
     def __init__(
         self,
         module: Any,
@@ -137,7 +141,7 @@ class KLNet(NeuralNetClassifier):
         if not 0 <= self.kl_strength < math.inf:
             raise ValueError(f"'kl_strength' must be a finite number >= 0, got {self.kl_strength!r}.")
         self.generator_ = make_generator(self.random_state)
-        self.penalty_: Any = None
+        self.penalty_ = None
         return super().initialize()
 
     def initialize_module(self) -> KLNet:
@@ -174,8 +178,9 @@ class KLNet(NeuralNetClassifier):
     def _fit_penalty(self, rows: Any) -> None:
         """Fit the penalty, or go on with the one there is where training goes on."""
         n_classes = 2 if self.multilabel else len(self.classes_)
-        if self.penalty_ is None:
+        if self.penalty_ is None or self._penalty_origin is not self.kl_penalty:
             self.penalty_ = make_penalty(self.kl_penalty).fit(rows, n_classes)
+            self._penalty_origin = self.kl_penalty
         elif hasattr(self.penalty_, "partial_fit"):
             self.penalty_.partial_fit(rows, n_classes)
 
@@ -204,7 +209,7 @@ class KLNet(NeuralNetClassifier):
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
         self.interrupted_ = False
-        self.learning_rate_: Any = None
+        self.learning_rate_ = None
         self.total_epochs_ = self.max_epochs if epochs is None else epochs
         try:
             with self._randomness():
@@ -213,17 +218,25 @@ class KLNet(NeuralNetClassifier):
             pass
         except KeyboardInterrupt:
             self.interrupted_ = True
-            self._drop_unfinished_epoch()
         finally:
-            if self.learning_rate_ is not None:
-                self.learning_rate_.close()
+            self._drop_unfinished_epoch()
+            self._end_learning_rate()
         return self
+
+    def _end_learning_rate(self) -> None:
+        """Give the optimiser its own rates back: a cycle ends at none."""
+        if self.learning_rate_ is not None:
+            self.learning_rate_.close()
+        self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> KLNet:
         """Make the optimiser."""
         super().initialize_optimizer(*args, **kwargs)
         # Only an optimiser that evaluates the loss several times a step, such as LBFGS, needs skorch's closure.
-        self._needs_closure = inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
+        self._needs_closure = self._closure_steps = (
+            inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
+        )
+        self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
         return self
 
     def _set_training(self, training: bool = True) -> None:
@@ -239,7 +252,7 @@ class KLNet(NeuralNetClassifier):
 
     def _randomness(self) -> Any:
         """Return a context for training: a network or iterator from elsewhere may draw from torch's global state."""
-        own = isinstance(self.module_, MLP) and self.iterator_train is Batches and not self.compile
+        own = type(self.module_) is MLP and self.iterator_train is Batches and not self.compile
         device = torch.device(self.device)
         if own and device.type == "cpu":
             return nullcontext()
@@ -252,10 +265,13 @@ class KLNet(NeuralNetClassifier):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a hook of every callback; one that raises KeyboardInterrupt asks for the end of training."""
         getattr(self, method_name)(self, **cb_kwargs)
-        try:
-            for _, callback in self.callbacks_:
+        stop = None
+        for _, callback in self.callbacks_:
+            try:
                 getattr(callback, method_name)(self, **cb_kwargs)
-        except KeyboardInterrupt as stop:  # as skorch's EarlyStopping does
+            except (KeyboardInterrupt, StopTraining) as wish:  # skorch's EarlyStopping raises the first
+                stop = wish
+        if stop is not None:
             raise StopTraining from stop
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
@@ -269,12 +285,15 @@ class KLNet(NeuralNetClassifier):
         if training and self.learning_rate_ is None:
             total_steps = self.total_epochs_ * len(iterator)
             self.learning_rate_ = make_learning_rate(self.learning_rate, self.optimizer_, total_steps)
+        self._closure_steps = self._needs_closure or self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
         run_batch = self._run_batch_with_hooks if hooks else self._run_batch
         for batch in iterator:
             step = run_batch(batch, training, prefix, step_fn, **fit_params)
             means.add(step["terms"], step["mass"])
+        if not self.history[-1]["batches"]:
+            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
         self._record(prefix, means)
         self.history.record(prefix + "_batch_count", len(iterator))
 
@@ -298,12 +317,13 @@ class KLNet(NeuralNetClassifier):
     def _record(self, prefix: str, means: TermMeans) -> None:
         terms = means.read()
         loss = sum(terms.values())
-        best = min(self.history[:-1, prefix + "_loss"], default=math.inf) if len(self.history) > 1 else math.inf
-        self.history.record(prefix + "_loss", loss)
-        self.history.record(prefix + "_loss_best", loss < best)
+        name = prefix + "_loss"
+        best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
+        self.history.record(name, loss)
+        self.history.record(name + "_best", loss < best)
         if prefix == "train":
-            for name, value in terms.items():
-                self.history.record(f"{prefix}_{name}", value)
+            for term, value in terms.items():
+                self.history.record(f"{prefix}_{term}", value)
 
     def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:
         """Return the named terms of the loss, one value a row each; the loss is the mean over rows of their sum.
@@ -348,13 +368,13 @@ class KLNet(NeuralNetClassifier):
         self._set_training(True)
         step, row_losses, shares = self._step(batch, training=True, **fit_params)
         # the gradient of the mean, without a node in the graph for it
-        row_losses.backward(shares)
+        torch.autograd.backward((row_losses,), (shares,))
         return step
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
         self.learning_rate_.before_step()
-        if self._needs_closure or self._has_hooks("on_grad_computed"):
+        if self._closure_steps:
             return super().train_step(batch, **fit_params)
         self._zero_grad_optimizer()
         step = self.train_step_single(batch, **fit_params)

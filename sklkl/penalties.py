@@ -8,6 +8,7 @@ A penalty is a small scikit-learn object: ``fit(rows, n_classes)`` learns what i
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Confidence(BaseEstimator):
             If ``entropy_threshold`` is neither None nor a positive finite number.
         """
         threshold = self.entropy_threshold
-        if threshold is not None and not 0 < threshold < math.inf:
+        if threshold is not None and not (isinstance(threshold, Real) and 0 < threshold < math.inf):
             raise ValueError(
                 "The 'entropy_threshold' parameter of Confidence must be None or a float in the range (0.0, inf). "
                 f"Got {threshold!r} instead."
@@ -145,18 +146,19 @@ class Prior(BaseEstimator):
             self.prior_ = self.counts_ / self.counts_.sum(-1, keepdim=True)
         else:
             prior = _checked_prior(self.class_prior, n_classes)
-            self.prior_ = torch.as_tensor(prior, dtype=_floating(rows), device=rows.device)
+            self.prior_ = torch.as_tensor(prior, dtype=_floating(rows), device=getattr(rows, "device", None))
         self._negative_entropy = torch.xlogy(self.prior_, self.prior_).sum(-1)
         return self
 
     def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
-        return self._negative_entropy - (self.prior_ * _finite_log(log_proba)).sum(-1)
+        # a class without prior costs nothing, one with a prior and no probability infinitely much
+        return self._negative_entropy - (self.prior_ * torch.where(self.prior_ > 0, log_proba, 0.0)).sum(-1)
 
 
 def _floating(rows: Rows) -> torch.dtype:
     """Return the rows' floating type."""
-    dtype = rows.X.dtype
+    dtype = getattr(getattr(rows, "X", None), "dtype", None)
     if not isinstance(dtype, torch.dtype):  # a scipy sparse matrix
         dtype = torch.float64 if dtype == np.float64 else torch.float32
     return dtype if dtype.is_floating_point else torch.get_default_dtype()
@@ -164,13 +166,14 @@ def _floating(rows: Rows) -> torch.dtype:
 
 def _class_counts(rows: Rows, n_classes: int) -> Tensor:
     """Return the weighted number of rows of each class; of each label, off and on, for a multilabel indicator."""
-    if rows.y is None:
-        raise ValueError("Prior needs class codes, but the training rows have none.")
-    weight = torch.ones(len(rows), dtype=_floating(rows), device=rows.y.device) if rows.weight is None else rows.weight
-    if rows.y.ndim == 2:
-        on = weight @ rows.y.to(weight.dtype)
+    y = getattr(rows, "y", None)
+    if y is None:
+        raise ValueError(f"Prior needs class codes, but {type(rows).__name__} has none; pass a 'class_prior'.")
+    weight = torch.ones(len(rows), dtype=_floating(rows), device=y.device) if rows.weight is None else rows.weight
+    if y.ndim == 2:
+        on = weight @ y.to(weight.dtype)
         return torch.stack([weight.sum() - on, on], dim=-1)
-    return weight.new_zeros(n_classes).index_add_(0, rows.y, weight)
+    return weight.new_zeros(n_classes).index_add_(0, y, weight)
 
 
 def _checked_prior(class_prior: Any, n_classes: int) -> np.ndarray:

@@ -14,6 +14,15 @@ settings.register_profile("sklkl", derandomize=True, deadline=None, max_examples
 settings.load_profile("sklkl")
 
 
+torch.manual_seed(0)  # for networks that are made while tests are collected
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Give networks that a test makes itself the same starting weights in every run."""
+    torch.manual_seed(0)
+
+
 def _table(n_rows, n_features, n_classes, seed):
     random = np.random.RandomState(seed)
     X = random.randn(n_rows, n_features)

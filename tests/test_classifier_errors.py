@@ -194,6 +194,17 @@ def test_a_factory_that_makes_no_module_is_refused(quick, table, made):
         quick(module=lambda: made).fit(*table)
 
 
+def test_the_network_sees_no_more_than_two_rows_before_it_is_trained(quick, table):
+    seen = []
+
+    def watched(logits):
+        seen.append(len(logits))
+        return logits
+
+    quick(module=Returns, module__function=watched, batch_size=30, max_epochs=1).fit(*table)
+    assert seen == [2] + [30] * 4
+
+
 @pytest.mark.usefixtures("never_trained")
 def test_a_module_for_other_inputs_says_what_torch_says(quick, table):
     with pytest.raises((ValueError, RuntimeError), match="shapes cannot be multiplied"):

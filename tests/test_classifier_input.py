@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from scipy import sparse
 from torch import nn
 
+from sklkl.modules import ACTIVATIONS, MLP
 from sklkl.penalties import Prior
 
 NAMES = list("abcde")
@@ -28,6 +30,20 @@ class Flat(nn.Module):
 
     def forward(self, x):
         return self.layers(x)
+
+
+class Scaled(MLP):
+    """The built-in network with a layer of its own in front."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes, hidden_layer_sizes=(8,))
+        self.first = nn.Linear(n_features, n_features)
+
+    def forward(self, x):
+        x = 3 * self.first(x)
+        for layer in list(self)[:-1]:
+            x = layer(x)
+        return x
 
 
 # Values
@@ -66,6 +82,7 @@ def test_a_value_too_large_for_the_module_is_refused_in_prediction(quick, table)
         clf.predict_proba(X * 1e40)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")  # scikit-learn's test for NaN
 @pytest.mark.parametrize(("scale", "dtype"), [(1e40, "f8"), (1e307, "f8"), (1e38, "f4")])
 def test_huge_finite_values_give_probabilities_or_an_error(quick, table, message_of, scale, dtype):
     X, y = table
@@ -79,7 +96,7 @@ def test_huge_finite_values_give_probabilities_or_an_error(quick, table, message
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")  # scikit-learn's test for NaN
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
 def test_huge_training_values_give_probabilities_or_an_error(quick, table, message_of):
     X, y = table
     clf = quick()
@@ -311,6 +328,25 @@ def test_prediction_is_the_same_row_by_row(quick, make_table):
     clf = quick().fit(X, y)
     one_by_one = np.concatenate([clf.predict_proba(X[[row]]) for row in range(300)])
     np.testing.assert_allclose(clf.predict_proba(X), one_by_one, rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("n_rows", [1, 2, 16, 17])
+def test_a_few_rows_get_the_predictions_they_get_among_many(quick, table, activation, n_rows):
+    X, y = table
+    clf = quick(activation=activation, dropout=0.5).fit(X, y)
+    np.testing.assert_allclose(clf.predict_proba(X[:n_rows]), clf.predict_proba(X)[:n_rows], rtol=1e-12)
+    np.testing.assert_allclose(clf.predict_log_proba(X[:n_rows]), clf.predict_log_proba(X)[:n_rows], rtol=1e-12)
+    assert np.array_equal(clf.predict(X[:n_rows]), clf.predict(X)[:n_rows])
+
+
+@pytest.mark.parametrize("n_rows", [1, 17])
+def test_a_network_derived_from_the_built_in_one_is_used_as_it_is(quick, table, n_rows):
+    X, y = table
+    clf = quick(module=Scaled).fit(X, y)
+    inputs = torch.from_numpy(X[:n_rows].astype(np.float32))
+    expected = torch.softmax(clf.module_.eval()(inputs).detach(), -1)
+    np.testing.assert_allclose(clf.predict_proba(X[:n_rows]), expected, rtol=1e-5)
 
 
 def test_memory_of_prediction_is_bounded_by_the_batch(quick, make_table):

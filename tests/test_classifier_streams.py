@@ -12,7 +12,7 @@ from skorch.callbacks import EpochScoring
 from torch import nn
 
 from sklkl.modules import MLP
-from sklkl.penalties import PENALTIES
+from sklkl.penalties import PENALTIES, Prior
 
 
 class Noisy(nn.Sequential):
@@ -22,7 +22,19 @@ class Noisy(nn.Sequential):
         super().__init__(nn.Linear(n_features, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, n_classes))
 
 
-KINDS = {"own": {"dropout": 0.3}, "user": {"module": Noisy}, "instance": {"module": Noisy(5, 3)}}
+class NoisyMLP(MLP):
+    """The built-in network with torch's own dropout in front."""
+
+    def forward(self, x):
+        return super().forward(torch.nn.functional.dropout(x, 0.5, self.training))
+
+
+KINDS = {
+    "own": {"dropout": 0.3},
+    "user": {"module": Noisy},
+    "instance": {"module": Noisy(5, 3)},
+    "derived": {"module": NoisyMLP, "module__hidden_layer_sizes": (8,)},
+}
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -92,11 +104,12 @@ def test_another_width_later_is_refused(quick, table):
 
 
 def test_partial_fit_goes_on_after_fit(quick, table):
-    clf = quick().fit(*table)
-    module = clf.module_
-    clf.partial_fit(*table)
-    assert clf.n_iter_ == 4
-    assert clf.module_ is module
+    X, y = table
+    clf = quick(max_epochs=30, lr=0.05).fit(X, y)
+    before = clf.predict_proba(X)
+    clf.set_params(lr=1e-9).partial_fit(X, y)
+    assert clf.n_iter_ == 31
+    np.testing.assert_allclose(clf.predict_proba(X), before, atol=1e-5)
 
 
 def test_fit_begins_anew_after_partial_fit(quick, table):
@@ -104,6 +117,18 @@ def test_fit_begins_anew_after_partial_fit(quick, table):
     clf = quick().partial_fit(X[:, :3], y, classes=[0, 1, 2]).fit(X, y)
     assert clf.n_iter_ == 3
     assert np.array_equal(clf.predict_proba(X), quick().fit(X, y).predict_proba(X))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_optimizer_goes_on_with_the_network(quick, table, method):
+    """Four batches an epoch; three epochs by the first fit and three, or one, by the next."""
+    X, y = table
+    clf = quick(batch_size=30, warm_start=True).fit(X, y)
+    getattr(clf, method)(X, y)
+    parameters = list(clf.module_.parameters())
+    assert [id(p) for group in clf.net_.optimizer_.param_groups for p in group["params"]] == list(map(id, parameters))
+    steps = {int(clf.net_.optimizer_.state[p]["step"]) for p in parameters}
+    assert steps == {24 if method == "fit" else 16}
 
 
 def test_one_row_after_another(quick, table):
@@ -132,11 +157,14 @@ def test_penalties_in_a_stream(quick, table, penalty):
     assert np.isfinite(clf.history_[:, "train_kl_penalty"]).all()
 
 
-def test_the_prior_of_a_stream_is_that_of_all_rows_so_far(quick, table):
+@pytest.mark.parametrize("penalty", ["prior", Prior()], ids=str)
+@pytest.mark.parametrize("pickled", [False, True])
+def test_the_prior_of_a_stream_is_that_of_all_rows_so_far(quick, table, penalty, pickled):
     X, y = table
-    clf = quick(kl_penalty="prior", kl_strength=0.1)
+    clf = quick(kl_penalty=penalty, kl_strength=0.1)
     for part in (slice(0, 7), slice(7, 60), slice(60, 120)):
         clf.partial_fit(X[part], y[part], classes=[0, 1, 2])
+        clf = pickle.loads(pickle.dumps(clf)) if pickled else clf
     np.testing.assert_allclose(clf.net_.penalty_.prior_, np.bincount(y) / 120, rtol=1e-6)
 
 
@@ -337,5 +365,6 @@ def test_a_pickle_holds_no_training_rows(quick, make_table, early_stopping):
     X, y = make_table(20_000, n_features=20)
     scoring = EpochScoring("accuracy", name="acc", on_train=True)
     clf = quick(early_stopping=early_stopping, max_epochs=1, callbacks=[scoring], kl_penalty="prior", kl_strength=0.1)
-    clf.fit(X, y, sample_weight=np.ones(20_000)).partial_fit(X, y)
-    assert len(pickle.dumps(clf)) < 100_000  # X takes 1.6 MB as float32, y 160 kB
+    for method in (clf.fit, clf.partial_fit):
+        method(X, y, sample_weight=np.ones(20_000))
+        assert len(pickle.dumps(clf)) < 100_000  # X takes 1.6 MB as float32, y 160 kB

@@ -1,5 +1,7 @@
 """Rows are held as whole tensors, and every row comes exactly once an epoch."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -200,9 +202,26 @@ def test_a_row_carries_its_columns():
     assert numbered(3)[2].weight == 2.0
 
 
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("edges", [[0, 2], [1, 3], [0, 1, 5], [2, 2, 4]], ids=str)
+def test_split_gives_the_rows_between_the_edges(container, edges):
+    X = np.arange(10.0).reshape(5, 2)
+    batches = list(Rows(container(X), np.arange(5), weight=np.arange(5)).split(edges))
+    expected = [list(range(start, end)) for start, end in pairwise(edges)]
+    assert [x[:, 0].tolist() for x, _ in batches] == [[2.0 * row for row in rows] for rows in expected]
+    assert [y.tolist() for _, y in batches] == expected
+    assert [batch.weight.tolist() for batch in batches] == expected
+
+
 def test_to_moves_every_tensor():
     rows = numbered(3).to("meta")
     assert {rows.X.device.type, rows.y.device.type, rows.weight.device.type, rows.device.type} == {"meta"}
+
+
+def test_batches_of_sparse_rows_join_their_class_codes():
+    rows = Rows(sparse.csr_array(np.eye(3)), np.arange(3)).to("meta")
+    assert sparse.issparse(rows.X)
+    assert {tensor.device.type for batch in Batches(rows, 2) for tensor in batch} == {"meta"}
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])

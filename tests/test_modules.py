@@ -198,6 +198,16 @@ def test_mlp_computes_in_the_type_of_its_input():
     torch.testing.assert_close(actual, net.double()(x), rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_mlp_gives_the_same_in_numpy_as_in_torch(activation, dtype):
+    net = MLP(5, 3, hidden_layer_sizes=(8, 4), activation=activation, dropout=0.5).eval()
+    x = torch.cat([torch.randn(20, 5, generator=generator()) * scale for scale in (0.01, 1, 30, 1000)]).to(dtype)
+    actual = net.forward_numpy(x.numpy())
+    assert actual.dtype == x.numpy().dtype
+    np.testing.assert_allclose(actual, net(x).detach(), rtol=1e-4 if dtype == torch.float32 else 1e-12, atol=1e-6)
+
+
 def test_mlp_has_a_dropout_layer_after_each_hidden_layer_only():
     layers = [layer for layer in MLP(5, 3, hidden_layer_sizes=(8, 4), dropout=0.3) if isinstance(layer, Dropout)]
     assert [layer.p for layer in layers] == [0.3, 0.3]

@@ -217,7 +217,8 @@ def test_checkpoint_saves_the_best_epoch(train, table32, quick_net, tmp_path):
 def test_training_goes_on_from_a_checkpoint(train, tmp_path):
     checkpoint = TrainEndCheckpoint(dirname=str(tmp_path))
     first = train(checkpoint)
-    second = train(LoadInitState(TrainEndCheckpoint(dirname=str(tmp_path))))
+    checkpoint = TrainEndCheckpoint(dirname=str(tmp_path))
+    second = train(checkpoint, LoadInitState(checkpoint))
     assert len(second.history) == 6
     assert second.history[3, "train_loss"] < first.history[0, "train_loss"]
 

@@ -6,13 +6,18 @@ It stands in for a GPU where there is none: mixed devices and hidden synchronisa
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
-from sklkl.data import Rows
+from sklkl.data import Batches, Rows
 from sklkl.modules import MLP
 from sklkl.optim import LEARNING_RATES, make_learning_rate
 from sklkl.penalties import PENALTIES, Confidence, make_penalty
 
 each_penalty = pytest.mark.parametrize("penalty", PENALTIES)
+
+
+def first_batch(rows):
+    return next(iter(Batches(rows, 32)))
 
 
 def meta_net(quick_net, module, **params):
@@ -23,8 +28,7 @@ def meta_net(quick_net, module, **params):
 def meta_step(net, rows, name):
     net.penalty_ = make_penalty(net.kl_penalty).fit(rows, 3)
     net.learning_rate_ = make_learning_rate(name, net.optimizer_, 10)
-    batch = next(rows.take(torch.randperm(len(rows))[:32]).split([0, 32]))
-    return net.train_step(batch)
+    return net.train_step(first_batch(rows.take(torch.randperm(len(rows)))))
 
 
 @each_penalty
@@ -43,7 +47,7 @@ def test_a_training_step_on_the_meta_device(quick_net, table32, penalty, learnin
 def test_a_validation_step_on_the_meta_device(quick_net, table32):
     rows = Rows(*table32).to("meta")
     net = meta_net(quick_net, MLP, module__dropout=0.5, kl_strength=0.1, classes=[0, 1, 2])
-    assert net.validation_step(next(rows.split([0, 32])))["loss"].device.type == "meta"
+    assert net.validation_step(first_batch(rows))["loss"].device.type == "meta"
 
 
 def test_shuffled_batches_on_the_meta_device(quick_net, table32):
@@ -59,7 +63,29 @@ def test_a_step_of_labels_on_the_meta_device(quick_net, table32):
     net = meta_net(quick_net, MLP, multilabel=True, kl_penalty="prior", kl_strength=0.1, classes=[0, 1, 2])
     net.penalty_ = make_penalty("prior").fit(rows, 2)
     net.learning_rate_ = make_learning_rate("constant", net.optimizer_, None)
-    assert net.train_step(next(rows.split([0, 32])))["loss"].device.type == "meta"
+    assert net.train_step(first_batch(rows))["loss"].device.type == "meta"
+
+
+@each_penalty
+def test_a_step_over_sparse_rows_on_the_meta_device(quick_net, table32, penalty):
+    X, y = table32
+    rows = Rows(sparse.csr_array(X), y, weight=np.ones(120, dtype=np.float32)).to("meta")
+    net = meta_net(quick_net, MLP, kl_penalty=penalty, kl_strength=0.1, classes=[0, 1, 2])
+    net.penalty_ = make_penalty(penalty).fit(rows, 3)
+    net.learning_rate_ = make_learning_rate("constant", net.optimizer_, None)
+    assert net.train_step(first_batch(rows))["loss"].device.type == "meta"
+
+
+@pytest.mark.parametrize("left", ["rows", "penalty"])
+def test_the_meta_device_notices_what_is_left_elsewhere(quick_net, table32, left):
+    """The guard above can fail: what stays on the CPU raises."""
+    rows = Rows(*table32)
+    net = meta_net(quick_net, MLP, kl_penalty="prior", kl_strength=0.1, classes=[0, 1, 2])
+    net.penalty_ = make_penalty("prior").fit(rows if left == "penalty" else rows.to("meta"), 3)
+    net.learning_rate_ = make_learning_rate("constant", net.optimizer_, None)
+    batch = first_batch(rows if left == "rows" else rows.to("meta"))
+    with pytest.raises(RuntimeError, match="meta"):
+        net.train_step(batch)
 
 
 def test_the_meta_device_notices_what_reads_back(quick_net, table32):

@@ -54,7 +54,7 @@ def test_every_optimizer_comes_down_a_quadratic(name):
 
 def test_adam_decouples_the_weight_decay():
     adam, params = OPTIMIZERS["adam"]
-    ours = quadratic_steps(adam, lr=0.01, weight_decay=0.1, **params)
+    ours = quadratic_steps(adam, lr=0.01, **{**params, "weight_decay": 0.1})
     torch.testing.assert_close(ours, quadratic_steps(torch.optim.AdamW, lr=0.01, weight_decay=0.1))
 
 

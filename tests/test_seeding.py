@@ -1,6 +1,7 @@
 """Randomness is a function of ``random_state`` alone, and global states stay as they were."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -74,7 +75,11 @@ def test_borrowing_may_be_nested(global_state_untouched):
 def test_threads_borrow_one_after_the_other(global_state_untouched):
     def draw(seed, results):
         with borrowed_global_state(make_generator(seed), CPU):
-            results[seed] = torch.cat([torch.rand(1) for _ in range(200)])
+            numbers = []
+            for _ in range(20):
+                numbers.append(torch.rand(1))
+                time.sleep(0.001)  # let the other threads run
+            results[seed] = torch.cat(numbers)
 
     alone, together = {}, {}
     for seed in range(4):
