@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,15 +59,18 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
     n_rows = max(1, _BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])))
     for start in range(0, X.shape[0], n_rows):
         part = X[start : start + n_rows]
-        yield _tensor(part.toarray() if is_sparse(part) else part, dtype).to(net.device)
+        part = part.toarray() if is_sparse(part) else part
+        # a network from elsewhere might write to its input
+        yield _tensor(part, dtype, copy=not _is_own_on_cpu(net)).to(net.device)
 
 
-def _tensor(part: np.ndarray, dtype: np.dtype) -> Tensor:
-    """Return a copy as a tensor: X may be read-only or byte-swapped."""
+def _tensor(part: np.ndarray, dtype: np.dtype, copy: bool) -> Tensor:
+    """Return rows as a tensor of a floating type; memory that torch cannot use (read-only, byte-swapped) is copied."""
+    convert = np.array if copy else partial(np.require, requirements=["C", "W"])
     if part.dtype.itemsize <= dtype.itemsize:
-        return torch.from_numpy(np.array(part, dtype=dtype, order="C"))
+        return torch.from_numpy(convert(part, dtype))
     with np.errstate(over="ignore"):
-        x = torch.from_numpy(np.array(part, dtype=dtype, order="C"))
+        x = torch.from_numpy(convert(part, dtype))
     if not torch.isfinite(x).all():
         raise ValueError(f"Input X contains infinity or a value too large for {dtype!r}.")
     return x

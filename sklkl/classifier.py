@@ -39,7 +39,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     ----------
     hidden_layer_sizes : int or sequence of int, default=(384, 256)
         Units of each hidden layer of the built-in network; empty for a linear model. Not used with a ``module``.
-    activation : str, default="gelu"
+    activation : str, default="relu"
         Activation of the built-in network, a key of :data:`sklkl.modules.ACTIVATIONS`. Not used with a ``module``.
     dropout : float in [0, 1), default=0.3
         Dropout rate after each hidden layer of the built-in network. Not used with a ``module``.
@@ -115,10 +115,6 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     interrupted_ : bool
         Whether training was interrupted; the model is then that of the epochs finished before.
 
-    See Also
-    --------
-    KLNet : The training loop, for people who bring their own.
-
     Notes
     -----
     On a CPU the built-in network predicts in float64 unless X is float32: whatever the number of rows at once.
@@ -151,7 +147,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         hidden_layer_sizes: Any = (384, 256),
-        activation: str = "gelu",
+        activation: str = "relu",
         dropout: float = 0.3,
         module: Any = None,
         *,

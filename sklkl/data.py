@@ -78,6 +78,12 @@ def _as_tensor(values: Any) -> Tensor:
     return torch.from_numpy(values)
 
 
+def _parts(values: Tensor, edges: list[int]) -> tuple[Tensor, ...]:
+    """Return views of the rows between successive edges."""
+    first, *inner, last = edges
+    return values[first:last].tensor_split([edge - first for edge in inner])
+
+
 class Rows(Dataset):
     """A skorch data set of whole tensors with one entry a row.
 
@@ -155,14 +161,14 @@ class Rows(Dataset):
     def split(self, edges: list[int]) -> Iterator[Batch]:
         """Yield the rows between successive ``edges`` as dense batches; only a sparse X is copied."""
         names = list(self.columns)
-        columns = [values.tensor_split(edges[1:-1]) for values in self.columns.values()]
-        ys = repeat(None) if self.y is None else self.y.tensor_split(edges[1:-1])
+        columns = [_parts(values, edges) for values in self.columns.values()]
+        ys = repeat(None) if self.y is None else _parts(self.y, edges)
         for x, y, *parts in zip(self._split_X(edges), ys, *columns, strict=False):
             yield Batch(x, y, **dict(zip(names, parts, strict=True)))
 
     def _split_X(self, edges: list[int]) -> Any:
         if isinstance(self.X, Tensor):
-            return self.X.tensor_split(edges[1:-1])
+            return _parts(self.X, edges)
         return (torch.from_numpy(self.X[i:j].toarray()).to(self.device) for i, j in pairwise(edges))
 
 

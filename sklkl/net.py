@@ -9,6 +9,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+import joblib
 import torch
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EpochTimer, PrintLog
@@ -70,8 +71,6 @@ class KLNet(NeuralNetClassifier):
 
     Attributes
     ----------
-    module_, optimizer_, history_
-        As in skorch.
     penalty_ : object
         The fitted penalty; only set where ``kl_strength`` is not 0.
     interrupted_ : bool
@@ -92,7 +91,7 @@ class KLNet(NeuralNetClassifier):
 
     learning_rate_: Any
     penalty_: Any
-    _penalty_origin: Any
+    _penalty_origin: str
 
     def __init__(
         self,
@@ -178,17 +177,22 @@ class KLNet(NeuralNetClassifier):
     def _fit_penalty(self, rows: Any) -> None:
         """Fit the penalty, or go on with the one there is where training goes on."""
         n_classes = 2 if self.multilabel else len(self.classes_)
-        if self.penalty_ is None or self._penalty_origin is not self.kl_penalty:
+        origin = joblib.hash(self.kl_penalty)  # by value: copies of an object, and changes in place, are seen through
+        if self.penalty_ is None or origin != self._penalty_origin:
             self.penalty_ = make_penalty(self.kl_penalty).fit(rows, n_classes)
-            self._penalty_origin = self.kl_penalty
+            self._penalty_origin = origin
         elif hasattr(self.penalty_, "partial_fit"):
             self.penalty_.partial_fit(rows, n_classes)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
         iterator = super().get_iterator(dataset, training=training)
-        if isinstance(iterator, Batches) and iterator.generator is None:
-            iterator.generator = self.generator_
+        if isinstance(iterator, Batches):
+            iterator.generator = iterator.generator or self.generator_
+        elif isinstance(dataset, Rows) and dataset.columns:
+            raise ValueError(
+                f"{type(iterator).__name__} would lose {sorted(dataset.columns)} of the rows; use Batches."
+            )
         return iterator
 
     # Training
@@ -288,17 +292,16 @@ class KLNet(NeuralNetClassifier):
         self._closure_steps = self._needs_closure or self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
-        run_batch = self._run_batch_with_hooks if hooks else self._run_batch
         for batch in iterator:
-            step = run_batch(batch, training, prefix, step_fn, **fit_params)
+            if hooks:
+                step = self._run_batch_with_hooks(batch, training, prefix, step_fn, **fit_params)
+            else:
+                step = step_fn(batch, **fit_params)
             means.add(step["terms"], step["mass"])
         if not self.history[-1]["batches"]:
             self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
         self._record(prefix, means)
         self.history.record(prefix + "_batch_count", len(iterator))
-
-    def _run_batch(self, batch: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> dict[str, Any]:
-        return step_fn(batch, **fit_params)
 
     def _run_batch_with_hooks(
         self, batch: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any

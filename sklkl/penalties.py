@@ -143,7 +143,7 @@ class Prior(BaseEstimator):
         """Add the class counts of further rows to those seen before; see :meth:`fit`."""
         if self.class_prior is None:
             self.counts_ = _class_counts(rows, n_classes) + self.counts_
-            self.prior_ = self.counts_ / self.counts_.sum(-1, keepdim=True)
+            self.prior_ = (self.counts_ / self.counts_.sum(-1, keepdim=True)).to(_floating(rows))
         else:
             prior = _checked_prior(self.class_prior, n_classes)
             self.prior_ = torch.as_tensor(prior, dtype=_floating(rows), device=getattr(rows, "device", None))
@@ -169,7 +169,9 @@ def _class_counts(rows: Rows, n_classes: int) -> Tensor:
     y = getattr(rows, "y", None)
     if y is None:
         raise ValueError(f"Prior needs class codes, but {type(rows).__name__} has none; pass a 'class_prior'.")
-    weight = torch.ones(len(rows), dtype=_floating(rows), device=y.device) if rows.weight is None else rows.weight
+    # in float64, because float32 cannot count beyond 2**24
+    weight = torch.ones(len(rows), device=y.device) if rows.weight is None else rows.weight
+    weight = weight.double()
     if y.ndim == 2:
         on = weight @ y.to(weight.dtype)
         return torch.stack([weight.sum() - on, on], dim=-1)

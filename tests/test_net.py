@@ -139,6 +139,18 @@ def test_a_net_with_data_loaders_predicts(quick_net, table32):
     )
 
 
+def test_row_weights_count_in_a_data_loader_or_are_refused(quick_net, table32, message_of):
+    X, y = table32
+    rows = Rows(X, y, weight=np.where(y == 1, 50, 1).astype(np.float32))
+    net = loader_net(quick_net, batch_size=30)
+    message = message_of(lambda: net.fit(rows, y))
+    if message is None:
+        ours = quick_net(iterator_train__shuffle=False, batch_size=30).fit(rows, y)
+        np.testing.assert_allclose(net.history[:, "train_loss"], ours.history[:, "train_loss"], rtol=1e-5)
+    else:
+        assert "weight" in message
+
+
 @pytest.mark.parametrize("kl_strength", [0.0, 0.1])
 def test_a_data_set_of_the_users_own(quick_net, table32, kl_strength):
     X, y = table32

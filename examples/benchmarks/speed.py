@@ -32,7 +32,7 @@ def network(n_features, n_classes):
 
 def sklkl_classifier(batch_size, epochs, **params):
     return KLClassifier(
-        (UNITS,), dropout=0.0, early_stopping=False, learning_rate="constant", lr=1e-3, weight_decay=0.0,
+        (UNITS,), "relu", dropout=0.0, early_stopping=False, learning_rate="constant", lr=1e-3, weight_decay=0.0,
         batch_size=batch_size, max_epochs=epochs, device="cpu", random_state=0, **params,
     )  # fmt: skip
 
