@@ -66,8 +66,7 @@ class KLNet(NeuralNetClassifier):
     random_state : int, RandomState instance or None, default=None
         Seed of the starting weights, the order of the rows and dropout. torch's global state is left as it was.
     dataset, iterator_train, iterator_valid
-        As in skorch; by default ``Rows`` and ``Batches``. For data that are not in memory pass a data set of your
-        own and ``torch.utils.data.DataLoader``.
+        As in skorch. For data that are not in memory: a data set of your own and ``torch.utils.data.DataLoader``.
 
     Attributes
     ----------
@@ -303,11 +302,9 @@ class KLNet(NeuralNetClassifier):
         self._record(prefix, means)
         self.history.record(prefix + "_batch_count", len(iterator))
 
-    def _run_batch_with_hooks(
-        self, batch: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> dict[str, Any]:
+    def _run_batch_with_hooks(self, batch: Any, training: bool, prefix: str, step_fn: Any, **params: Any) -> Any:
         self.notify("on_batch_begin", batch=batch, training=training)
-        step = step_fn(batch, **fit_params)
+        step = step_fn(batch, **params)
         self.history.record_batch(prefix + "_loss", step["loss"].item())
         self.history.record_batch(prefix + "_batch_size", get_len(batch[0]))
         self.notify("on_batch_end", batch=batch, training=training, **step)
