@@ -39,6 +39,7 @@ def make_net(estimator: Any, rows: Rows, random_state: np.random.RandomState) ->
         lr=estimator.lr,
         optimizer=optimizer,
         callbacks=callbacks,
+        callbacks__print_log=None,  # it makes its table even if nothing is printed
         random_state=random_state.randint(2**31 - 1),
         device=str(torch_device(estimator.device)),
         compile=estimator.compile,

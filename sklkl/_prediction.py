@@ -19,6 +19,7 @@ from sklkl.net import KLNet
 _BATCH_ELEMENTS = 2**18
 # Up to this many rows the built-in network is faster in numpy.
 _FEW_ROWS = 16
+_NOT_FINITE = "The network's logits are not finite: values of X may be too large for it."
 
 
 def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
@@ -42,7 +43,10 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
     dtype = _compute_dtype(net, X)
     if X.shape[0] <= _FEW_ROWS and _is_own_on_cpu(net):
         part = X.toarray() if is_sparse(X) else X
-        return function(_checked(torch.from_numpy(net.module_.forward_numpy(part.astype(dtype))))).numpy()
+        logits = net.module_.forward_numpy(part.astype(dtype))
+        if not np.isfinite(logits).all():
+            raise ValueError(_NOT_FINITE)
+        return function(torch.from_numpy(logits)).numpy()
     with torch.inference_mode():
         parts = [function(_checked(net.module_(x))).cpu().numpy() for x in _inputs(net, X, dtype)]
     return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
@@ -51,7 +55,7 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
 def _checked(logits: Tensor) -> Tensor:
     # false for NaN too; -inf is a class that the network rules out
     if not (logits < math.inf).all():
-        raise ValueError("The network's logits are not finite: values of X may be too large for it.")
+        raise ValueError(_NOT_FINITE)
     return logits
 
 

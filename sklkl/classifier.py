@@ -319,6 +319,11 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     # Prediction
 
+    def _fitted_net(self) -> KLNet:
+        if not hasattr(self, "net_"):  # the full check is slow beside one row's prediction
+            check_is_fitted(self)
+        return self.net_
+
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         return per_row(self.net_, validated(self, X, dtype="numeric", reset=False), function)
 
@@ -336,8 +341,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             Rows that sum to 1, columns in the order of ``classes_``; for multilabel targets the probability of each
             label.
         """
-        check_is_fitted(self)
-        return self._per_row(X, self.net_.proba)
+        return self._per_row(X, self._fitted_net().proba)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of :meth:`predict_proba` in nats, finite where a probability rounds to zero.
@@ -352,8 +356,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_rows, n_classes), float64
             Log-probabilities.
         """
-        check_is_fitted(self)
-        if self.net_.multilabel:
+        if self._fitted_net().multilabel:
             return self._per_row(X, lambda logits: logsigmoid(logits.double()))
         return self._per_row(X, lambda logits: log_softmax(logits.double()))
 
@@ -370,8 +373,7 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_rows,) or (n_rows, n_labels)
             Labels in their original type, or an indicator of the labels more probable than not.
         """
-        check_is_fitted(self)
-        if self.net_.multilabel:
+        if self._fitted_net().multilabel:
             return self._per_row(X, lambda logits: (logits > 0).long())
         return self.classes_[self._per_row(X, lambda logits: logits.argmax(-1))]
 

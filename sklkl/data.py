@@ -160,11 +160,13 @@ class Rows(Dataset):
 
     def split(self, edges: list[int]) -> Iterator[Batch]:
         """Yield the rows between successive ``edges`` as dense batches; only a sparse X is copied."""
-        names = list(self.columns)
-        columns = [_parts(values, edges) for values in self.columns.values()]
         ys = repeat(None) if self.y is None else _parts(self.y, edges)
+        if not self.columns:
+            yield from map(Batch, self._split_X(edges), ys)
+            return
+        columns = [_parts(values, edges) for values in self.columns.values()]
         for x, y, *parts in zip(self._split_X(edges), ys, *columns, strict=False):
-            yield Batch(x, y, **dict(zip(names, parts, strict=True)))
+            yield Batch(x, y, **dict(zip(self.columns, parts, strict=True)))
 
     def _split_X(self, edges: list[int]) -> Any:
         if isinstance(self.X, Tensor):

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["CrossEntropy", "TermMeans", "row_shares"]
+from sklkl.modules import few_classes, log_softmax
+
+__all__ = ["CrossEntropy", "TermMeans", "cross_entropy", "row_shares"]
 
 
 class CrossEntropy(nn.Module):
@@ -27,6 +29,33 @@ class CrossEntropy(nn.Module):
         if log_proba.ndim == 2:
             return F.nll_loss(log_proba, y, reduction="none")
         return F.nll_loss(log_proba.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Return -log p(y) of each row in nats, straight from the logits, in the faster of two ways.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_rows, n_classes)
+        Unnormalised log-probabilities.
+    y : Tensor of shape (n_rows,)
+        Class codes.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+        Cross-entropies.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.losses import cross_entropy
+    >>> cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
+    tensor([0.6931])
+    """
+    if few_classes(logits):
+        return F.nll_loss(log_softmax(logits), y, reduction="none")
+    return F.cross_entropy(logits, y, reduction="none")
 
 
 def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
@@ -84,6 +113,9 @@ class TermMeans:
     def read(self) -> dict[str, float]:
         """Return the means as numbers, in one trip from the device."""
         values = torch.stack([torch.stack(column) for column in self.values.values()]).double()
-        masses = torch.stack([torch.as_tensor(mass) for mass in self.masses]).to(values)
+        if isinstance(self.masses[0], Tensor):
+            masses = torch.stack(self.masses).to(values)
+        else:
+            masses = torch.tensor(self.masses, dtype=values.dtype, device=values.device)
         means = values @ masses / masses.sum().clamp(min=torch.finfo(masses.dtype).tiny)
         return dict(zip(self.values, means.tolist(), strict=True))

@@ -61,12 +61,12 @@ def log_softmax(logits: Tensor) -> Tensor:
     >>> log_softmax(torch.zeros(1, 2)).exp()
     tensor([[0.5000, 0.5000]])
     """
-    if _few_classes(logits):
+    if few_classes(logits):
         return logits.mT.log_softmax(-2).mT
     return logits.log_softmax(-1)
 
 
-def _few_classes(logits: Tensor) -> bool:
+def few_classes(logits: Tensor) -> bool:
     """Whether two transpositions cost less than they save."""
     return logits.ndim > 1 and logits.shape[-1] <= 16 and logits.numel() >= 2048
 
@@ -82,7 +82,7 @@ def softmax(logits: Tensor) -> Tensor:
     tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
     logits = logits.double()
-    if _few_classes(logits):
+    if few_classes(logits):
         return F.softmax(logits.mT, -2).mT
     return F.softmax(logits, -1)
 

@@ -20,7 +20,7 @@ from torch.utils.data import Subset
 from sklkl._seeding import borrowed_global_state, make_generator
 from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows
-from sklkl.losses import CrossEntropy, TermMeans, row_shares
+from sklkl.losses import CrossEntropy, TermMeans, cross_entropy, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax
 from sklkl.optim import make_learning_rate
 from sklkl.penalties import make_penalty
@@ -311,7 +311,6 @@ class KLNet(NeuralNetClassifier):
         return step
 
     def _has_hooks(self, name: str) -> bool:
-        """Whether this net or one of its callbacks does something in the hook ``name``."""
         return _overrides(self, NeuralNet, name) or any(_overrides(cb, Callback, name) for _, cb in self.callbacks_)
 
     def _record(self, prefix: str, means: TermMeans) -> None:
@@ -342,9 +341,12 @@ class KLNet(NeuralNetClassifier):
         dict of str to Tensor of shape (n_rows,)
             ``data_fit`` and, where ``kl_strength`` is not 0, ``kl_penalty`` with the strength as a factor.
         """
+        y, penalised = batch[1].to(logits.device), training and self.kl_strength
+        if not (penalised or self.multilabel) and type(self.criterion_) is CrossEntropy:
+            return {"data_fit": cross_entropy(logits, y)}
         log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
-        terms = {"data_fit": self.criterion_(log_proba, batch[1].to(logits.device))}
-        if training and self.kl_strength:
+        terms = {"data_fit": self.criterion_(log_proba, y)}
+        if penalised:
             terms["kl_penalty"] = self.kl_strength * self.penalty_(log_proba, batch)
         if self.multilabel:
             terms = {name: values.sum(-1) for name, values in terms.items()}
@@ -352,9 +354,8 @@ class KLNet(NeuralNetClassifier):
 
     def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
         """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
-        # a Batch is on the device already
-        plain = isinstance(batch, Batch) and not fit_params
-        logits = self.module_(batch[0]) if plain else self.infer(batch[0], **fit_params)
+        on_device = isinstance(batch, Batch) and not fit_params
+        logits = self.module_(batch[0]) if on_device else self.infer(batch[0], **fit_params)
         terms = self.loss_terms(logits, batch, training)
         weight = getattr(batch, "weight", None)
         shares = row_shares(logits, weight)

@@ -127,7 +127,7 @@ def main():
     rounds = 1 if quick else 7
     X, y = data(1_000 if quick else 10_000)
     with threadpool_limits(1):
-        training(X, y, batch_size=128, epochs=1 if quick else 5, rounds=rounds)
+        training(X, y, batch_size=128, epochs=1 if quick else 20, rounds=rounds)
         training(X, y, batch_size=1024, epochs=1 if quick else 20, rounds=rounds)
         prediction(X, y, sizes=[1, 1_000] if quick else [1, 1_000, 100_000], rounds=rounds)
 
