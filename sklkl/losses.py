@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -81,9 +82,14 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     tensor([0.2500, 0.7500])
     """
     if weight is None:
-        return logits.new_full((len(logits),), 1 / len(logits))
+        return _equal_shares(len(logits), logits.dtype, logits.device)
     # without any weight every share is 0, and so is the gradient
     return weight / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+@lru_cache(maxsize=8)  # batches come in two sizes
+def _equal_shares(n_rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.full((n_rows,), 1 / n_rows, dtype=dtype, device=device)
 
 
 class TermMeans:

@@ -127,8 +127,6 @@ class KLNet(NeuralNetClassifier):
             **kwargs,
         )
 
-    # The parts of the net, made at the beginning of training
-
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         # run_single_epoch records the losses itself, so skorch's PassthroughScoring would find nothing to do.
@@ -227,7 +225,7 @@ class KLNet(NeuralNetClassifier):
         return self
 
     def _end_learning_rate(self) -> None:
-        """Give the optimiser its own rates back: a cycle ends at none."""
+        # a cycle ends at no rate at all
         if self.learning_rate_ is not None:
             self.learning_rate_.close()
         self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
@@ -341,7 +339,8 @@ class KLNet(NeuralNetClassifier):
         dict of str to Tensor of shape (n_rows,)
             ``data_fit`` and, where ``kl_strength`` is not 0, ``kl_penalty`` with the strength as a factor.
         """
-        y, penalised = batch[1].to(logits.device), training and self.kl_strength
+        y = batch[1] if isinstance(batch, Batch) else batch[1].to(logits.device)
+        penalised = training and self.kl_strength
         if not (penalised or self.multilabel) and type(self.criterion_) is CrossEntropy:
             return {"data_fit": cross_entropy(logits, y)}
         log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
