@@ -13,7 +13,17 @@ import torch.nn.functional as F
 from scipy import special
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "MLP", "Dropout", "accepted", "build_module", "label_log_proba", "log_softmax", "softmax"]
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "Dropout",
+    "accepted",
+    "build_module",
+    "few_classes",
+    "label_log_proba",
+    "log_softmax",
+    "softmax",
+]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -67,7 +77,15 @@ def log_softmax(logits: Tensor) -> Tensor:
 
 
 def few_classes(logits: Tensor) -> bool:
-    """Whether two transpositions cost less than they save."""
+    """Whether a softmax is faster along the first axis of a transposed copy, on a CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import few_classes
+    >>> few_classes(torch.zeros(1024, 10)), few_classes(torch.zeros(1024, 100))
+    (True, False)
+    """
     return logits.ndim > 1 and logits.shape[-1] <= 16 and logits.numel() >= 2048
 
 
