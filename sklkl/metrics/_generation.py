@@ -1,0 +1,123 @@
+"""Judging generated samples by the classes that a classifier sees in them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sklkl.divergences import kl_divergence
+from sklkl.metrics._docs import document
+from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, one_hot
+
+__all__ = ["inception_score", "mode_coverage_kl"]
+
+
+@document
+def inception_score(y_proba: Any, *, sample_weight: Any = None) -> float:
+    """Inception Score ``exp(mean KL(p(y|x)‖p(y)))``: are samples distinct, and are all classes among them.
+
+    Of all samples at once, not averaged over splits.
+
+    Parameters
+    ----------
+    {proba}
+
+    Returns
+    -------
+    float
+        In [1, n_classes]; `n_classes` if every sample is certain and all classes are equally frequent.
+
+    {raises}
+
+    References
+    ----------
+    Salimans, Goodfellow, Zaremba, Cheung, Radford and Chen, Improved techniques for training GANs, NeurIPS 2016,
+    section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl.metrics import inception_score
+    >>> round(inception_score(np.eye(10)), 6)
+    10.0
+    """
+    proba = check_probabilities("y_proba", y_proba)
+    weight = check_weight(sample_weight, len(proba))
+    proba, weight = proba[weight > 0], weight[weight > 0]
+    marginal = np.average(proba, axis=0, weights=weight)
+    return math.exp(np.average(kl_divergence(proba, marginal, normalize=True), weights=weight))
+
+
+@document
+def mode_coverage_kl(
+    y_generated: Any, *, labels: Any = None, reference: Any = None, y_reference: Any = None, sample_weight: Any = None
+) -> float:
+    """KL(modes of the generated samples‖reference): does a generator leave modes out or prefer some, in nats.
+
+    Chance alone adds about ``(n_modes - 1) / (2 n_samples)`` if there are more samples than modes.
+
+    Parameters
+    ----------
+    y_generated : array-like of shape (n_samples,) or (n_samples, n_modes)
+        The mode of each generated sample: labels, or a classifier's probabilities.
+    labels : array-like of shape (n_modes,), default=None
+        All modes, also those never generated. Needed wherever modes are given as labels; the order of the columns.
+    reference : array-like of shape (n_modes,), default=None
+        Probabilities that the modes should have, in the order of `labels`. Uniform by default.
+    y_reference : array-like of shape (m,) or (m, n_modes), default=None
+        Modes of real samples, whose mean is the reference; in place of `reference`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights >= 0 of the generated samples.
+
+    Returns
+    -------
+    float
+        In [0, inf]; in [0, log n_modes] for the uniform reference, where one mode of many gives the logarithm of their
+        number. ``inf`` if a mode is generated that the reference excludes.
+
+    Raises
+    ------
+    ValueError
+        If the modes are labels and `labels` is None or lacks one, both references are given, or an input is no
+        distribution.
+
+    References
+    ----------
+    Metz, Poole, Pfau and Sohl-Dickstein, Unrolled generative adversarial networks, ICLR 2017.
+
+    Examples
+    --------
+    >>> from sklkl.metrics import mode_coverage_kl
+    >>> round(mode_coverage_kl([7] * 50, labels=range(1000)), 6)
+    6.907755
+    """
+    if reference is not None and y_reference is not None:
+        raise ValueError("reference and y_reference given; allowed: at most one of them")
+    generated = _mode_shares("y_generated", y_generated, labels, sample_weight)
+    if y_reference is not None:
+        reference = _mode_shares("y_reference", y_reference, labels)
+    if reference is None:
+        reference = np.full(len(generated), 1 / len(generated))
+    if np.shape(reference) != generated.shape:
+        raise ValueError(
+            f"reference of shape {np.shape(reference)} given; allowed: {generated.shape}, one value a mode"
+        )
+    return float(kl_divergence(generated, check_probabilities("reference", [reference])[0], normalize=True))
+
+
+def _mode_shares(name: str, y: Any, labels: Any, sample_weight: Any = None) -> np.ndarray:
+    """Return the weighted share of each mode."""
+    y = np.asarray(y)
+    labels = None if labels is None else check_labels(labels)
+    if y.ndim == 2 and y.shape[1] > 1:
+        shares = check_probabilities(name, y)
+    elif labels is None:
+        raise ValueError(f"labels=None given; allowed: the labels of all modes, because {name} is of labels")
+    else:
+        shares = one_hot(name, y, labels)
+    if labels is not None and shares.shape[1] != len(labels):
+        raise ValueError(f"{name} of {shares.shape[1]} columns given; allowed: {len(labels)}, as many as labels")
+    weight = check_weight(sample_weight, len(shares))
+    return np.average(shares[weight > 0], axis=0, weights=weight[weight > 0])

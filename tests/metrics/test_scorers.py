@@ -1,0 +1,189 @@
+"""Every scorer in searches on real data, against each fold's score by definition."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import d2_log_loss_score, make_scorer
+from sklearn.metrics import get_scorer as sklearn_scorer
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate, learning_curve
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sklkl.metrics
+from sklkl.metrics import DivergenceScorer, calibration_kl, get_scorer, get_scorer_names, mean_kl_divergence
+
+from .oracles import SCORES, smoothed
+
+NAMES = get_scorer_names()
+DATA = {"binary": load_breast_cancer, "3 classes": load_iris}
+every_name = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module", params=DATA)
+def problem(request):
+    """Return table, names of classes, their codes, and a teacher's probabilities."""
+    loaded = DATA[request.param]()
+    codes = loaded.target
+    teacher = smoothed(GaussianNB().fit(loaded.data, codes).predict_proba(loaded.data), 0.05)  # no zeros
+    return loaded.data, loaded.target_names[codes].astype(object), codes, teacher
+
+
+def by_definition(name, estimator, X, y, teacher, w=None):
+    truth = teacher if "teacher" in name else (np.asarray(y)[:, None] == estimator.classes_).astype(float)
+    return SCORES[name](truth, estimator.predict_proba(X), w)
+
+
+def sorted_teacher(y, codes, teacher):
+    """Columns in the order of the names, as ``classes_`` has them."""
+    return teacher[:, [codes[y == name][0] for name in np.unique(y)]]
+
+
+@every_name
+def test_grid_search_of_a_pipeline_in_two_processes(name, problem):
+    X, y, codes, teacher = problem
+    teacher = sorted_teacher(y, codes, teacher)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    grid, folds = {"logisticregression__C": [0.01, 0.1]}, StratifiedKFold(3)
+    routed = {"teacher_proba": teacher} if "teacher" in name else {}
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(pipeline, grid, scoring=get_scorer(name), cv=folds, n_jobs=2).fit(X, y, **routed)
+    for candidate, params in enumerate(search.cv_results_["params"]):
+        for fold, (train, test) in enumerate(folds.split(X, y)):
+            fitted = clone(pipeline).set_params(**params).fit(X[train], y[train])
+            expected = by_definition(name, fitted, X[test], y[test], teacher[test])
+            found = search.cv_results_[f"split{fold}_test_score"][candidate]
+            assert found == pytest.approx(expected, rel=1e-7)  # threads of LAPACK may differ in the last digits
+    assert search.best_score_ == max(search.cv_results_["mean_test_score"])
+    assert get_scorer(name)(search, X, y, **routed) == pytest.approx(by_definition(name, search, X, y, teacher))
+    clone(search)
+
+
+@every_name
+def test_a_network(name, table, quick):
+    X, y = table
+    net = quick().fit(X[:80], y[:80])
+    teacher = GaussianNB().fit(X, y).predict_proba(X)
+    given = {"teacher_proba": teacher[80:]} if "teacher" in name else {}
+    expected = by_definition(name, net, X[80:], y[80:], teacher[80:])
+    assert get_scorer(name)(net, X[80:], y[80:], **given) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_search_over_networks(table, quick):
+    search = GridSearchCV(quick(), {"kl_strength": [0.0, 0.5]}, scoring=get_scorer("neg_mean_kl"), cv=2).fit(*table)
+    reference = clone(search).set_params(scoring="neg_log_loss").fit(*table)
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], reference.cv_results_["mean_test_score"])
+
+
+OTHERS = {"neg_mean_kl": "neg_log_loss", "d2_kl": make_scorer(d2_log_loss_score, response_method="predict_proba")}
+
+
+@pytest.mark.parametrize(("name", "other"), OTHERS.items(), ids=OTHERS)
+def test_agreement_with_scikit_learn(name, other, problem):
+    X, y, _, _ = problem
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    scores = cross_val_score(model, X, y, scoring=get_scorer(name))
+    np.testing.assert_allclose(scores, cross_val_score(model, X, y, scoring=other), rtol=1e-9)
+
+
+def test_several_scorers_at_once(problem):
+    X, y, codes, teacher = problem
+    scoring = {name: get_scorer(name) for name in NAMES} | {"accuracy": "accuracy"}
+    scoring["neg_log_loss"] = sklearn_scorer("neg_log_loss")
+    teacher = sorted_teacher(y, codes, teacher)
+    with config_context(enable_metadata_routing=True):
+        found = cross_validate(
+            make_pipeline(StandardScaler(), LogisticRegression()),
+            *(X, y),
+            scoring=scoring,
+            params={"teacher_proba": teacher},
+            return_estimator=True,
+            return_indices=True,
+        )
+    for fold, (model, test) in enumerate(zip(found["estimator"], found["indices"]["test"], strict=True)):
+        for name in NAMES:
+            expected = by_definition(name, model, X[test], y[test], teacher[test])
+            assert found[f"test_{name}"][fold] == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_allclose(found["test_neg_mean_kl"], found["test_neg_log_loss"], rtol=1e-9)
+
+
+def test_other_users_of_scorers(problem):
+    X, y, _, _ = problem
+    model, scorer = GaussianNB().fit(X, y), get_scorer("neg_mean_kl", smoothing=0.01)
+    worse = permutation_importance(model, X, y, scoring=scorer, n_repeats=2, random_state=0).importances_mean
+    assert worse.max() > 0
+    _, _, scores = learning_curve(model, X, y, scoring=scorer, train_sizes=[0.5, 1.0], cv=StratifiedKFold(2))
+    assert scores.shape == (2, 2)
+    assert (scores < 0).all()
+
+
+def test_parameters_of_the_metric(problem):
+    X, y, codes, _ = problem
+    model = GaussianNB().fit(X, codes)
+    proba = model.predict_proba(X)
+    scorer = DivergenceScorer(calibration_kl, n_bins=3, smoothing=0.1)
+    assert scorer(model, X, codes) == -calibration_kl(codes, proba, n_bins=3, smoothing=0.1)
+    scorer = DivergenceScorer(mean_kl_divergence, greater_is_better=True)
+    assert scorer(model, X, codes) == mean_kl_divergence(codes, proba)
+
+
+def test_a_perfect_score_is_not_a_negative_zero():
+    X = np.array([[0.0], [1.0]] * 3)
+    model = make_pipeline(GaussianNB()).fit(X, [0, 1] * 3)
+    assert str(get_scorer("neg_mean_kl")(model, X, [0, 1] * 3)) == "0.0"
+
+
+@every_name
+def test_copies(name, problem):
+    X, y, codes, teacher = problem
+    scorer = get_scorer(name, labels=np.unique(y), **({} if name == "teacher_top1" else {"smoothing": 0.1}))
+    with config_context(enable_metadata_routing=True):
+        scorer.set_score_request(sample_weight="w")
+    model = GaussianNB().fit(X, y)
+    given = {"teacher_proba": sorted_teacher(y, codes, teacher)} if "teacher" in name else {}
+    for other in (pickle.loads(pickle.dumps(scorer)), copy.deepcopy(scorer), clone(scorer, safe=False)):
+        assert other is not scorer
+        assert other(model, X, y, **given) == scorer(model, X, y, **given)
+        assert repr(other) == repr(scorer)
+        assert other.get_metadata_routing().score.requests == scorer.get_metadata_routing().score.requests
+
+
+def test_names():
+    assert set(NAMES) == set(SCORES)
+    assert sorted(NAMES) == NAMES
+    assert get_scorer("neg_mean_kl") is not get_scorer("neg_mean_kl")
+    with pytest.raises(ValueError, match="name='neg_mean_reverse_kl' given; allowed: 'd2_kl', .*'teacher_top1'"):
+        get_scorer("neg_mean_reverse_kl")
+    with pytest.raises(ValueError, match="name=None given"):
+        get_scorer(None)
+
+
+def test_repr_shows_what_differs_from_the_default():
+    assert repr(get_scorer("neg_mean_kl")) == "DivergenceScorer(mean_kl_divergence)"
+    shown = "DivergenceScorer(d2_kl_score, greater_is_better=True, smoothing=0.5, labels=['a', 'b'])"
+    assert repr(get_scorer("d2_kl", smoothing=0.5, labels=np.array(["a", "b"]))) == shown
+    long = repr(get_scorer("neg_teacher_kl", labels=range(1000)))
+    assert long.startswith("DivergenceScorer(mean_kl_divergence, reference='teacher_proba', labels=[0, 1, 2")
+    assert len(long) < 120
+
+
+def test_bad_parameters():
+    with pytest.raises(ValueError, match="reference='x' given; allowed: 'y', 'teacher_proba'"):
+        DivergenceScorer(mean_kl_divergence, reference="x")
+    with pytest.raises(ValueError, match="labels=.* given; allowed: a list of at least two"):
+        get_scorer("neg_mean_kl", labels=["a", "a"])
+    with pytest.raises(TypeError, match="'n_bins'"):
+        get_scorer("neg_mean_kl", n_bins=3)
+    with pytest.raises(TypeError, match="sample_weight"):
+        DivergenceScorer(lambda y_true, y_proba: 0.0)
+
+
+def test_scorers_are_no_private_part_of_scikit_learn():
+    assert sklkl.metrics.DivergenceScorer.__mro__ == (DivergenceScorer, object)
