@@ -5,8 +5,12 @@ from_="probs", smoothing=0.0)``: `p` is the reference (truth, teacher, before), 
 after), both broadcast, and the result has one value per row. Nothing is averaged and nothing is clipped:
 ``0 log 0 = 0``, p > 0 where q = 0 is ``inf``, NaN stays NaN, and p == q gives exactly 0. NumPy, PyTorch (CPU, CUDA,
 gradients finite at zeros) and other array API libraries share one definition.
+
+Where there are samples instead of distributions, `knn_kl_divergence`, `classifier_kl_divergence`,
+`histogram_divergence` and `population_stability_index` estimate them, on request with a confidence interval.
 """
 
+from sklkl.divergences._classifier import classifier_kl_divergence
 from sklkl.divergences._closed_forms import (
     bernoulli_kl,
     categorical_kl,
@@ -19,7 +23,10 @@ from sklkl.divergences._closed_forms import (
 )
 from sklkl.divergences._distances import hellinger_distance, js_distance, js_divergence, total_variation
 from sklkl.divergences._entropy import cross_entropy, entropy, kl_to_uniform
+from sklkl.divergences._estimate import Estimate
+from sklkl.divergences._histogram import StabilityIndex, histogram_divergence, population_stability_index
 from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence
+from sklkl.divergences._knn import knn_kl_divergence
 from sklkl.divergences._pairwise import pairwise_divergence
 from sklkl.divergences._power import (
     alpha_divergence,
@@ -32,11 +39,14 @@ from sklkl.divergences._registry import DIVERGENCES, get_divergence
 
 __all__ = [
     "DIVERGENCES",
+    "Estimate",
+    "StabilityIndex",
     "alpha_divergence",
     "bernoulli_kl",
     "bhattacharyya_distance",
     "categorical_kl",
     "chi2_divergence",
+    "classifier_kl_divergence",
     "cross_entropy",
     "diagonal_gaussian_kl",
     "dirichlet_kl",
@@ -46,14 +56,17 @@ __all__ = [
     "generalized_kl",
     "get_divergence",
     "hellinger_distance",
+    "histogram_divergence",
     "jeffreys_divergence",
     "js_distance",
     "js_divergence",
     "kl_divergence",
     "kl_to_uniform",
+    "knn_kl_divergence",
     "laplace_kl",
     "pairwise_divergence",
     "poisson_kl",
+    "population_stability_index",
     "renyi_divergence",
     "reverse_kl_divergence",
     "total_variation",

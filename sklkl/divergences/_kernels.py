@@ -78,5 +78,6 @@ def _completed(values: Array, done: Array, definition: Callable[..., Array], p: 
     values = values.astype(p.dtype, copy=False)
     if not done.all():
         rest = (np.broadcast_to(x, (*done.shape, x.shape[-1]))[~done] for x in (p, q))
-        values[~done] = definition(*rest)[..., 0]
+        rest = (x.reshape((1,) * (done.ndim - 1) + x.shape) for x in rest)  # the definition's axis is that of p
+        values[~done] = definition(*rest).ravel()
     return values[..., None]

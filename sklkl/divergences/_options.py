@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, TypedDict, TypeVar
 
 from array_api_compat import is_numpy_array
@@ -78,7 +79,7 @@ class Options:
             raise ValueError(f"base={self.base!r} given; allowed: None or a finite number > 0 other than 1")
         if self.from_ not in _PAIRS:
             raise ValueError(f"from_={self.from_!r} given; allowed: {', '.join(map(repr, _PAIRS))}")
-        if not 0 <= self.smoothing <= 1:
+        if not (isinstance(self.smoothing, Real) and 0 <= self.smoothing <= 1):
             raise ValueError(f"smoothing={self.smoothing!r} given; allowed: a number in [0, 1]")
 
     def without_unit(self, name: str) -> "Options":

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from array_api_compat import device, is_numpy_namespace, is_torch_namespace
+from scipy.spatial.distance import cdist
 
 from sklkl.divergences._arrays import as_float_arrays
 from sklkl.divergences._core import INF, Array, Namespace, ignoring_rounding, np
@@ -40,7 +41,8 @@ def pairwise_divergence(
     """Divergence of every row of `P` from every row of `Q`.
 
     KL, reverse KL and Jeffreys are matrix products in float64 (NumPy, PyTorch); Jensen-Shannon takes one logarithm
-    per value (NumPy). Their entries near zero, and all other metrics, come from the row-wise definitions in blocks.
+    per value, Hellinger distance and total variation are SciPy's Euclidean and city block distances (NumPy). Entries
+    near zero of the first two, and all other metrics, come from the row-wise definitions in blocks.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ def _blocks(x: Array, step: int) -> list[Array]:
 
 def _matrix_form(xp: Namespace, metric: str) -> Callable[..., Array] | None:
     if is_numpy_namespace(xp):
-        return {**_PRODUCTS, "js": _js_matrix, "js_distance": _js_distance_matrix}.get(metric)
+        return {**_PRODUCTS, **_NUMPY_FORMS}.get(metric)
     return _PRODUCTS.get(metric) if is_torch_namespace(xp) else None
 
 
@@ -191,6 +193,28 @@ def _subtract_mixtures(row: Array, q: Array, out: Array, work: Array) -> None:
 def _js_distance_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
     values = _js_matrix(xp, P, Q, options)
     return np.sqrt(values, out=values)
+
+
+def _hellinger_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
+    p, q = (np.sqrt(x) for x in _probabilities(P, Q, options.without_unit("hellinger_distance")))
+    return (cdist(p, q) / math.sqrt(2)).astype(P.dtype, copy=False)
+
+
+def _total_variation_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
+    p, q = _probabilities(P, Q, options.without_unit("total_variation"))
+    return (cdist(p, q, "cityblock") / 2).astype(P.dtype, copy=False)
+
+
+def _probabilities(P: Array, Q: Array, options: Options) -> list[Array]:
+    return [options.pair(np, 1, x, x).p for x in (P.astype(np.float64), Q.astype(np.float64))]
+
+
+_NUMPY_FORMS: dict[str, Callable[..., Array]] = {
+    "hellinger": _hellinger_matrix,
+    "js": _js_matrix,
+    "js_distance": _js_distance_matrix,
+    "total_variation": _total_variation_matrix,
+}
 
 
 def _refine(

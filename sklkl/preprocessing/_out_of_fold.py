@@ -1,0 +1,60 @@
+"""Predicted probabilities with one column for each class, also of rows that the classifier was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params, _num_samples
+
+__all__ = ["Splits", "aligned_proba", "class_codes", "out_of_fold_proba"]
+
+Splits = Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+def aligned_proba(estimator: Any, X: Any, classes: np.ndarray) -> np.ndarray:
+    """Return the estimator's probabilities in float64, in the order of `classes`; 0 for classes it does not know."""
+    proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
+        name, shape = type(estimator).__name__, (proba.shape[0], len(estimator.classes_))
+        raise ValueError(f"{name}.predict_proba of shape {proba.shape} given; allowed: shape {shape}")
+    aligned = np.zeros((len(proba), len(classes)))
+    aligned[:, class_codes(estimator.classes_, classes)] = proba
+    return aligned
+
+
+def class_codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the position of each label among the classes.
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes.
+    """
+    known = np.isin(labels, classes)
+    if not known.all():
+        unknown = labels[~known].tolist()[0]
+        raise ValueError(f"label {unknown!r} given; allowed: the estimator's classes, {classes.tolist()}")
+    order = np.argsort(classes)
+    return order[np.searchsorted(classes, labels, sorter=order)]
+
+
+def out_of_fold_proba(
+    estimator: Any, X: Any, y: np.ndarray, splits: Splits, params: dict[str, Any], classes: np.ndarray
+) -> np.ndarray:
+    """Return the probabilities of each row from clones that were not trained on it, averaged if there are several.
+
+    Unlike `cross_val_predict` this leaves the labels as they are, which estimators may refer to (``class_weight``), and
+    takes splits that are no partition; rows in no test part are NaN.
+    """
+    total, times = np.zeros((_num_samples(X), len(classes))), np.zeros((_num_samples(X), 1))
+    for train, test in splits:
+        X_train, y_train = _safe_split(estimator, X, y, train)
+        X_test, _ = _safe_split(estimator, X, y, test, train)
+        fold = clone(estimator).fit(X_train, y_train, **_check_method_params(X, params, indices=train))
+        total[test] += aligned_proba(fold, X_test, classes)
+        times[test] += 1
+    return np.where(times > 0, total / np.maximum(times, 1), np.nan)
