@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._binning import NumericBins, category_bins, is_missing, numeric_bins
+from sklkl.divergences._columns import as_column, bins_of, check_bins, counts_in_use
 from sklkl.divergences._estimate import Estimate, check_integer, check_interval, generator, unbiased_interval
 from sklkl.divergences._registry import DIVERGENCES
+from sklkl.divergences._row_splits import row_split_p_value
 from sklkl.divergences._two_samples import NULLS, asymptotic_p_value, permutation_p_value
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
 # Near p = q these are of the order of p - q, the others of that of its square, where the bootstrap knows the bias.
 _FIRST_ORDER = frozenset({"hellinger", "js_distance", "total_variation"})
+
+# So many rows for each quantile bin make splitting their counts as good as splitting the rows.
+_MANY_ROWS = 50
 
 
 class StabilityIndex(NamedTuple):
@@ -77,12 +80,12 @@ def histogram_divergence(
         ``(edge, next edge]``, values beyond the outermost edges having intervals of their own.
     pseudo_count : float, default=0.5
         Added to each bin's count in each sample, so that an empty bin is rare instead of impossible. 0 gives the
-        divergence of the raw shares.
+        divergence of the raw shares, which may be infinite.
     categorical : bool, default=False
         Make each distinct value of the samples a bin, instead of intervals of numbers.
     confidence_level : float, optional
         Return an interval that is to cover the divergence of the two distributions, in these bins, with this
-        probability.
+        probability. With but a few values a bin it covers less.
     n_resamples : int, default=999
         Number of bootstrap samples behind the interval. They also show by how much the value is too large, which the
         interval is corrected for: the value may be near its upper end.
@@ -115,8 +118,9 @@ def histogram_divergence(
     """
     if divergence not in DIVERGENCES:
         raise ValueError(f"divergence={divergence!r} given; allowed: {', '.join(map(repr, sorted(DIVERGENCES)))}")
-    check_interval(confidence_level, n_resamples)
-    a, b = _counts({"x": x, "y": y}, bins, pseudo_count, categorical)
+    bins = _check(bins, pseudo_count, confidence_level, n_resamples)
+    x, y = as_column("x", x, categorical), as_column("y", y, categorical)
+    a, b = counts_in_use(x, y, bins_of(x, y, bins, categorical))
     if confidence_level is None:
         return float(_of_counts(divergence, a, b, pseudo_count))
     return _with_interval(divergence, a, b, pseudo_count, confidence_level, n_resamples, generator(random_state))
@@ -150,9 +154,10 @@ def population_stability_index(
     bins, pseudo_count, categorical : object
         As in `histogram_divergence`, the intervals being those of `reference`.
     null : {"permutation", "asymptotic"}, default="permutation"
-        The p-value is the share of random splits of all rows, or the tail of the chi-square distribution that
-        ``n m / (n + m)`` times the index has for large samples. The latter is quick, and for small samples too large
-        rather than too small.
+        ``"permutation"``: the p-value is the share of random splits of all rows into samples of these sizes whose
+        index is at least as large, correct for samples of any size. ``"asymptotic"``: that of a gamma distribution
+        with mean and variance of the index over all splits, quicker and without chance; it wants ten rows of
+        `reference` or more for each bin.
     n_permutations : int, default=999
         Number of random splits; the p-value is at least ``1 / (n_permutations + 1)``.
     confidence_level, n_resamples : object
@@ -188,69 +193,28 @@ def population_stability_index(
     if null not in NULLS:
         raise ValueError(f"null={null!r} given; allowed: {', '.join(map(repr, NULLS))}")
     check_integer("n_permutations", n_permutations, 1)
-    check_interval(confidence_level, n_resamples)
-    a, b = _counts({"reference": reference, "current": current}, bins, pseudo_count, categorical)
+    bins = _check(bins, pseudo_count, confidence_level, n_resamples)
+    x, y = as_column("reference", reference, categorical), as_column("current", current, categorical)
+    a, b = counts_in_use(x, y, bins_of(x, y, bins, categorical))
     rng = generator(random_state)
-    if null == "permutation":
+    if null == "asymptotic":
+        p_value = asymptotic_p_value("psi", a, b, pseudo_count)
+    elif categorical or isinstance(bins, np.ndarray) or np.count_nonzero(x == x) >= _MANY_ROWS * bins:
         p_value = permutation_p_value("psi", a, b, pseudo_count, n_permutations, rng)
     else:
-        p_value = asymptotic_p_value("psi", a, b, pseudo_count)
+        p_value = row_split_p_value("psi", x, y, bins, pseudo_count, n_permutations, rng)
     if confidence_level is None:
         return StabilityIndex(float(_of_counts("jeffreys", a, b, pseudo_count)), p_value)
     value, low, high = _with_interval("jeffreys", a, b, pseudo_count, confidence_level, n_resamples, rng)
     return StabilityIndex(value, p_value, low, high)
 
 
-def _counts(
-    samples: dict[str, Any], bins: Any, pseudo_count: float, categorical: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the counts of two samples in the bins that are in use; the keys are their names in messages."""
+def _check(bins: Any, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | np.ndarray:
+    """Return the number of bins or their edges, and raise ValueError if an option is outside its range."""
+    check_interval(confidence_level, n_resamples)
     if not isinstance(pseudo_count, Real) or not 0 <= pseudo_count < math.inf:
         raise ValueError(f"pseudo_count={pseudo_count!r} given; allowed: a finite number >= 0")
-    bins = _checked_bins(bins)
-    x, y = (_column(name, values, categorical) for name, values in samples.items())
-    # categories of both: were those of y alone thrown together, samples of many rare ones would seem to differ
-    found = category_bins(np.concatenate([x, y])) if categorical else _intervals(x, bins)
-    a, b = (np.bincount(found.codes(values), minlength=found.n_bins) for values in (x, y))
-    used = a + b > 0
-    return a[used], b[used]
-
-
-def _checked_bins(bins: Any) -> Any:
-    """Return the number of intervals, or the edges between them as an array."""
-    if np.ndim(bins) == 0:
-        if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
-            raise ValueError(f"bins={bins!r} given; allowed: an integer >= 1 or ascending edges")
-        return bins
-    edges = np.asarray(bins, dtype=np.float64)
-    if edges.ndim != 1 or not len(edges) or np.isnan(edges).any() or not (edges[1:] > edges[:-1]).all():
-        raise ValueError(f"bins={bins!r} given; allowed: an integer >= 1 or ascending edges")
-    return edges
-
-
-def _intervals(x: np.ndarray, bins: Any) -> NumericBins:
-    return NumericBins(bins) if isinstance(bins, np.ndarray) else numeric_bins(x, int(bins))
-
-
-def _column(name: str, values: Any, categorical: bool) -> np.ndarray:
-    """Return one sample, objects if categorical, otherwise floats with NaN where a value is missing."""
-    # as objects, because NumPy makes the string "nan" of a missing value among strings
-    column = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
-    if column.ndim != 1 or not len(column):
-        raise ValueError(f"{name} of shape {column.shape} given; allowed: one-dimensional, not empty")
-    if categorical:
-        return column.astype(object)
-    if column.dtype.kind in "fiub":
-        return column.astype(np.float64)
-    return np.array([_number(name, value) for value in column])
-
-
-def _number(name: str, value: Any) -> float:
-    if is_missing(value):
-        return math.nan
-    if isinstance(value, Real | Decimal | np.bool_):
-        return float(value)
-    raise ValueError(f"{name} with the value {value!r} given; allowed: numbers, or any values with categorical=True")
+    return check_bins(bins)
 
 
 def _of_counts(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> np.ndarray:

@@ -84,9 +84,9 @@ def _null_moments(statistic: str, a: np.ndarray, b: np.ndarray, pseudo_count: fl
     terms = _terms(statistic, (k + pseudo_count) / sizes[0], (pooled[:, None] - k + pseudo_count) / sizes[1])
     if not np.isfinite(terms).all():
         return np.inf, np.inf
-    mean = n_bins @ np.vecdot(hypergeometric, terms)
-    terms, k = (x - np.vecdot(binomial, x)[:, None] for x in (terms, k))
-    var_terms, cov, var_k = (n_bins @ np.vecdot(binomial, x) for x in (terms**2, terms * k, k**2))
+    mean = np.sum(n_bins @ (hypergeometric * terms))
+    terms, k = (x - np.sum(binomial * x, axis=1, keepdims=True) for x in (terms, k))
+    var_terms, cov, var_k = (np.sum(n_bins @ (binomial * x)) for x in (terms**2, terms * k, k**2))
     used = np.sum(n_bins[pooled > 0])
     return float(mean), float((var_terms - cov**2 / var_k) * (used - 1) / used)
 

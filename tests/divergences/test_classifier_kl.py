@@ -195,7 +195,7 @@ def test_interval_covers_the_truth(shift, n, m):
                 n_resamples=199,
                 random_state=0,
             )
-            for seed in range(100)
+            for seed in range(70)
         ]
     )
     truth = shift**2 / 2

@@ -34,15 +34,12 @@ def test_divergence_of_counts(statistic, pseudo_count):
     np.testing.assert_allclose(found, by_oracle(REGISTERED[statistic], p, q), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("statistic", "expected"), [("psi", np.inf), ("kl", np.inf), ("js", 0.5 * np.log(4 / 3) + 1 / 3)]
-)
-def test_empty_bins_without_pseudo_counts(statistic, expected):
-    found = count_divergence(statistic, np.array([2, 2]), np.array([4, 0]), 0.0)
-    if statistic == "js":
-        p, q, m = np.array([0.5, 0.5]), np.array([1.0, 0.0]), np.array([0.75, 0.25])
-        expected = 0.5 * np.sum(p * np.log(p / m)) + 0.5 * np.log(1 / 0.75)
-    assert found == pytest.approx(expected)
+def test_empty_bins_without_pseudo_counts():
+    a, b = np.array([2, 2]), np.array([4, 0])
+    assert count_divergence("psi", a, b, 0.0) == np.inf
+    assert count_divergence("kl", a, b, 0.0) == np.inf
+    js = 0.25 * np.log(2 / 3) + 0.25 * np.log(2) + 0.5 * np.log(4 / 3)
+    assert count_divergence("js", a, b, 0.0) == pytest.approx(js, rel=1e-12)
 
 
 def exact_p_value(statistic, a, b, pseudo_count):
@@ -96,7 +93,7 @@ def test_asymptotic_agrees_with_pearson_for_large_samples(statistic):
 def test_p_values_keep_their_level(statistic, n, m):
     random = np.random.default_rng(0)
     shares = np.array([0.05, 0.15, 0.2, 0.25, 0.35])
-    tables = [(random.multinomial(n, shares), random.multinomial(m, shares)) for _ in range(600)]
+    tables = [(random.multinomial(n, shares), random.multinomial(m, shares)) for _ in range(300)]
     permutation = np.array([permutation_p_value(statistic, a, b, 0.5, 99, random) for a, b in tables])
     asymptotic = np.array([asymptotic_p_value(statistic, a, b, 0.5) for a, b in tables])
     for level in (0.1, 0.5):

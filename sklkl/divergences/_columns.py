@@ -1,0 +1,77 @@
+"""Two samples of one column, and their counts in bins."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from sklkl._binning import CategoryBins, NumericBins, category_bins, is_missing, numeric_bins
+
+__all__ = ["as_column", "bins_of", "check_bins", "counts_in_use"]
+
+
+def as_column(name: str, values: Any, categorical: bool) -> np.ndarray:
+    """Return a sample as objects if it is categorical, otherwise as floats, NaN where a value is missing.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, not one-dimensional, or has other values than numbers; `name` is its name in messages.
+    """
+    # as objects, because of a missing value among strings NumPy makes the string "nan"
+    column = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
+    if column.ndim != 1 or not len(column):
+        raise ValueError(f"{name} of shape {column.shape} given; allowed: one-dimensional, not empty")
+    if categorical:
+        return column.astype(object)
+    if column.dtype.kind in "fiub":
+        return column.astype(np.float64)
+    return np.array([_number(name, value) for value in column])
+
+
+def _number(name: str, value: Any) -> float:
+    if is_missing(value):
+        return math.nan
+    if isinstance(value, Real | Decimal | np.bool_):
+        return float(value)
+    raise ValueError(f"{name} with the value {value!r} given; allowed: numbers, or any values with categorical=True")
+
+
+def check_bins(bins: Any) -> int | np.ndarray:
+    """Return the number of intervals, or the edges between them.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    allowed = f"bins={bins!r} given; allowed: an integer >= 1 or ascending edges"
+    if np.ndim(bins) == 0:
+        if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
+            raise ValueError(allowed)
+        return int(bins)
+    try:
+        edges = np.asarray(bins, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(allowed) from error
+    if edges.ndim != 1 or not len(edges) or np.isnan(edges).any() or not (edges[1:] > edges[:-1]).all():
+        raise ValueError(allowed)
+    return edges
+
+
+def bins_of(x: np.ndarray, y: np.ndarray, bins: int | np.ndarray, categorical: bool) -> CategoryBins | NumericBins:
+    """Return the categories of both samples, the intervals between given edges, or quantiles of `x`."""
+    if categorical:
+        # were those of y alone thrown together, samples of many rare categories would seem to differ
+        return category_bins(np.concatenate([x, y]))
+    return NumericBins(bins) if isinstance(bins, np.ndarray) else numeric_bins(x, bins)
+
+
+def counts_in_use(x: np.ndarray, y: np.ndarray, bins: CategoryBins | NumericBins) -> np.ndarray:
+    """Return the counts of both samples, of shape (2, n_used), in the bins that at least one of them uses."""
+    counts = np.array([np.bincount(bins.codes(values), minlength=bins.n_bins) for values in (x, y)])
+    return counts[:, counts.any(axis=0)]
