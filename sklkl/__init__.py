@@ -3,6 +3,7 @@
 __version__ = "0.1.0.dev0"
 
 from sklkl.classifier import KLClassifier
+from sklkl.distiller import Distiller
 from sklkl.net import KLNet
 
-__all__ = ["KLClassifier", "KLNet", "__version__"]
+__all__ = ["Distiller", "KLClassifier", "KLNet", "__version__"]

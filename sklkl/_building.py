@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sklkl._transfer import start_from
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
+from sklkl.distillation import Distillation
 from sklkl.modules import MLP, accepted, build_module
 from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
@@ -47,6 +49,8 @@ def make_net(estimator: Any, rows: Rows, random_state: np.random.RandomState) ->
         **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
     ).initialize()
     _check_logits(net, rows)
+    if estimator.init_from is not None:
+        start_from(net, estimator.init_from, estimator.classes_)
     return net
 
 
@@ -57,8 +61,23 @@ def copy_net(net: KLNet, estimator: Any) -> KLNet:
     return net._initialize_callbacks()
 
 
-def update_net(net: KLNet, estimator: Any, rows: Rows) -> None:
+def update_net(
+    net: KLNet, estimator: Any, rows: Rows, distill_weight: float = 0.0, known: list[int] | None = None
+) -> None:
     """Give a net, old or new, those parameters that may change between two trainings.
+
+    Parameters
+    ----------
+    net : KLNet
+        The net.
+    estimator : KLClassifier
+        For its parameters and classes.
+    rows : Rows
+        Training rows.
+    distill_weight : float
+        Weight of the distillation term.
+    known : list of int or None
+        Codes of the classes that the teacher knows; None for all.
 
     Raises
     ------
@@ -67,6 +86,8 @@ def update_net(net: KLNet, estimator: Any, rows: Rows) -> None:
     """
     make_penalty(estimator.kl_penalty).fit(rows, 2 if net.multilabel else len(estimator.classes_))
     net.kl_penalty, net.kl_strength = estimator.kl_penalty, estimator.kl_strength
+    net.distill_weight = distill_weight
+    net.distillation = Distillation(estimator.distill_divergence, estimator.temperature, known)
     net.batch_size = min(128, len(rows)) if estimator.batch_size == "auto" else int(estimator.batch_size)
     if net.lr != estimator.lr:
         net.set_params(lr=estimator.lr)
@@ -142,7 +163,9 @@ def _optimizer(estimator: Any) -> tuple[Any, dict[str, Any]]:
         raise _invalid(estimator, "optimizer", f"one of {sorted(OPTIMIZERS)} or a class of torch optimisers")
     optimizer, params = OPTIMIZERS[estimator.optimizer] if known else (estimator.optimizer, {})
     decay = {} if estimator.weight_decay == "auto" else accepted(optimizer, weight_decay=estimator.weight_decay)
-    return optimizer, {**params, **decay, **estimator._passed_on("optimizer", optimizer)}
+    # skorch's name for layer-wise parameters: [("pattern of names", {"lr": 0.0}), ...]
+    given = estimator._passed_on("optimizer", optimizer, also=("param_groups",))
+    return optimizer, {**params, **decay, **given}
 
 
 def _callbacks(estimator: Any) -> list[Any]:

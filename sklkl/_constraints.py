@@ -9,6 +9,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from sklkl._building import FLOATS
+from sklkl.distillation import AUGMENTATIONS, DISTILL_DIVERGENCES, POLICIES
 from sklkl.modules import ACTIVATIONS
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS
 from sklkl.penalties import PENALTIES
@@ -20,6 +21,17 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "module": [callable, None],
     "kl_penalty": [StrOptions(set(PENALTIES)), HasMethods(["fit", "__call__"])],
     "kl_strength": [Interval(Real, 0, None, closed="left")],
+    "teacher": [HasMethods(["fit", "predict_proba"]), callable, None],
+    "distill_weight": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+    "temperature": [Interval(Real, 0, None, closed="neither")],
+    "distill_divergence": [StrOptions(set(DISTILL_DIVERGENCES))],
+    "teacher_cv": ["cv_object", None],
+    "calibrate_teacher": [StrOptions({"auto"}), "boolean"],
+    "teacher_classes": [StrOptions(set(POLICIES))],
+    "augment": [StrOptions({"auto", *AUGMENTATIONS}), callable, None],
+    "augment_factor": [Interval(Integral, 1, None, closed="left")],
+    "n_generations": [Interval(Integral, 1, None, closed="left")],
+    "init_from": [HasMethods(["fit", "predict_proba"]), callable, None],
     "lr": [Interval(Real, 0, None, closed="neither")],
     "learning_rate": [StrOptions(set(LEARNING_RATES))],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],

@@ -38,8 +38,8 @@ class PassedOnParams:
         self._store_passed_on(passed_on)
         return self
 
-    def _passed_on(self, prefix: str, receiver: Any) -> dict[str, Any]:
-        """Return the arguments for one part, checked against what it accepts.
+    def _passed_on(self, prefix: str, receiver: Any, also: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return the arguments for one part, checked against what it accepts, or what is accepted for it.
 
         Raises
         ------
@@ -48,7 +48,7 @@ class PassedOnParams:
         """
         start = prefix + "__"
         params = {name.removeprefix(start): value for name, value in vars(self).items() if name.startswith(start)}
-        refused = set(params) - set(accepted(receiver, **params))
+        refused = set(params) - set(accepted(receiver, **params)) - set(also)
         if refused:
             name = getattr(receiver, "__name__", repr(receiver))
             raise ValueError(

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
+from sklkl._training_data import validated
 from sklkl.data import is_sparse
-from sklkl.modules import MLP
+from sklkl.modules import MLP, log_softmax
 from sklkl.net import KLNet
 
 # Elements of input that one batch may hold: large enough to be fast, small enough for the cache.
@@ -94,3 +97,83 @@ def _compute_dtype(net: KLNet, X: Any) -> np.dtype:
         return np.dtype(np.float64)
     parameter = next((p for p in net.module_.parameters() if p.is_floating_point()), torch.empty(0))
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
+
+
+class NetPredictions:
+    """What a classifier with a fitted ``net_`` predicts, and what it shows of its training."""
+
+    classes_: np.ndarray
+    net_: KLNet
+
+    def _fitted_net(self) -> KLNet:
+        if not hasattr(self, "net_"):  # the full check is slow beside one row's prediction
+            check_is_fitted(self)
+        return self.net_
+
+    def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        return per_row(self.net_, validated(self, X, dtype="numeric", reset=False), function)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), float64
+            Rows that sum to 1, columns in the order of ``classes_``; for multilabel targets the probability of each
+            label.
+        """
+        return self._per_row(X, self._fitted_net().proba)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of :meth:`predict_proba` in nats, finite where a probability rounds to zero.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), float64
+            Log-probabilities.
+        """
+        if self._fitted_net().multilabel:
+            return self._per_row(X, lambda logits: logsigmoid(logits.double()))
+        return self._per_row(X, lambda logits: log_softmax(logits.double()))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_labels)
+            Labels in their original type, or an indicator of the labels more probable than not.
+        """
+        if self._fitted_net().multilabel:
+            return self._per_row(X, lambda logits: (logits > 0).long())
+        return self.classes_[self._per_row(X, lambda logits: logits.argmax(-1))]
+
+    @property
+    def module_(self) -> nn.Module:
+        """The network with its best weights."""
+        return self.net_.module_
+
+    @property
+    def history_(self) -> Any:
+        """What each epoch recorded."""
+        return self.net_.history
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs."""
+        return len(self.net_.history)

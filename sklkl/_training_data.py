@@ -26,7 +26,15 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -
 
 
 def training_rows(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, *, classes: np.ndarray | None = None, reset: bool
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    classes: np.ndarray | None = None,
+    more_classes: np.ndarray | None = None,
+    numbered: bool = False,
+    reset: bool,
 ) -> tuple[Rows, np.ndarray]:
     """Return validated rows with codes and weights, on the device, and the classes.
 
@@ -38,6 +46,10 @@ def training_rows(
         What was given to ``fit``.
     classes : ndarray or None
         Sorted labels that are known already; None learns them from y.
+    more_classes : ndarray or None
+        Labels that are classes even if y has none of them.
+    numbered : bool
+        Whether the rows get a column ``number``, their place in X.
     reset : bool
         Whether to learn the columns from X or to check them.
 
@@ -54,22 +66,25 @@ def training_rows(
         X, y = validated(estimator, X, y, dtype=dtype, order="C", multi_output=True, reset=reset)
     y = y.toarray() if is_sparse(y) else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    if more_classes is not None and y.ndim == 1:
+        classes = union_of_classes(np.unique(y), more_classes)
     codes, classes = encoded(y, classes)
     weight = row_weights(sample_weight, estimator.class_weight, X, codes, classes)
-    rows = Rows(X, codes, weight=weight)
+    rows = Rows(X, codes, weight=weight, number=np.arange(len(codes)) if numbered else None)
     if weight is not None and not weight.all():
         rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
     return rows.to(torch_device(estimator.device)), classes
 
 
-def split_rows(estimator: Any, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
-    """Set a validation part aside, if the estimator's parameters and the number of rows say so."""
+def wants_validation(estimator: Any, rows: Rows, taught: bool) -> bool:
+    """Whether to set a validation part aside; a teacher that labels every row is worth more than stopping early."""
     wanted = estimator.early_stopping
-    if wanted == "auto":
-        wanted = len(rows) >= MIN_ROWS_TO_SPLIT
-    if not wanted or rows.y is None:
-        return rows, None
-    train, valid = validation_split(rows.y.cpu().numpy(), estimator.validation_fraction, random_state)
+    return len(rows) >= MIN_ROWS_TO_SPLIT and not taught if wanted == "auto" else wanted
+
+
+def split_rows(estimator: Any, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
+    """Set a validation part aside, if that is possible."""
+    train, valid = validation_split(rows.codes.cpu().numpy(), estimator.validation_fraction, random_state)
     if len(valid) == 0:
         return rows, None
     return rows.take(torch.from_numpy(train)), rows.take(torch.from_numpy(valid))
@@ -127,6 +142,20 @@ def encoded(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.n
         labels = np.unique(y[unknown]).tolist()
         raise ValueError(f"y has labels {labels} that are not among the classes {classes.tolist()}.")
     return codes, classes
+
+
+def union_of_classes(classes: np.ndarray, more: np.ndarray) -> np.ndarray:
+    """Return the sorted labels of both.
+
+    Raises
+    ------
+    ValueError
+        If one has strings and the other has not.
+    """
+    texts = [values.dtype.kind in "OUST" for values in (classes, more)]
+    if texts[0] != texts[1]:
+        raise ValueError(f"The teacher's classes {more.tolist()} and those of y {classes.tolist()} differ in type.")
+    return np.union1d(classes, more)
 
 
 def _encoded_multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

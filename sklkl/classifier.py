@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import check_is_fitted
-from skorch.helper import predefined_split
-from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
-from sklkl._building import copy_net, make_net, update_net
+from sklkl._building import copy_net, make_net
 from sklkl._constraints import CONSTRAINTS
+from sklkl._fitting import Lesson, make_lesson
 from sklkl._params import PassedOnParams
-from sklkl._prediction import per_row
+from sklkl._prediction import NetPredictions
 from sklkl._seeding import local_random_state
-from sklkl._training_data import split_rows, training_rows, validated
-from sklkl.data import Rows
-from sklkl.modules import log_softmax
+from sklkl._teaching import Teaching, is_ready, limit_tags
+from sklkl._training_data import training_rows
 from sklkl.net import KLNet
 
 __all__ = ["KLClassifier"]
 
 
-class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
+class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimator):
     """A neural network classifier whose KL regularisation is a hyperparameter.
 
     The loss of a row is its cross-entropy plus ``kl_strength`` times a KL penalty on the predicted probabilities.
@@ -47,12 +45,43 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
         ``module__...`` parameter; an instance is copied with its weights and never changed.
-    kl_penalty : {"confidence", "label_smoothing", "prior"} or object, default="confidence"
+    kl_penalty : {"confidence", "label_smoothing", "prior", "rdrop", "vat"} or object, default="confidence"
         What is charged: ``"confidence"`` KL(p‖uniform), ``"label_smoothing"`` KL(uniform‖p), ``"prior"``
-        KL(class frequencies‖p), or an object of :mod:`sklkl.penalties`, whose parameters can then be searched as
-        ``kl_penalty__...``.
+        KL(class frequencies‖p), ``"rdrop"`` and ``"vat"`` that a prediction hangs on the dropout mask or on a small
+        change of x; or an object of :mod:`sklkl.penalties`, whose parameters can be searched as ``kl_penalty__...``.
     kl_strength : float >= 0, default=0.0
         Weight of the penalty in the loss, which is in nats per row. Useful values are small: up to about 0.1.
+    teacher : estimator, torch.nn.Module, callable or None, default=None
+        Whose probabilities the network learns from, see the user guide. An estimator with ``predict_proba`` is cloned
+        and fitted to the rows; a :class:`sklearn.frozen.FrozenEstimator` around a fitted one is used as it is. A
+        network gives logits, a function probabilities, both in the order of the sorted labels.
+    distill_weight : float in [0, 1] or "auto", default=0.5
+        Weight α of the teacher: a row's loss is ``(1 - α)`` times its cross-entropy plus ``α T²`` times the divergence
+        of student from teacher. ``"auto"`` chooses it from 0, 0.5, 0.9 and 1 by log-loss on rows set aside; it trains
+        five networks instead of one.
+    temperature : float > 0, default=1.0
+        T, at which teacher and student are compared.
+    distill_divergence : {"forward_kl", "reverse_kl", "js"}, default="forward_kl"
+        KL(teacher‖student), KL(student‖teacher) or their Jensen-Shannon divergence.
+    teacher_cv : int, splitter or None, default=None
+        If set, a row's soft target comes from a clone of the teacher that was fitted without that row.
+    calibrate_teacher : bool or "auto", default="auto"
+        Whether to correct by a temperature how sure the teacher is, learned from rows set aside (the teacher is fitted
+        twice) or from the predictions of ``teacher_cv``. ``"auto"`` does so from 200 rows on if the teacher is fitted
+        here; one that is ready may know the rows already.
+    teacher_classes : {"same", "common", "union"}, default="same"
+        If teacher and student know different classes: an error, learning on the classes that both know, or the same
+        after the student was given the teacher's classes too.
+    augment : {"auto", "munge", "noise"}, callable or None, default="auto"
+        Synthetic rows for the teacher to label, see :func:`sklkl.distillation.augmented`. ``"auto"`` is ``"munge"`` for
+        a dense table of up to 20,000 rows.
+    augment_factor : int >= 1, default=5
+        Number of synthetic rows for each real one.
+    n_generations : int >= 1, default=1
+        Number of networks trained one after the other, each with the one before as its teacher.
+    init_from : FrozenEstimator, torch.nn.Module or None, default=None
+        A fitted :class:`KLClassifier` (in a ``FrozenEstimator``) or a network to start from: layers of the same name
+        and shape get its weights, the output layer those of the classes both know.
     lr : float > 0, default=2e-3
         Learning rate; the peak of the cycle for ``learning_rate="onecycle"``.
     learning_rate : {"onecycle", "constant"}, default="onecycle"
@@ -66,10 +95,10 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     batch_size : int or "auto", default="auto"
         Largest number of rows in a batch; ``"auto"`` is 128, or all rows if they are fewer.
     max_epochs : int >= 1, default=100
-        Number of passes over the training rows.
+        Number of passes over the training rows; fewer where rows without labels would more than double the work.
     early_stopping : bool or "auto", default="auto"
         Whether to set a validation part aside and keep the weights of the epoch of lowest validation log-loss.
-        ``"auto"`` does so from 200 rows on.
+        ``"auto"`` does so from 200 rows on, unless a teacher has a part in the loss.
     validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class.
     n_iter_no_change : int >= 1 or None, default=30
@@ -112,6 +141,8 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds).
     n_iter_ : int
         Number of epochs.
+    distill_weight_ : float
+        The weight of the teacher.
     interrupted_ : bool
         Whether training was interrupted; the model is then that of the epochs finished before.
 
@@ -153,6 +184,17 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         *,
         kl_penalty: Any = "confidence",
         kl_strength: float = 0.0,
+        teacher: Any = None,
+        distill_weight: Any = 0.5,
+        temperature: float = 1.0,
+        distill_divergence: str = "forward_kl",
+        teacher_cv: Any = None,
+        calibrate_teacher: Any = "auto",
+        teacher_classes: str = "same",
+        augment: Any = "auto",
+        augment_factor: int = 5,
+        n_generations: int = 1,
+        init_from: Any = None,
         lr: float = 2e-3,
         learning_rate: str = "onecycle",
         optimizer: Any = "adam",
@@ -178,6 +220,17 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         self.module = module
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
+        self.teacher = teacher
+        self.distill_weight = distill_weight
+        self.temperature = temperature
+        self.distill_divergence = distill_divergence
+        self.teacher_cv = teacher_cv
+        self.calibrate_teacher = calibrate_teacher
+        self.teacher_classes = teacher_classes
+        self.augment = augment
+        self.augment_factor = augment_factor
+        self.n_generations = n_generations
+        self.init_from = init_from
         self.lr = lr
         self.learning_rate = learning_rate
         self.optimizer = optimizer
@@ -197,9 +250,9 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         self.callbacks = callbacks
         self._store_passed_on(module__params)
 
-    # Training
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KLClassifier:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, teacher_proba: Any = None, X_unlabeled: Any = None
+    ) -> KLClassifier:
         """Train the network.
 
         Parameters
@@ -210,6 +263,12 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             Labels of any type, or a multilabel indicator of zeros and ones.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights >= 0: a row of weight 2 counts as two rows, one of weight 0 as none.
+        teacher_proba : array-like or frame of shape (n_rows, n_classes), default=None
+            A teacher's probabilities for these rows, in place of a ``teacher``; columns in the order of the sorted
+            labels of y, or of any order if a frame names them.
+        X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
+            Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
+            such rows use them without a teacher too.
 
         Returns
         -------
@@ -229,21 +288,31 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         """
         with self._restored_on_failure():
             self._validate_params()
-            goes_on = self.warm_start and hasattr(self, "net_")
-            rows, classes = training_rows(self, X, y, sample_weight, reset=not goes_on)
-            if goes_on and not np.array_equal(self.classes_, classes):
-                raise ValueError(
-                    f"warm_start goes on training on the same classes: {self.classes_.tolist()} were learned, y has "
-                    f"{classes.tolist()}."
-                )
-            self.classes_ = classes
-            random_state = local_random_state(self.random_state)
-            train, valid = split_rows(self, rows, random_state)
-            net = copy_net(self.net_, self) if goes_on else make_net(self, train, random_state)
-            net.penalty_ = None  # it is fitted to these rows
-            self._train(net, train, valid, self.max_epochs, self.learning_rate)
+            teaching = Teaching(self, X, y, sample_weight, teacher_proba, X_unlabeled)
+            self._fit_taught(X, y, sample_weight, teaching)
         return self
 
+    def _fit_taught(self, X: Any, y: Any, sample_weight: Any, teaching: Teaching) -> None:
+        goes_on = self.warm_start and hasattr(self, "net_")
+        rows, classes = training_rows(
+            self, X, y, sample_weight, more_classes=teaching.more_classes, numbered=teaching.adds, reset=not goes_on
+        )
+        if goes_on and not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start goes on training on the same classes: {self.classes_.tolist()} were learned, y has "
+                f"{classes.tolist()}."
+            )
+        self.classes_ = classes
+        random_state = local_random_state(self.random_state)
+        lesson = make_lesson(self, teaching, rows, random_state)
+        net = copy_net(self.net_, self) if goes_on else make_net(self, lesson.train, random_state)
+        net.penalty_ = None  # it is fitted to these rows
+        self._train(net, lesson, self.max_epochs, self.learning_rate)
+        for _ in range(1, self.n_generations):
+            lesson.next_generation(self.net_)
+            self._train(make_net(self, lesson.train, random_state), lesson, self.max_epochs, self.learning_rate)
+
+    @available_if(is_ready)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> KLClassifier:
         """Train for one more pass over these rows, at a constant rate and without a validation part.
 
@@ -285,9 +354,14 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             if self.class_weight == "balanced":
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
             first = _check_partial_fit_first_call(self, classes)
-            rows, _ = training_rows(self, X, y, sample_weight, classes=self.classes_, reset=first)
-            net = make_net(self, rows, local_random_state(self.random_state)) if first else copy_net(self.net_, self)
-            self._train(net, rows, None, epochs=1, learning_rate="constant")
+            teaching = Teaching(self, X, y, sample_weight)
+            rows, _ = training_rows(
+                self, X, y, sample_weight, classes=self.classes_, numbered=teaching.adds, reset=first
+            )
+            random_state = local_random_state(self.random_state)
+            lesson = Lesson(self, teaching, rows, self.distill_weight, random_state, validation=False)
+            net = make_net(self, lesson.train, random_state) if first else copy_net(self.net_, self)
+            self._train(net, lesson, epochs=1, learning_rate="constant")
         return self
 
     @contextmanager
@@ -303,98 +377,24 @@ class KLClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
                 self.__dict__.update(before)
             raise
 
-    def _train(self, net: KLNet, train: Rows, valid: Rows | None, epochs: int, learning_rate: str) -> None:
-        update_net(net, self, train)
-        net.max_epochs, net.learning_rate = epochs, learning_rate
-        net.train_split = None if valid is None else predefined_split(valid)
+    def _train(self, net: KLNet, lesson: Lesson, epochs: int, learning_rate: str) -> None:
+        lesson.prepare(net)
+        net.max_epochs, net.learning_rate = lesson.epochs(epochs), learning_rate
         n_before = len(net.history)
         try:
-            net.partial_fit(train)
+            net.partial_fit(lesson.train)
         except KeyboardInterrupt:
             self.interrupted_ = len(net.history) > n_before
             raise
         finally:
             net.train_split = None  # the model keeps no rows
-            self.net_ = net
-
-    # Prediction
-
-    def _fitted_net(self) -> KLNet:
-        if not hasattr(self, "net_"):  # the full check is slow beside one row's prediction
-            check_is_fitted(self)
-        return self.net_
-
-    def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        return per_row(self.net_, validated(self, X, dtype="numeric", reset=False), function)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes), float64
-            Rows that sum to 1, columns in the order of ``classes_``; for multilabel targets the probability of each
-            label.
-        """
-        return self._per_row(X, self._fitted_net().proba)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of :meth:`predict_proba` in nats, finite where a probability rounds to zero.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes), float64
-            Log-probabilities.
-        """
-        if self._fitted_net().multilabel:
-            return self._per_row(X, lambda logits: logsigmoid(logits.double()))
-        return self._per_row(X, lambda logits: log_softmax(logits.double()))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable label of each row.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,) or (n_rows, n_labels)
-            Labels in their original type, or an indicator of the labels more probable than not.
-        """
-        if self._fitted_net().multilabel:
-            return self._per_row(X, lambda logits: (logits > 0).long())
-        return self.classes_[self._per_row(X, lambda logits: logits.argmax(-1))]
-
-    @property
-    def module_(self) -> nn.Module:
-        """The network with its best weights."""
-        return self.net_.module_
-
-    @property
-    def history_(self) -> Any:
-        """What each epoch recorded."""
-        return self.net_.history
-
-    @property
-    def n_iter_(self) -> int:
-        """Number of epochs."""
-        return len(self.net_.history)
+            self.net_, self.distill_weight_ = net, lesson.distill_weight
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         tags.input_tags.three_d_array = self.module is not None
+        if hasattr(self.teacher, "__sklearn_tags__"):
+            limit_tags(tags, get_tags(self.teacher))
         return tags

@@ -140,6 +140,25 @@ class Rows(Dataset):
         held = self.X if isinstance(self.X, Tensor) else self.y
         return torch.device("cpu") if held is None else held.device
 
+    @property
+    def codes(self) -> Tensor:
+        """Class codes, of rows that have some."""
+        if self.y is None:
+            raise ValueError("These rows have no class codes.")
+        return self.y
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating type of a batch's inputs."""
+        return self.X.dtype if isinstance(self.X, Tensor) else torch.from_numpy(self.X.data[:0]).dtype
+
+    def with_columns(self, **columns: Any) -> Rows:
+        """Return these rows with further per-row values, or with some replaced; one that is None is dropped."""
+        on_device = {
+            name: None if values is None else _as_tensor(values).to(self.device) for name, values in columns.items()
+        }
+        return Rows(self.X, self.y, **{**self.columns, **on_device})
+
     def take(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, a tensor of integers, as new rows."""
 

@@ -11,16 +11,15 @@ from typing import Any
 
 import joblib
 import torch
-from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EpochTimer, PrintLog
-from skorch.dataset import get_len
 from torch import Tensor
 from torch.utils.data import Subset
 
+from sklkl._epochs import EpochLoop
 from sklkl._seeding import borrowed_global_state, make_generator
-from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows
-from sklkl.losses import CrossEntropy, TermMeans, cross_entropy, row_shares
+from sklkl.distillation import Distillation
+from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax
 from sklkl.optim import make_learning_rate
 from sklkl.penalties import make_penalty
@@ -28,11 +27,7 @@ from sklkl.penalties import make_penalty
 __all__ = ["KLNet"]
 
 
-def _overrides(instance: Any, base: type, method: str) -> bool:
-    return getattr(type(instance), method, None) is not getattr(base, method)
-
-
-class KLNet(NeuralNetClassifier):
+class KLNet(EpochLoop):
     """A skorch net with a KL penalty, for people who bring their own module, data, callbacks or loop.
 
     It is a :class:`skorch.NeuralNet`: everything said there holds, but for these differences. Data in memory are
@@ -60,6 +55,11 @@ class KLNet(NeuralNetClassifier):
         Penalty, see :mod:`sklkl.penalties`.
     kl_strength : float >= 0, default=0.0
         Weight of the penalty in the loss.
+    distill_weight : float in [0, 1], default=0.5
+        Weight of the distillation term, used where the rows have a column ``teacher_proba``; the data fit gets the
+        rest. A row of the class code -100 (as in torch's losses) has no label: it carries the distillation term only.
+    distillation : Distillation, default=Distillation()
+        The distillation term, see :class:`sklkl.distillation.Distillation`.
     multilabel : bool, default=False
         Whether y is an indicator of shape (n_rows, n_labels): each logit is then that of one label, on its own, and a
         row's loss is the sum over its labels.
@@ -88,7 +88,6 @@ class KLNet(NeuralNetClassifier):
     ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
     """
 
-    learning_rate_: Any
     penalty_: Any
     _penalty_origin: str
 
@@ -102,6 +101,8 @@ class KLNet(NeuralNetClassifier):
         learning_rate: str = "constant",
         kl_penalty: Any = "confidence",
         kl_strength: float = 0.0,
+        distill_weight: float = 0.5,
+        distillation: Any = Distillation(),  # noqa: B008
         multilabel: bool = False,
         random_state: Any = None,
         dataset: Any = Rows,
@@ -112,6 +113,8 @@ class KLNet(NeuralNetClassifier):
         self.learning_rate = learning_rate
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
+        self.distill_weight = distill_weight
+        self.distillation = distillation
         self.multilabel = multilabel
         self.random_state = random_state
         kwargs.setdefault("iterator_train__shuffle", True)
@@ -136,8 +139,11 @@ class KLNet(NeuralNetClassifier):
         """Make every part afresh, the random generator first."""
         if not 0 <= self.kl_strength < math.inf:
             raise ValueError(f"'kl_strength' must be a finite number >= 0, got {self.kl_strength!r}.")
+        if not 0 <= self.distill_weight <= 1:
+            raise ValueError(f"'distill_weight' must be a number from 0 to 1, got {self.distill_weight!r}.")
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
+        self.unlabeled_rows_ = False
         return super().initialize()
 
     def initialize_module(self) -> KLNet:
@@ -162,6 +168,7 @@ class KLNet(NeuralNetClassifier):
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Split the data; parts of ``Rows`` become rows of their own, on the device."""
         train, valid = (self._own_rows(part) for part in super().get_split_datasets(X, y, **fit_params))
+        self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and bool((train.y < 0).any())
         if self.kl_strength:
             self._fit_penalty(train)
         return train, valid
@@ -178,6 +185,8 @@ class KLNet(NeuralNetClassifier):
         if self.penalty_ is None or origin != self._penalty_origin:
             self.penalty_ = make_penalty(self.kl_penalty).fit(rows, n_classes)
             self._penalty_origin = origin
+            if hasattr(self.penalty_, "check_net"):
+                self.penalty_.check_net(self)
         elif hasattr(self.penalty_, "partial_fit"):
             self.penalty_.partial_fit(rows, n_classes)
 
@@ -194,41 +203,10 @@ class KLNet(NeuralNetClassifier):
 
     # Training
 
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> KLNet:
-        """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If training was interrupted from the keyboard, after callbacks have ended it in good order.
-        """
-        super().partial_fit(X, y, classes=classes, **fit_params)
-        if self.interrupted_:  # skorch swallows it
-            raise KeyboardInterrupt("training was interrupted; the net keeps what it has learned so far")
-        return self
-
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
-        self.interrupted_ = False
-        self.learning_rate_ = None
-        self.total_epochs_ = self.max_epochs if epochs is None else epochs
-        try:
-            with self._randomness():
-                super().fit_loop(X, y, epochs=epochs, **fit_params)
-        except StopTraining:
-            pass
-        except KeyboardInterrupt:
-            self.interrupted_ = True
-        finally:
-            self._drop_unfinished_epoch()
-            self._end_learning_rate()
-        return self
-
-    def _end_learning_rate(self) -> None:
-        # a cycle ends at no rate at all
-        if self.learning_rate_ is not None:
-            self.learning_rate_.close()
-        self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
+        with self._randomness():
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> KLNet:
         """Make the optimiser."""
@@ -259,69 +237,6 @@ class KLNet(NeuralNetClassifier):
             return nullcontext()
         return borrowed_global_state(self.generator_, device)
 
-    def _drop_unfinished_epoch(self) -> None:
-        if self.history and "lr" not in self.history[-1]:
-            self.history.pop()
-
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call a hook of every callback; one that raises KeyboardInterrupt asks for the end of training."""
-        getattr(self, method_name)(self, **cb_kwargs)
-        stop = None
-        for _, callback in self.callbacks_:
-            try:
-                getattr(callback, method_name)(self, **cb_kwargs)
-            except (KeyboardInterrupt, StopTraining) as wish:  # skorch's EarlyStopping raises the first
-                stop = wish
-        if stop is not None:
-            raise StopTraining from stop
-
-    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        """Record the rate; an epoch that has one is finished."""
-        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
-
-    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        """Run one epoch, reading the losses back from the device once at its end."""
-        if iterator is None:
-            return
-        if training and self.learning_rate_ is None:
-            total_steps = self.total_epochs_ * len(iterator)
-            self.learning_rate_ = make_learning_rate(self.learning_rate, self.optimizer_, total_steps)
-        self._closure_steps = self._needs_closure or self._has_hooks("on_grad_computed")
-        means = TermMeans()
-        hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
-        for batch in iterator:
-            if hooks:
-                step = self._run_batch_with_hooks(batch, training, prefix, step_fn, **fit_params)
-            else:
-                step = step_fn(batch, **fit_params)
-            means.add(step["terms"], step["mass"])
-        if not self.history[-1]["batches"]:
-            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
-        self._record(prefix, means)
-        self.history.record(prefix + "_batch_count", len(iterator))
-
-    def _run_batch_with_hooks(self, batch: Any, training: bool, prefix: str, step_fn: Any, **params: Any) -> Any:
-        self.notify("on_batch_begin", batch=batch, training=training)
-        step = step_fn(batch, **params)
-        self.history.record_batch(prefix + "_loss", step["loss"].item())
-        self.history.record_batch(prefix + "_batch_size", get_len(batch[0]))
-        self.notify("on_batch_end", batch=batch, training=training, **step)
-        return step
-
-    def _has_hooks(self, name: str) -> bool:
-        return _overrides(self, NeuralNet, name) or any(_overrides(cb, Callback, name) for _, cb in self.callbacks_)
-
-    def _record(self, prefix: str, means: TermMeans) -> None:
-        terms = means.read()
-        loss = sum(terms.values())
-        name = prefix + "_loss"
-        best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
-        self.history.record(name, loss)
-        self.history.record(name + "_best", loss < best)
-        if prefix == "train":
-            for term, value in terms.items():
-                self.history.record(f"{prefix}_{term}", value)
-
     def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:
         """Return the named terms of the loss, one value a row each; the loss is the mean over rows of their sum.
 
@@ -337,19 +252,55 @@ class KLNet(NeuralNetClassifier):
         Returns
         -------
         dict of str to Tensor of shape (n_rows,)
-            ``data_fit`` and, where ``kl_strength`` is not 0, ``kl_penalty`` with the strength as a factor.
+            ``data_fit``; ``distillation`` where the rows have a teacher and ``kl_penalty`` where ``kl_strength`` is
+            not 0, each with its weight as a factor.
         """
         y = batch[1] if isinstance(batch, Batch) else batch[1].to(logits.device)
+        teacher_proba = batch.columns.get("teacher_proba") if training and isinstance(batch, Batch) else None
         penalised = training and self.kl_strength
-        if not (penalised or self.multilabel) and type(self.criterion_) is CrossEntropy:
+        plain = teacher_proba is None and not (penalised or self.multilabel)
+        if plain and type(self.criterion_) is CrossEntropy:
             return {"data_fit": cross_entropy(logits, y)}
         log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
         terms = {"data_fit": self.criterion_(log_proba, y)}
+        if teacher_proba is not None:
+            terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
+            terms["distillation"] = self.distill_weight * self.distillation(log_proba, teacher_proba)
         if penalised:
-            terms["kl_penalty"] = self.kl_strength * self.penalty_(log_proba, batch)
+            terms["kl_penalty"] = self.kl_strength * self._penalty(log_proba, batch)
         if self.multilabel:
             terms = {name: values.sum(-1) for name, values in terms.items()}
         return terms
+
+    def _penalty(self, log_proba: Tensor, batch: Any) -> Tensor:
+        """Return the penalty of each row; rows without a label carry none, unless the penalty is made for them."""
+        if getattr(self.penalty_, "needs_net", False):
+            values = self.penalty_(log_proba, batch, self)
+            self._set_training(True)
+        else:
+            values = self.penalty_(log_proba, batch)
+        if not self.unlabeled_rows_ or getattr(self.penalty_, "uses_unlabeled", False):
+            return values
+        return values * (batch[1] >= 0)
+
+    def log_proba(self, x: Tensor, training: bool) -> Tensor:
+        """Return log-probabilities of a batch, in training or evaluation mode, which the network is left in.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, ...)
+            Inputs, on the device.
+        training : bool
+            Which mode.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_classes), or (n_rows, n_labels, 2) for a multilabel target
+            Log-probabilities in nats.
+        """
+        self._set_training(training)
+        logits = self.infer(x)
+        return label_log_proba(logits) if self.multilabel else log_softmax(logits)
 
     def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
         """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""

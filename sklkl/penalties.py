@@ -2,7 +2,8 @@
 
 A penalty is a small scikit-learn object: ``fit(rows, n_classes)`` learns what it needs from the training rows, and
 ``penalty(log_proba, batch)`` returns one value a row, in nats, without any mean. ``log_proba`` has the shape
-``(..., n_rows, n_classes)``.
+``(..., n_rows, n_classes)``. A penalty that asks the network again has ``needs_net = True`` and is called as
+``penalty(log_proba, batch, net)``; one that needs no labels has ``uses_unlabeled = True``.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 
+from sklkl._consistency import RDrop, VirtualAdversarial
 from sklkl.data import Batch, Rows
 
-__all__ = ["PENALTIES", "Confidence", "LabelSmoothing", "Prior", "make_penalty"]
+__all__ = ["PENALTIES", "Confidence", "LabelSmoothing", "Prior", "RDrop", "VirtualAdversarial", "make_penalty"]
 
 
 def _finite_log(log_proba: Tensor) -> Tensor:
@@ -171,7 +173,7 @@ def _class_counts(rows: Rows, n_classes: int) -> Tensor:
         raise ValueError(f"Prior needs class codes, but {type(rows).__name__} has none; pass a 'class_prior'.")
     # in float64, because float32 cannot count beyond 2**24
     weight = torch.ones(len(rows), device=y.device) if rows.weight is None else rows.weight
-    weight = weight.double()
+    weight, y = weight.double() * (y if y.ndim == 1 else y[:, 0]).ge(0), y.clamp(min=0)  # rows without a label
     if y.ndim == 2:
         on = weight @ y.to(weight.dtype)
         return torch.stack([weight.sum() - on, on], dim=-1)
@@ -192,6 +194,8 @@ PENALTIES: dict[str, type[BaseEstimator]] = {
     "confidence": Confidence,
     "label_smoothing": LabelSmoothing,
     "prior": Prior,
+    "rdrop": RDrop,
+    "vat": VirtualAdversarial,
 }
 
 

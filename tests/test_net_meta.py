@@ -9,6 +9,7 @@ import torch
 from scipy import sparse
 
 from sklkl.data import Batches, Rows
+from sklkl.distillation import DISTILL_DIVERGENCES, Distillation
 from sklkl.modules import MLP
 from sklkl.optim import LEARNING_RATES, make_learning_rate
 from sklkl.penalties import PENALTIES, Confidence, make_penalty
@@ -64,6 +65,29 @@ def test_a_step_of_labels_on_the_meta_device(quick_net, table32):
     net.penalty_ = make_penalty("prior").fit(rows, 2)
     net.learning_rate_ = make_learning_rate("constant", net.optimizer_, None)
     assert net.train_step(first_batch(rows))["loss"].device.type == "meta"
+
+
+@pytest.mark.parametrize("divergence", DISTILL_DIVERGENCES)
+@pytest.mark.parametrize("known", [None, [0, 2]], ids=["all classes", "some"])
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_a_step_with_a_teacher_on_the_meta_device(quick_net, table32, divergence, known, temperature):
+    X, y = table32
+    n_known = 3 if known is None else len(known)
+    rows = Rows(X, np.where(y == 1, -100, y), teacher_proba=np.full((120, n_known), 1 / n_known, np.float32)).to("meta")
+    distillation = Distillation(divergence, temperature, known)
+    net = meta_net(quick_net, MLP, distillation=distillation, kl_strength=0.1, classes=[0, 1, 2])
+    net.unlabeled_rows_ = True
+    step = meta_step(net, rows, "constant")
+    assert set(step["terms"]) == {"data_fit", "distillation", "kl_penalty"}
+    assert {values.device.type for values in step["terms"].values()} == {"meta"}
+
+
+@pytest.mark.parametrize("penalty", ["rdrop", "vat"])
+def test_a_step_of_labels_with_a_teacher_on_the_meta_device(quick_net, table32, penalty):
+    X, y = table32
+    rows = Rows(X, np.eye(3, dtype=np.int64)[y], teacher_proba=np.full((120, 3, 2), 0.5, np.float32)).to("meta")
+    net = meta_net(quick_net, MLP, multilabel=True, kl_penalty=penalty, kl_strength=0.1, classes=[0, 1, 2])
+    assert meta_step(net, rows, "constant")["loss"].device.type == "meta"
 
 
 @each_penalty

@@ -29,7 +29,9 @@ REFERENCES = {
 TARGETS = {"prior": FREQUENCIES}
 
 logits_arrays = arrays(np.float64, (3, 4), elements=st.floats(-30, 30))
-each_penalty = pytest.mark.parametrize("name", PENALTIES)
+# penalties that ask the network again have tests of their own, in test_consistency.py
+PLAIN = [name for name, kind in PENALTIES.items() if not getattr(kind, "needs_net", False)]
+each_penalty = pytest.mark.parametrize("name", PLAIN)
 
 
 def fitted(name):
@@ -47,7 +49,8 @@ def gradient(penalty, logits):
 
 
 def test_every_penalty_has_a_reference():
-    assert set(REFERENCES) == set(PENALTIES)
+    assert set(REFERENCES) == set(PLAIN)
+    assert set(PENALTIES) - set(PLAIN) == {"rdrop", "vat"}
 
 
 # Values
@@ -221,6 +224,12 @@ def test_a_penalty_of_labels_is_one_of_two_classes_each(name):
     log_proba = log_proba_of(np.random.RandomState(0).randn(5, 2, 2))
     alone = make_penalty(name).fit(Rows(rows.X, rows.y[:, 1].clone()), 2)
     np.testing.assert_allclose(labels(log_proba, None)[:, 1], alone(log_proba[:, 1], None), rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [[0, 1, -100, 1], [[0], [1], [-100], [1]]], ids=["classes", "labels"])
+def test_prior_does_not_count_rows_without_a_label(y):
+    prior = Prior().fit(Rows(torch.zeros(4, 1), torch.tensor(y)), 2).prior_
+    torch.testing.assert_close(prior.flatten(), torch.tensor([1 / 3, 2 / 3]))
 
 
 def test_a_given_prior_is_used_as_it_is():

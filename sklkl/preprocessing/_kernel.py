@@ -49,7 +49,7 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         The factor in use.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str
         Names of the columns, if all are strings.
 
     References

@@ -62,7 +62,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         One distribution for each output column.
     n_features_in_ : int
         Number of columns seen in `fit`, if the classifier counts them.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str
         Names of the columns, if the classifier knows them.
 
     References

@@ -50,7 +50,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Class labels; output columns are in their order.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str
         Names of the columns, if all are strings.
 
     References

@@ -1,0 +1,130 @@
+"""A small student network beside its teacher: log-loss, accuracy, time per row and size on real data sets.
+
+The teacher is the soft vote of a random forest, extra trees and histogram boosting, each with its default parameters.
+The students are networks of one size: one is trained on hard labels with default parameters, the other on the teacher's
+probabilities. Sets and preprocessing are those of ``quality.py``. Times are processor time on one thread, for float32
+rows, which suit trees and networks alike.
+
+    python examples/benchmarks/distillation.py --data FOLDER
+    python examples/benchmarks/distillation.py --openml credit-g phoneme segment
+    python examples/benchmarks/distillation.py --quick      # two sets that scikit-learn ships, one seed
+"""
+
+import argparse
+import pickle
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from quality import folder_sets, openml_sets, prepared, shipped_sets
+from sklearn.base import clone
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
+from sklearn.metrics import accuracy_score, log_loss
+from threadpoolctl import threadpool_limits
+
+from sklkl import KLClassifier
+
+TEACHER = "teacher"
+HARD = "hard labels"
+STUDENT = "student"
+MEASURES = ["log-loss", "accuracy", "us/row, 10,000", "us/row, 1", "MB", "fit, s"]
+
+
+def models(seed):
+    """Return {name: unfitted classifier}."""
+    teacher = VotingClassifier(
+        [
+            ("forest", RandomForestClassifier(random_state=seed)),
+            ("extra", ExtraTreesClassifier(random_state=seed)),
+            ("boosting", HistGradientBoostingClassifier(random_state=seed)),
+        ],
+        voting="soft",
+    )
+    hard = KLClassifier(hidden_layer_sizes=(128, 128), device="cpu", random_state=seed)
+    # A teacher's probabilities regularise, so there is less need of dropout and no harm in longer training.
+    student = clone(hard).set_params(teacher=clone(teacher), distill_weight=0.9, dropout=0.1, lr=5e-3, max_epochs=200)
+    return {TEACHER: teacher, HARD: hard, STUDENT: student}
+
+
+def microseconds(predict, X, repeat):
+    """Return the median processor time for a row."""
+    times = []
+    for _ in range(repeat):
+        start = time.process_time()
+        predict(X)
+        times.append(time.process_time() - start)
+    return 1e6 * statistics.median(times) / len(X)
+
+
+def measured(model, X_train, X_test, y_train, y_test):
+    """Return the measures of a model after training it."""
+    start = time.process_time()
+    model.fit(X_train, y_train)
+    seconds = time.process_time() - start
+    proba = model.predict_proba(X_test)
+    many = np.resize(X_test, (10_000, X_test.shape[1]))
+    return [
+        log_loss(y_test, proba, labels=model.classes_),
+        accuracy_score(y_test, model.classes_[proba.argmax(axis=1)]),
+        microseconds(model.predict_proba, many, repeat=3),
+        microseconds(model.predict_proba, many[:1], repeat=11),
+        len(pickle.dumps(model)) / 1e6,
+        seconds,
+    ]
+
+
+def table(sets, seeds, max_train):
+    """Return an array (set, model, measure) of means over seeds, printing a line a set and model."""
+    print(f"{'set':16s} {'model':12s}" + "".join(f"{name:>16s}" for name in MEASURES))
+    rows = []
+    for name, load in sets.items():
+        runs = []
+        for seed in range(seeds):
+            X_train, X_test, y_train, y_test = prepared(load, seed, max_train)
+            data = (X_train.astype(np.float32), X_test.astype(np.float32), y_train, y_test)
+            runs.append([measured(model, *data) for model in models(seed).values()])
+        rows.append(np.mean(runs, axis=0))
+        for model, values in zip(models(0), rows[-1], strict=True):
+            print(f"{name:16s} {model:12s}" + "".join(f"{value:16.4f}" for value in values), flush=True)
+    return np.array(rows)
+
+
+def summary(rows):
+    """Print geometric means over sets of the student's figures, relative to the others'."""
+    teacher, hard, student = np.moveaxis(rows, 1, 0)
+    for name, other in [(TEACHER, teacher), (HARD, hard)]:
+        ratios = student[:, 0] / other[:, 0]
+        print(f"log-loss, student / {name}: {np.exp(np.log(ratios).mean()):.3f} (worst set {ratios.max():.2f})")
+    for measure, what in [(2, "10,000 rows at once"), (3, "one row")]:
+        ratios = teacher[:, measure] / student[:, measure]
+        print(f"times faster than the teacher, {what}: {np.exp(np.log(ratios).mean()):.1f} (least {ratios.min():.1f})")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of data sets")
+    parser.add_argument("--openml", nargs="+", help="names of OpenML data sets")
+    parser.add_argument("--sets", nargs="+", help="only these sets of the folder")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--max-train", type=int, default=3000, help="largest number of training rows")
+    parser.add_argument("--quick", action="store_true", help="sets shipped with scikit-learn, one seed, few rows")
+    args = parser.parse_args()
+    sets = folder_sets(args.data) if args.data else openml_sets(args.openml) if args.openml else shipped_sets()
+    sets = {name: load for name, load in sets.items() if not args.sets or name in args.sets}
+    seeds, max_train = (1, 300) if args.quick else (args.seeds, args.max_train)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        summary(table(sets, seeds, max_train))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""KL penalties that ask a network twice: its answer should not hang on a dropout mask or on a small change of x."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from sklkl.data import Batch, Rows
+from sklkl.modules import Dropout
+
+__all__ = ["RDrop", "VirtualAdversarial"]
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Return KL(p‖q) of each row; classes that p rules out count for nothing."""
+    p = log_p.exp()
+    return (p * torch.where(p > 0, log_p - log_q, 0.0)).sum(-1)
+
+
+class RDrop(BaseEstimator):
+    """½ [KL(p‖p') + KL(p'‖p)]: p and p' are one row's predictions under two dropout masks.
+
+    One more forward pass a step. The data fit is that of the first mask, which on average is that of both.
+
+    References
+    ----------
+    Liang et al. (2021), R-Drop: Regularized Dropout for Neural Networks, arXiv:2106.14448, equation 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklkl import KLClassifier
+    >>> from sklkl.penalties import RDrop
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = KLClassifier(kl_penalty=RDrop(), kl_strength=0.1, max_epochs=5, random_state=0).fit(X, y)
+    >>> "train_kl_penalty" in clf.history_[-1]
+    True
+    """
+
+    needs_net = True
+
+    def fit(self, rows: Rows, n_classes: int) -> RDrop:
+        """Do nothing: there is nothing to learn from the rows."""
+        return self
+
+    def check_net(self, net: Any) -> None:
+        """Check that two passes can differ.
+
+        Raises
+        ------
+        ValueError
+            If the network has no dropout: the penalty would be zero.
+        """
+        layers = net.module_.modules()
+        if not any(isinstance(layer, (Dropout, torch.nn.modules.dropout._DropoutNd)) and layer.p for layer in layers):
+            raise ValueError("The penalty 'rdrop' compares two dropout masks, but the network has no dropout.")
+
+    def __call__(self, log_proba: Tensor, batch: Batch, net: Any) -> Tensor:
+        """Return the penalty of each row in nats, of shape (..., n_rows)."""
+        again = net.log_proba(batch[0], training=True)
+        return (_kl(log_proba, again) + _kl(again, log_proba)) / 2
+
+
+class VirtualAdversarial(BaseEstimator):
+    """KL(p(x)‖p(x + r)): r is the change of x, of length ``epsilon``, that moves the prediction most.
+
+    Labels are not needed, so rows without any count too. Both predictions are made in evaluation mode: without
+    dropout, and with the statistics of batch normalisation as they are. Two more forward passes, and for each
+    iteration one more, with as many backward passes but one.
+
+    Parameters
+    ----------
+    epsilon : float > 0, default=0.5
+        Length of r. Features should be on one scale.
+    xi : float > 0, default=1e-2
+        Length of the step that measures the curvature.
+    n_iterations : int >= 1, default=1
+        Power iterations towards the direction of largest curvature.
+
+    References
+    ----------
+    Miyato, Maeda, Koyama and Ishii (2018), Virtual Adversarial Training, arXiv:1704.03976, section 3.3.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklkl import KLClassifier
+    >>> from sklkl.penalties import VirtualAdversarial
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = KLClassifier(kl_penalty=VirtualAdversarial(), kl_strength=0.5, max_epochs=5, random_state=0)
+    >>> clf.fit(X[::5], y[::5], X_unlabeled=X).predict_proba(X).shape
+    (150, 3)
+    """
+
+    needs_net = True
+    uses_unlabeled = True
+
+    def __init__(self, epsilon: float = 0.5, xi: float = 1e-2, n_iterations: int = 1) -> None:
+        self.epsilon = epsilon
+        self.xi = xi
+        self.n_iterations = n_iterations
+
+    def fit(self, rows: Rows, n_classes: int) -> VirtualAdversarial:
+        """Check the parameters; nothing is learned from the rows.
+
+        Raises
+        ------
+        ValueError
+            If a length is not a positive finite number or ``n_iterations`` no positive whole number.
+        """
+        for name in ("epsilon", "xi"):
+            value = getattr(self, name)
+            if not (isinstance(value, Real) and 0 < float(value) < math.inf):
+                raise ValueError(f"The {name!r} parameter of VirtualAdversarial must be a float > 0. Got {value!r}.")
+        if not (isinstance(self.n_iterations, Integral) and self.n_iterations >= 1):
+            raise ValueError(
+                f"The 'n_iterations' parameter of VirtualAdversarial must be an int >= 1. Got {self.n_iterations!r}."
+            )
+        return self
+
+    def __call__(self, log_proba: Tensor, batch: Batch, net: Any) -> Tensor:
+        """Return the penalty of each row in nats, of shape (..., n_rows)."""
+        x = batch[0]
+        if not x.is_floating_point():
+            raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {x.dtype}.")
+        with torch.no_grad():
+            before = net.log_proba(x, training=False)
+        direction = _unit(torch.randn(x.shape, generator=net.generator_, dtype=x.dtype).to(x.device))
+        for _ in range(self.n_iterations):
+            direction = _unit(self._curvature(x, direction, before, net))
+        return _kl(before, net.log_proba(x + self.epsilon * direction, training=False))
+
+    def _curvature(self, x: Tensor, direction: Tensor, before: Tensor, net: Any) -> Tensor:
+        """Return the gradient of the divergence at a small step in a direction."""
+        step = (self.xi * direction).requires_grad_()
+        divergence = _kl(before, net.log_proba(x + step, training=False)).sum()
+        return torch.autograd.grad(divergence, step)[0]
+
+
+def _unit(direction: Tensor) -> Tensor:
+    """Return rows of length one; a row of zeros stays zero."""
+    flat = direction.flatten(1)
+    # divided by the largest entry first: squares of tiny gradients would vanish
+    flat = flat / flat.abs().amax(1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)
+    return (flat / flat.norm(dim=1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)).view_as(direction)

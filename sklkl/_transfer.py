@@ -1,0 +1,102 @@
+"""Starting from the weights of a network that was trained before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from sklkl.modules import MLP
+from sklkl.net import KLNet
+
+
+def start_from(net: KLNet, init_from: Any, classes: Any) -> None:
+    """Copy weights into a net, where names and shapes agree; of the output layer those of the classes both know.
+
+    Parameters
+    ----------
+    net : KLNet
+        An initialised net.
+    init_from : FrozenEstimator around a fitted KLClassifier, or torch.nn.Module
+        Where the weights come from.
+    classes : ndarray of shape (n_classes,)
+        Labels of the net's outputs.
+
+    Raises
+    ------
+    NotFittedError
+        If the classifier is not fitted.
+    ValueError
+        If there is no network in ``init_from``, or nothing in it agrees with the new one.
+    """
+    module, old_classes = _origin(init_from)
+    target, source = _state(_uncompiled(net.module_)), _state(module)
+    output = _output_names(module) if old_classes is not None else set()
+    copied = [name for name in source.keys() & target.keys() if name not in output]
+    copied = [name for name in copied if source[name].shape == target[name].shape]
+    with torch.no_grad():
+        for name in copied:
+            target[name].copy_(source[name])
+        known = [_copy_rows(target[name], source[name], old_classes, classes) for name in output & target.keys()]
+    if not copied and not any(known):
+        raise ValueError(
+            "The 'init_from' parameter must be a network that has a layer of the same name and shape. Got "
+            f"{ {name: tuple(values.shape) for name, values in source.items()} } instead of "
+            f"{ {name: tuple(values.shape) for name, values in target.items()} }."
+        )
+
+
+def _origin(init_from: Any) -> tuple[nn.Module, Any]:
+    """Return the network and the labels of its outputs, None where they are not known."""
+    if isinstance(init_from, nn.Module):
+        return _uncompiled(init_from), None
+    estimator = init_from.estimator if isinstance(init_from, FrozenEstimator) else init_from
+    if not hasattr(type(estimator), "module_") and not hasattr(estimator, "module_"):
+        raise ValueError(
+            "The 'init_from' parameter must be a FrozenEstimator around a fitted KLClassifier, or a torch.nn.Module. "
+            f"Got {init_from!r} instead."
+        )
+    hint = "The 'init_from' parameter is not fitted; put a fitted classifier into a FrozenEstimator."
+    check_is_fitted(estimator, msg=hint)
+    return _uncompiled(estimator.module_), getattr(estimator, "classes_", None)
+
+
+def _uncompiled(module: nn.Module) -> nn.Module:
+    """Return the network itself: a compiled one has other names."""
+    return getattr(module, "_orig_mod", module)
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers by name; in the built-in network, where dropout would shift names, by layer."""
+    state = module.state_dict()
+    if type(module) is not MLP:
+        return state
+    places = list(dict.fromkeys(name.split(".")[0] for name in state))
+    return {
+        f"{places.index(place)}.{name}": state[f"{place}.{name}"] for place in places for name in ("weight", "bias")
+    }
+
+
+def _output_names(module: nn.Module) -> set[str]:
+    """Return the names of the last layer's parameters."""
+    if type(module) is MLP:
+        *_, weight, bias = _state(module)
+        return {weight, bias}
+    layers = [(name, layer) for name, layer in module.named_modules() if list(layer.parameters(recurse=False))]
+    if not layers:
+        return set()
+    prefix, last = layers[-1]
+    return {f"{prefix}.{name}" if prefix else name for name, _ in last.named_parameters(recurse=False)}
+
+
+def _copy_rows(target: Tensor, source: Tensor, old_classes: Any, classes: Any) -> bool:
+    """Copy the rows of the labels both know; return whether there are any."""
+    fits = len(source) == len(old_classes) and len(target) == len(classes) and source.shape[1:] == target.shape[1:]
+    place = {label: i for i, label in enumerate(old_classes.tolist())}
+    pairs = [(i, place[label]) for i, label in enumerate(classes.tolist()) if label in place] if fits else []
+    for new, old in pairs:
+        target[new].copy_(source[old])
+    return bool(pairs)

@@ -1,0 +1,29 @@
+"""Distillation: a student network learns from a teacher's probabilities.
+
+A teacher is anything that gives probabilities; see `make_teacher`. The student's loss is
+``(1 - α) · data fit + α · T² · divergence(teacher, student)`` a row, see `Distillation`.
+"""
+
+from sklkl.distillation._alignment import POLICIES, aligned, checked_proba
+from sklkl.distillation._augmentation import AUGMENTATIONS, augmented, munge, noise
+from sklkl.distillation._calibration import best_temperature
+from sklkl.distillation._losses import DISTILL_DIVERGENCES, Distillation, soften
+from sklkl.distillation._teachers import EstimatorTeacher, FunctionTeacher, ModuleTeacher, make_teacher
+
+__all__ = [
+    "AUGMENTATIONS",
+    "DISTILL_DIVERGENCES",
+    "POLICIES",
+    "Distillation",
+    "EstimatorTeacher",
+    "FunctionTeacher",
+    "ModuleTeacher",
+    "aligned",
+    "augmented",
+    "best_temperature",
+    "checked_proba",
+    "make_teacher",
+    "munge",
+    "noise",
+    "soften",
+]

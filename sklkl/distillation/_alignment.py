@@ -1,0 +1,136 @@
+"""A teacher's probabilities, checked and put into the order of the student's classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["aligned", "checked_proba"]
+
+POLICIES = ("same", "common", "union")
+
+# Sums further from 1 than this are an error, nearer ones rounding.
+_TOLERANCE = 1e-3
+
+
+def checked_proba(
+    proba: Any, n_rows: int, name: str = "teacher", *, multilabel: bool = False, numbers: np.ndarray | None = None
+) -> np.ndarray:
+    """Return probabilities as an array whose rows sum to 1.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_rows, n_classes), or what ``predict_proba`` gives for a multilabel target
+        Rows whose sums are off by up to 1e-3 are renormalised. For multilabel targets a list of one array of shape
+        (n_rows, 2) for each label, or of shape (n_rows, n_labels) the probability of each label.
+    n_rows : int
+        Number of rows that are expected.
+    name : str
+        Where they come from, for messages.
+    multilabel : bool
+        Whether each label has probabilities of its own.
+    numbers : ndarray of shape (n_rows,) or None
+        What the rows are called in messages; None counts them.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_classes), or (n_rows, n_labels, 2), float64
+        Probabilities.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, or a row has a value that is NaN, infinite or negative, or does not sum to 1.
+
+    Examples
+    --------
+    >>> from sklkl.distillation import checked_proba
+    >>> checked_proba([[0.5, 0.5], [0.2501, 0.75]], n_rows=2).sum(axis=1)
+    array([1., 1.])
+    """
+    proba = np.stack(proba, axis=1) if isinstance(proba, list) and np.ndim(proba[0]) == 2 else proba
+    proba = np.asarray(proba, dtype=np.float64)
+    if multilabel and proba.ndim == 2:  # of each label the probability that it is on
+        proba = np.stack([1 - proba, proba], axis=-1)
+    if proba.ndim != 2 + multilabel or len(proba) != n_rows:
+        shape = "(n_rows, n_labels)" if multilabel else "(n_rows, n_classes)"
+        raise ValueError(
+            f"The {name} must give probabilities of shape {shape} for {n_rows} rows. Got the shape {proba.shape}."
+        )
+    sums = proba.sum(-1)
+    # the negation catches NaN
+    bad = ~((proba >= 0).all(-1) & (np.abs(sums - 1) <= _TOLERANCE)).reshape(n_rows, -1).all(-1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        number = row if numbers is None else numbers[row]
+        raise ValueError(
+            f"The {name} must give probabilities >= 0 that sum to 1. Row {number} is {proba[row].tolist()}."
+        )
+    return proba / sums[..., None]
+
+
+def aligned(
+    proba: np.ndarray, teacher_classes: np.ndarray | None, classes: np.ndarray, policy: str
+) -> tuple[np.ndarray, list[int] | None]:
+    """Return the probabilities of the classes that teacher and student know, in the student's order.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_rows, n_teacher_classes)
+        Of the teacher.
+    teacher_classes : ndarray or None
+        Labels of its columns; None means that they are the student's.
+    classes : ndarray of shape (n_classes,)
+        The student's labels.
+    policy : {"same", "common", "union"}
+        ``"same"`` demands the same labels, the others take what is common and renormalise it.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_rows, n_common)
+        Renormalised; a row whose probability lies on other classes only is zero.
+    common : list of int or None
+        Codes of the common classes among ``classes``; None if these are all.
+
+    Raises
+    ------
+    ValueError
+        If the classes differ and the policy does not allow it, nothing is common, or a label names two columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl.distillation import aligned
+    >>> teacher_classes, classes = np.array(["c", "a", "b"]), np.array(["b", "c"])
+    >>> proba, common = aligned(np.array([[0.5, 0.25, 0.25]]), teacher_classes, classes, "common")
+    >>> proba.round(4), common
+    (array([[0.3333, 0.6667]]), None)
+    """
+    if teacher_classes is None:
+        if proba.shape[1] != len(classes):
+            raise ValueError(
+                f"The teacher gives {proba.shape[1]} columns, but there are {len(classes)} classes: "
+                f"{classes.tolist()}. Columns that are named, by a teacher with 'classes_' or by 'teacher_proba' as a "
+                "DataFrame, can be aligned."
+            )
+        return proba, None
+    column = {label: i for i, label in enumerate(teacher_classes.tolist())}
+    if not len(column) == len(teacher_classes) == proba.shape[1]:
+        raise ValueError(
+            f"The teacher's {proba.shape[1]} columns must have a label each. Got {teacher_classes.tolist()} instead."
+        )
+    labels = classes.tolist()
+    common = [code for code, label in enumerate(labels) if label in column]
+    if policy == "same" and (len(common) < len(labels) or len(column) > len(labels)):
+        raise ValueError(
+            f"The teacher knows the classes {teacher_classes.tolist()}, the student {labels}. Set "
+            "teacher_classes='common' to learn from it on the classes both know, or 'union' to give the student the "
+            "teacher's classes as well."
+        )
+    if not common:
+        raise ValueError(f"The teacher's classes {teacher_classes.tolist()} and the student's {labels} are disjoint.")
+    shared = proba[:, [column[labels[code]] for code in common]]
+    sums = shared.sum(1, keepdims=True)
+    shared = np.divide(shared, sums, out=np.zeros_like(shared), where=sums > 0)
+    return shared, None if len(common) == len(labels) else common

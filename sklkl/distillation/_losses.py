@@ -1,0 +1,141 @@
+"""How far a student's probabilities are from its teacher's: one value a row, in nats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sklkl.modules import log_softmax
+
+__all__ = ["DISTILL_DIVERGENCES", "Distillation", "soften"]
+
+# The reverse KL is infinite wherever the teacher rules a class out, as forests do; a share of the uniform
+# distribution, mixed into the teacher, keeps the loss and its gradient bounded.
+_TEACHER_SMOOTHING = 1e-3
+
+
+def soften(proba: Tensor, temperature: float) -> Tensor:
+    """Return probabilities at a temperature: ``p ** (1 / T)``, normalised.
+
+    The softmax of ``logits / T``, for teachers that give probabilities only. A row of zeros stays zero.
+
+    Parameters
+    ----------
+    proba : Tensor of shape (..., n_classes)
+        Probabilities.
+    temperature : float > 0
+        The temperature; 1 changes nothing.
+
+    Returns
+    -------
+    Tensor of shape (..., n_classes)
+        Softened probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.distillation import soften
+    >>> soften(torch.tensor([0.9, 0.1, 0.0]), temperature=2.0)
+    tensor([0.7500, 0.2500, 0.0000])
+    """
+    if temperature == 1:
+        return proba
+    largest = proba.amax(-1, keepdim=True)
+    tiny = torch.finfo(proba.dtype).tiny
+    # relative to the largest, because p ** 10 at a temperature of 0.1 would vanish altogether
+    powers = (proba / largest.clamp(min=tiny)) ** (1 / temperature)
+    return powers / powers.sum(-1, keepdim=True).clamp(min=tiny)
+
+
+def _forward_kl(p: Tensor, log_q: Tensor) -> Tensor:
+    return (torch.xlogy(p, p) - p * torch.where(p > 0, log_q, 0.0)).sum(-1)
+
+
+def _reverse_kl(p: Tensor, log_q: Tensor) -> Tensor:
+    share = _TEACHER_SMOOTHING * p.sum(-1, keepdim=True) / p.shape[-1]
+    return (log_q.exp() * (_finite(log_q) - ((1 - _TEACHER_SMOOTHING) * p + share).log())).sum(-1)
+
+
+def _js(p: Tensor, log_q: Tensor) -> Tensor:
+    q = log_q.exp()
+    log_m = ((p + q) / 2).clamp(min=torch.finfo(p.dtype).tiny).log()
+    return ((torch.xlogy(p, p) - p * log_m) + q * (_finite(log_q) - log_m)).sum(-1) / 2
+
+
+def _finite(log_q: Tensor) -> Tensor:
+    # 0 * log 0 = 0, in the value and in the gradient
+    return torch.where(log_q.exp() > 0, log_q, 0.0)
+
+
+DISTILL_DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "forward_kl": _forward_kl,
+    "js": _js,
+    "reverse_kl": _reverse_kl,
+}
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """``T² · divergence(teacher, student)`` of each row, both at temperature T.
+
+    The factor T² keeps the gradient's size: that of the divergence itself falls with 1 / T².
+
+    Parameters
+    ----------
+    divergence : {"forward_kl", "js", "reverse_kl"}, default="forward_kl"
+        KL(teacher‖student), the Jensen-Shannon divergence, or KL(student‖teacher) with 0.1 % of the uniform
+        distribution mixed into the teacher, which would else be infinite where the teacher has a zero.
+    temperature : float > 0, default=1.0
+        T.
+    classes : sequence of int or None, default=None
+        Codes of the classes that the teacher knows; the student is renormalised over them. None: all.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is none of these.
+
+    References
+    ----------
+    Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, arXiv:1503.02531, section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.distillation import Distillation
+    >>> Distillation()(torch.zeros(2, 2), torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+    tensor([0.0000, 0.6931])
+    """
+
+    divergence: str = "forward_kl"
+    temperature: float = 1.0
+    classes: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        if self.divergence not in DISTILL_DIVERGENCES:
+            raise ValueError(f"'divergence' must be one of {sorted(DISTILL_DIVERGENCES)}, got {self.divergence!r}.")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"'temperature' must be a finite number > 0, got {self.temperature!r}.")
+
+    def __call__(self, logits: Tensor, teacher_proba: Tensor) -> Tensor:
+        """Return the loss of each row, of shape (..., n_rows), in nats.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (..., n_rows, n_classes)
+            Of the student; log-probabilities will do.
+        teacher_proba : Tensor of shape (..., n_rows, n_known_classes)
+            Of the teacher; a row of zeros is left out.
+        """
+        known = logits if self.classes is None else logits[..., list(self.classes)]
+        empty = teacher_proba.sum(-1) <= 0
+        p = soften(teacher_proba + empty[..., None], self.temperature)
+        log_q = log_softmax(known / self.temperature if self.temperature != 1 else known)
+        values = DISTILL_DIVERGENCES[self.divergence](p, log_q)
+        # rounding may leave -1e-8; clamping would lose the gradient of such a row
+        return self.temperature**2 * (values - values.detach().clamp(max=0)).masked_fill(empty, 0.0)

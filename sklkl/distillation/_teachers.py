@@ -1,0 +1,246 @@
+"""Teachers of every kind behind one face: ``fit``, ``predict_proba``, ``classes_``."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+from torch import nn
+
+from sklkl.distillation._alignment import checked_proba
+
+__all__ = ["EstimatorTeacher", "FunctionTeacher", "ModuleTeacher", "make_teacher"]
+
+# Rows a teacher predicts at once.
+_BATCH = 10_000
+
+
+class FunctionTeacher:
+    """A function from inputs to probabilities; its columns are the student's classes.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(X) -> array of shape (n_rows, n_classes)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl.distillation import FunctionTeacher
+    >>> FunctionTeacher(lambda X: np.full((len(X), 2), 0.5)).predict_proba(np.zeros((1, 3)))
+    array([[0.5, 0.5]])
+    """
+
+    classes_: np.ndarray | None = None
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FunctionTeacher:
+        """Do nothing: the function is what it is."""
+        return self
+
+    def predict_proba(self, X: Any, *, multilabel: bool = False, numbers: np.ndarray | None = None) -> np.ndarray:
+        """Return checked probabilities, computed in batches of bounded size.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows.
+        multilabel : bool
+            Whether each label has probabilities of its own.
+        numbers : ndarray of shape (n_rows,) or None
+            What the rows are called in messages; None counts them.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), or (n_rows, n_labels, 2) for multilabel targets
+            Rows that sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If the teacher's values are no probabilities.
+        """
+        parts = [_as_lists(self._proba(part, multilabel)) for part in _batches(X)]
+        joined = [np.concatenate(labels) for labels in zip(*parts, strict=True)]
+        proba = joined if len(joined) > 1 else joined[0]
+        return checked_proba(proba, _num_samples(X), multilabel=multilabel, numbers=numbers)
+
+    def _proba(self, X: Any, multilabel: bool) -> Any:
+        return self.function(X)
+
+
+class ModuleTeacher(FunctionTeacher):
+    """A network that returns logits, one a label for multilabel targets; a copy is used, in evaluation mode.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Network from inputs of shape (n_rows, ...) to logits of shape (n_rows, n_classes).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sklkl.distillation import ModuleTeacher
+    >>> ModuleTeacher(torch.nn.Linear(3, 2)).predict_proba(np.zeros((1, 3), dtype="float32")).shape
+    (1, 2)
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(copy.deepcopy(module).eval())
+
+    def _proba(self, X: Any, multilabel: bool) -> np.ndarray:
+        parameter = next(self.function.parameters(), torch.empty(0))
+        X = np.array(X.toarray() if hasattr(X, "toarray") else X)  # a copy, which the network may write to
+        with torch.no_grad():
+            logits = self.function(torch.from_numpy(X).to(parameter.device, parameter.dtype)).double()
+            return (logits.sigmoid() if multilabel else logits.softmax(-1)).cpu().numpy()
+
+
+class EstimatorTeacher(FunctionTeacher):
+    """A scikit-learn classifier, cloned and fitted; a ``FrozenEstimator`` stays as it is.
+
+    Parameters
+    ----------
+    estimator : estimator with ``predict_proba``
+        The classifier.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted clone.
+    classes_ : ndarray or None
+        Its labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklkl.distillation import EstimatorTeacher
+    >>> X, y = load_iris(return_X_y=True)
+    >>> EstimatorTeacher(DecisionTreeClassifier(max_depth=2)).fit(X, y).predict_proba(X).shape
+    (150, 3)
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EstimatorTeacher:
+        """Fit a clone of the estimator.
+
+        Raises
+        ------
+        ValueError
+            If there are weights and the estimator takes none.
+        """
+        self.estimator_ = clone(self.estimator)
+        with config_context(enable_metadata_routing=False):  # weights are passed on without a request
+            self.estimator_.fit(X, y, **self._weights(sample_weight))
+        classes = getattr(self.estimator_, "classes_", None)
+        # a list of arrays where there are several labels, whose classes are 0 and 1
+        self.classes_ = None if isinstance(classes, list) or np.ndim(y) == 2 else classes
+        return self
+
+    def predict_out_of_fold(self, X: Any, y: Any, cv: Any, sample_weight: Any = None) -> np.ndarray:
+        """Return the probabilities of each row by a clone that was fitted without it; call ``fit`` before.
+
+        Parameters
+        ----------
+        X, y : array-like
+            Rows and labels; of shape (n_rows, n_labels) for a multilabel indicator.
+        cv : int or splitter
+            How to split them.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights.
+        """
+        params = self._weights(sample_weight)
+        with config_context(enable_metadata_routing=False):
+            proba = cross_val_predict(self.estimator, X, y, cv=cv, method="predict_proba", params=params)
+        return checked_proba(self._complete(proba), _num_samples(X), multilabel=np.ndim(y) == 2)
+
+    def _proba(self, X: Any, multilabel: bool) -> Any:
+        return self._complete(self.estimator_.predict_proba(X))
+
+    def _complete(self, proba: Any) -> Any:
+        """Give a label that was always off, or always on, its second column."""
+        classes = getattr(self.estimator_, "classes_", None)
+        if not (isinstance(proba, list) and isinstance(classes, list)):
+            return proba
+        return [
+            p if p.shape[1] == 2 else np.hstack([1 - p, p] if known[0] else [p, 1 - p])
+            for p, known in zip(proba, classes, strict=True)
+        ]
+
+    def _weights(self, sample_weight: Any) -> dict[str, Any]:
+        name, last = self.estimator.steps[-1] if isinstance(self.estimator, Pipeline) else ("", self.estimator)
+        if sample_weight is None or isinstance(last, FrozenEstimator):
+            return {}
+        parameters = inspect.signature(last.fit).parameters.values()
+        if not any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
+            raise ValueError(f"The teacher {last!r} takes no sample_weight, but there are weights.")
+        return {f"{name}__sample_weight" if name else "sample_weight": sample_weight}
+
+
+def make_teacher(teacher: Any) -> FunctionTeacher:
+    """Return a teacher of whatever kind behind the common face.
+
+    Parameters
+    ----------
+    teacher : estimator, torch.nn.Module or callable
+        An estimator with ``predict_proba``, a network that gives logits, or a function from X to probabilities.
+
+    Returns
+    -------
+    EstimatorTeacher, ModuleTeacher or FunctionTeacher
+        The teacher.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklkl.distillation import make_teacher
+    >>> type(make_teacher(LogisticRegression())).__name__
+    'EstimatorTeacher'
+    """
+    if not isinstance(teacher, type):
+        if hasattr(teacher, "predict_proba") and hasattr(teacher, "fit"):
+            return EstimatorTeacher(teacher)
+        if isinstance(teacher, nn.Module):
+            return ModuleTeacher(teacher)
+        if callable(teacher):
+            return FunctionTeacher(teacher)
+    raise ValueError(
+        "The 'teacher' parameter must be an estimator with 'predict_proba', a torch.nn.Module that gives logits, a "
+        f"function from X to probabilities, or None. Got {teacher!r} instead."
+    )
+
+
+def _batches(X: Any) -> Iterator[Any]:
+    n_rows = _num_samples(X)
+    if n_rows <= _BATCH:
+        yield X
+        return
+    for start in range(0, n_rows, _BATCH):
+        yield _safe_indexing(X, np.arange(start, min(start + _BATCH, n_rows)))
+
+
+def _as_lists(proba: Any) -> list[Any]:
+    """Return the arrays of ``predict_proba``: one, or one a label."""
+    return list(proba) if isinstance(proba, list) and np.ndim(proba[0]) == 2 else [np.asarray(proba)]

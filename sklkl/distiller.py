@@ -1,0 +1,309 @@
+"""``Distiller``: a teacher and a student that see the rows each in its own way."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y, _num_samples, check_is_fitted
+
+from sklkl._seeding import local_random_state
+from sklkl._teaching import Teaching, indexable_rows
+from sklkl.classifier import KLClassifier
+from sklkl.distillation import aligned, make_teacher
+from sklkl.metrics import mean_kl_divergence, teacher_agreement
+
+__all__ = ["Distiller"]
+
+
+class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Distil a teacher into a student that may want the rows preprocessed in another way.
+
+    The teacher sees X as it is given, raw frames included; the student is a :class:`sklkl.KLClassifier`, or a
+    pipeline that ends in one. How much the student listens to the teacher, and to synthetic rows, are parameters of
+    the student: ``distill_weight``, ``temperature``, ``teacher_cv``, ``augment`` and so on. Synthetic rows are made
+    from the raw rows, for the teacher, and preprocessed for the student.
+
+    Parameters
+    ----------
+    student : KLClassifier or Pipeline that ends in one
+        What is trained; cloned, never changed.
+    teacher : estimator with ``predict_proba``, torch.nn.Module or callable
+        What it learns from, as the parameter ``teacher`` of :class:`sklkl.KLClassifier`.
+    report_fraction : float in (0, 1) or None, default=0.2
+        Share of the rows held out for ``report_``, for which teacher and student are trained once more, and a student
+        without a teacher. None: no report.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the choice of these rows, and of every part of student and teacher that has no seed of its own.
+
+    Attributes
+    ----------
+    student_ : KLClassifier or Pipeline
+        The student, trained on all rows.
+    teacher_ : estimator, torch.nn.Module or callable
+        The teacher, fitted to all rows.
+    report_ : dict of dict
+        For ``"teacher"``, ``"student"`` and ``"student without teacher"``, measured on the rows held out:
+        ``log_loss`` (nats), ``accuracy``, ``agreement`` with the teacher (share of rows with the same most probable
+        class), ``js`` (mean Jensen-Shannon divergence from the teacher, nats), ``seconds_per_row`` (processor time of
+        ``predict_proba``) and ``bytes`` (of a pickle).
+    classes_ : ndarray of shape (n_classes,)
+        The student's labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklkl import Distiller, KLClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> student = make_pipeline(StandardScaler(), KLClassifier(max_epochs=10, random_state=0))
+    >>> distiller = Distiller(student, RandomForestClassifier(random_state=0), random_state=0).fit(X, y)
+    >>> sorted(distiller.report_["student"])
+    ['accuracy', 'agreement', 'bytes', 'js', 'log_loss', 'seconds_per_row']
+    """
+
+    _parameter_constraints = {
+        "student": [HasMethods(["fit", "predict_proba"])],
+        "teacher": [HasMethods(["fit", "predict_proba"]), callable],
+        "report_fraction": [Interval(RealNotInt, 0, 1, closed="neither"), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, student: Any, teacher: Any, *, report_fraction: float | None = 0.2, random_state: Any = None):
+        self.student = student
+        self.teacher = teacher
+        self.report_fraction = report_fraction
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_unlabeled: Any = None) -> Distiller:
+        """Fit the teacher, then the student to the teacher's probabilities.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs, as the teacher wants them.
+        y : array-like of shape (n_rows,)
+            Labels.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, for teacher and student.
+        X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
+            Further inputs for the teacher to label.
+
+        Returns
+        -------
+        self : Distiller
+            The fitted distiller.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, the student does not end in a :class:`sklkl.KLClassifier` or has a teacher of
+            its own, or the data are invalid.
+        """
+        self._validate_params()
+        _check_student(self.student)
+        y = _check_y(y, estimator=self)
+        check_classification_targets(y)
+        X, sample_weight = indexable_rows(X), indexable_rows(sample_weight)
+        random_state = local_random_state(self.random_state)
+        student, teacher = (seeded(part, random_state) for part in (self.student, self.teacher))
+        seed = random_state.randint(2**31 - 1)
+        report = None
+        if self.report_fraction is not None:
+            report = self._report(student, teacher, seed, X, y, sample_weight, X_unlabeled)
+        self.student_, self.teacher_ = distilled(student, teacher, X, y, sample_weight, X_unlabeled)
+        self.classes_ = self.student_.classes_
+        self.__dict__.pop("report_", None)  # that of an earlier fit
+        if report is not None:
+            self.report_ = report
+        return self
+
+    def _report(
+        self, student: Any, teacher: Any, seed: int, X: Any, y: Any, sample_weight: Any, X_unlabeled: Any
+    ) -> dict[str, dict[str, float]]:
+        train, test = _held_out(y, self.report_fraction, seed)
+        weight = None if sample_weight is None else _safe_indexing(sample_weight, train)
+        known, labels = _safe_indexing(X, train), _safe_indexing(y, train)
+        alone, _ = distilled(student, None, known, labels, weight)
+        student, teacher = distilled(student, teacher, known, labels, weight, X_unlabeled)
+        models = {"teacher": teacher, "student": student, "student without teacher": alone}
+        weight = None if sample_weight is None else _safe_indexing(sample_weight, test)
+        return measured(models, _safe_indexing(X, test), _safe_indexing(y, test), weight)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the student's most probable label of each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Labels.
+        """
+        check_is_fitted(self)
+        return self.student_.predict(X)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the student's probabilities.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            Probabilities, columns in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.student_.predict_proba(X)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the student's probabilities.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            Log-probabilities in nats.
+        """
+        check_is_fitted(self)
+        return self.student_.predict_log_proba(X)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns of X."""
+        return self.student_.n_features_in_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        student = get_tags(self.student)
+        tags.input_tags = student.input_tags
+        if hasattr(self.teacher, "__sklearn_tags__"):
+            tags.input_tags.sparse &= get_tags(self.teacher).input_tags.sparse
+        tags.classifier_tags = student.classifier_tags
+        tags.classifier_tags.multi_label = False
+        return tags
+
+
+def _final(student: Any) -> Any:
+    return student.steps[-1][1] if isinstance(student, Pipeline) else student
+
+
+def _check_student(student: Any) -> None:
+    if not isinstance(_final(student), KLClassifier):
+        raise ValueError(
+            f"The 'student' parameter must be a KLClassifier or a Pipeline that ends in one. Got {student!r} instead."
+        )
+    if _final(student).teacher is not None:
+        raise ValueError("The student of a Distiller must not have a 'teacher' of its own.")
+
+
+def seeded(part: Any, random_state: np.random.RandomState) -> Any:
+    """Return an unfitted copy of an estimator with a seed wherever it has none; anything else as it is."""
+    if not hasattr(part, "get_params"):
+        return part
+    part = clone(part)
+    free = [
+        name for name, value in sorted(part.get_params().items()) if value is None and name.endswith("random_state")
+    ]
+    if free:
+        part.set_params(**{name: random_state.randint(2**31 - 1) for name in free})
+    return part
+
+
+def distilled(
+    student: Any, teacher: Any, X: Any, y: Any, sample_weight: Any = None, X_unlabeled: Any = None
+) -> tuple[Any, Any]:
+    """Return a fitted clone of the student, and of the teacher."""
+    student = clone(student)
+    final = _final(student)
+    steps = student[:-1] if isinstance(student, Pipeline) and len(student) > 1 else None
+    seen = X if steps is None else steps.fit_transform(X, y)
+    transform = None if steps is None else steps.transform
+    if teacher is None:
+        final.set_params(augment=None, teacher_cv=None)
+    final._validate_params()
+    teaching = Teaching(final, X, y, sample_weight, X_unlabeled=X_unlabeled, teacher=teacher, transform=transform)
+    with final._restored_on_failure():
+        final._fit_taught(seen, y, sample_weight, teaching)
+    if steps is not None:
+        student.steps[:-1] = steps.steps  # a pipeline with a memory fits copies
+    if teaching.teacher is not None and final.distill_weight_ == 0:  # the student was not taught after all
+        teaching.teacher.fit(X, y, sample_weight)
+    return student, teaching.fitted_teacher
+
+
+def _held_out(y: np.ndarray, fraction: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers of rows to train on and to measure with, which have no class that the others lack."""
+    counts = np.unique(y, return_counts=True)[1]
+    n_test = math.ceil(fraction * len(y))
+    enough = counts.min() > 1 and min(n_test, len(y) - n_test) >= len(counts)
+    split = partial(train_test_split, np.arange(len(y)), test_size=fraction, random_state=seed)
+    train, test = split(stratify=y if enough else None)
+    test = test[np.isin(y[test], y[train])]
+    if len(test) == 0:
+        raise ValueError("There are too few rows for a report; set report_fraction=None.")
+    return train, test
+
+
+def measured(models: dict[str, Any], X: Any, y: Any, sample_weight: Any) -> dict[str, dict[str, float]]:
+    """Return the figures of ``report_`` for a teacher and others with the student's classes."""
+    classes = models["student"].classes_
+    timed = {name: _timed_proba(model, X, classes) for name, model in models.items()}
+    figures = {}
+    for name, (proba, seconds) in timed.items():
+        agreement = teacher_agreement(timed["teacher"][0], proba, sample_weight=sample_weight)
+        figures[name] = {
+            "log_loss": mean_kl_divergence(y, proba, sample_weight=sample_weight, labels=classes),
+            "accuracy": accuracy_score(y, classes[proba.argmax(axis=1)], sample_weight=sample_weight),
+            "agreement": agreement.top1,
+            "js": agreement.js,
+            "seconds_per_row": seconds / _num_samples(X),
+            "bytes": _size(models[name]),
+        }
+    return figures
+
+
+def _timed_proba(model: Any, X: Any, classes: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return probabilities of the classes, zero where the model does not know one, and the processor time."""
+    teacher = make_teacher(FrozenEstimator(model) if hasattr(model, "fit") else model).fit(X, None)
+    start = time.process_time()
+    proba = teacher.predict_proba(X)
+    seconds = time.process_time() - start
+    shared, known = aligned(proba, teacher.classes_, classes, "common")
+    if known is None:
+        return shared, seconds
+    full = np.zeros((len(shared), len(classes)))
+    full[:, known] = shared
+    return full, seconds
+
+
+def _size(model: Any) -> float:
+    """Return the bytes of a pickle; NaN for what cannot be pickled, such as a lambda."""
+    try:
+        return len(pickle.dumps(model))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return float("nan")

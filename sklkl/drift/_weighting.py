@@ -1,0 +1,279 @@
+"""``DensityRatioWeighter``: training for rows whose features are distributed differently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import Tags, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    get_routing_for_object,
+    process_routing,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_array,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+from sklkl.divergences._classifier import cross_fitted_log_ratio
+from sklkl.divergences._estimate import generator
+from sklkl.drift._kliep import fit_kernel_ratio
+
+__all__ = ["DensityRatioWeighter"]
+
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "estimator": [HasMethods(["fit"])],
+    "method": [StrOptions({"kliep", "classifier"})],
+    "classifier": [HasMethods(["fit", "predict_proba"]), None],
+    "cv": ["cv_object"],
+    "n_centers": [Interval(Integral, 1, None, closed="left")],
+    "bandwidth": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither")],
+    "random_state": ["random_state"],
+}
+
+# Mean density ratio of the training rows, which should be 1, below which they hold nothing like the target rows.
+_LEAST_SHARE = 0.01
+
+
+def _estimator_has(method: str) -> Callable[[Any], bool]:
+    """Return a check for a method of the fitted estimator, or of the given one before."""
+
+    def check(self: Any) -> bool:
+        getattr(getattr(self, "estimator_", self.estimator), method)
+        return True
+
+    return check
+
+
+class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
+    """Train an estimator for target rows by weighting the training rows with the ratio of the two densities.
+
+    Under covariate shift the features are distributed differently where the estimator is used than where it was
+    trained, but y depends on them in the same way. The loss on target rows is then the loss on training rows weighted
+    by ``w(x) = p_target(x) / p_train(x)``, which unlabelled target rows are enough to estimate. This helps an
+    estimator too simple to be right everywhere, which then becomes right where the target rows are. It costs
+    precision, the more the smaller `effective_sample_size_`; an estimator that is right everywhere only loses.
+
+    Parameters
+    ----------
+    estimator : classifier or regressor whose ``fit`` accepts ``sample_weight``
+        Cloned and fitted with the weights. A pipeline accepts weights if metadata routing is enabled and its steps
+        request them.
+    method : {"kliep", "classifier"}, default="kliep"
+        How the ratio is estimated. ``"kliep"``: a mixture of Gaussian kernels that maximises the likelihood of the
+        target rows, for a few numeric features. ``"classifier"``: the odds of a classifier that tells target rows
+        from training rows, for many features, of any kind that the classifier accepts.
+    classifier : classifier with ``predict_proba`` or None, default=None
+        For ``method="classifier"``. None is kernel logistic regression, good for ratios of any smooth shape; with few
+        rows, or if only means may have changed, logistic regression on standardised features is steadier.
+    cv : int >= 2, cross-validation splitter or iterable, default=5
+        Folds for the choice of the bandwidth (an int only), or for the classifier, whose odds are always those of
+        rows that it was not trained on; those are the target rows, followed by the training rows.
+    n_centers : int >= 1, default=100
+        Largest number of kernels; their centres are drawn from the target rows.
+    bandwidth : float > 0 or "cv", default="cv"
+        Standard deviation of the kernels, in standard deviations of the features in the training rows. ``"cv"``
+        chooses it by cross-validated likelihood.
+    random_state : int, RandomState instance or None, default=None
+        Seed for centres and folds.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted estimator.
+    weights_ : array of shape (n_samples,)
+        Estimated density ratio at the training rows, of mean 1; without the `sample_weight` given to :meth:`fit`.
+    effective_sample_size_ : float
+        Kish's ``(Σ w)² / Σ w²``: as many rows of equal weight would be as precise.
+    classes_ : array of shape (n_classes,)
+        Class labels; only if `estimator_` has them.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of str
+        Names of the features; only if all are strings.
+
+    References
+    ----------
+    Shimodaira, Improving predictive inference under covariate shift by weighting the log-likelihood function, Journal
+    of Statistical Planning and Inference 90, 2000. Sugiyama, Suzuki, Nakajima, Kashima, von Bünau and Kawanabe, Direct
+    importance estimation for covariate shift adaptation, Annals of the Institute of Statistical Mathematics 60, 2008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklkl.drift import DensityRatioWeighter
+    >>> rng = np.random.default_rng(0)
+    >>> X, X_target = rng.normal(0, 1, (200, 1)), rng.normal(1, 0.5, (200, 1))
+    >>> y, y_target = X.ravel() ** 2, X_target.ravel() ** 2
+    >>> weighted = DensityRatioWeighter(LinearRegression(), random_state=0).fit(X, y, X_target)
+    >>> weighted.score(X_target, y_target) > LinearRegression().fit(X, y).score(X_target, y_target)
+    True
+    """
+
+    _parameter_constraints = _CONSTRAINTS
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        method: str = "kliep",
+        classifier: Any = None,
+        cv: Any = 5,
+        n_centers: int = 100,
+        bandwidth: float | str = "cv",
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.method = method
+        self.classifier = classifier
+        self.cv = cv
+        self.n_centers = n_centers
+        self.bandwidth = bandwidth
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        """Return the estimator's own tags: its type, and what X and y may be."""
+        tags = deepcopy(get_tags(self.estimator))
+        tags.transformer_tags = None
+        tags.array_api_support = False
+        return tags
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return that `sample_weight` and `X_target` are for this estimator and all else is for the one inside."""
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add_self_request(self).add(estimator=self.estimator, method_mapping=mapping)
+
+    def fit(
+        self, X: Any, y: Any, X_target: Any = None, *, sample_weight: Any = None, **fit_params: Any
+    ) -> DensityRatioWeighter:
+        """Estimate the weights of the training rows and fit the estimator with them.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or dataframe of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        X_target : array-like, sparse matrix or dataframe of shape (n_target, n_features), default=None
+            Rows without targets, as they are met where the estimator is used. None means that they are like the
+            training rows: all weights are 1. Cross-validation passes X_target on as a whole, except if it happens to
+            have as many rows as X: then scikit-learn takes it for aligned with X and passes the rows of the fold's
+            training part only. They are still target rows, only fewer.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights to be multiplied with the estimated ones. The densities are estimated without them.
+        **fit_params : dict
+            Passed to the estimator's ``fit``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the estimator does not accept sample weights, a parameter or input is not allowed, or no training row
+            is like the target rows.
+        """
+        self._validate_params()
+        self._require_weights()
+        routed = process_routing(self, "fit", **fit_params).estimator.fit if _routing_enabled() else fit_params
+        validate_data(self, X, skip_check_array=True)
+        ratios = np.ones(_num_samples(X)) if X_target is None else self._ratios(X, X_target)
+        if sample_weight is not None:
+            routed = {**routed, "sample_weight": _check_sample_weight(sample_weight, X, dtype=np.float64) * ratios}
+        elif X_target is not None:
+            routed = {**routed, "sample_weight": ratios}
+        self.estimator_ = clone(self.estimator).fit(X, y, **routed)
+        self.weights_ = ratios
+        self.effective_sample_size_ = float(ratios.sum() ** 2 / (ratios**2).sum())
+        return self
+
+    def _require_weights(self) -> None:
+        """Raise a ValueError if the estimator takes no sample weights, directly or by metadata routing."""
+        routing = get_routing_for_object(self.estimator)
+        if not has_fit_parameter(self.estimator, "sample_weight") and not routing.consumes("fit", ["sample_weight"]):
+            raise ValueError(
+                f"estimator={self.estimator!r} given; allowed: an estimator whose fit accepts sample_weight, or, with "
+                "metadata routing enabled, one with a step that requests it by set_fit_request(sample_weight=True)"
+            )
+
+    def _ratios(self, X: Any, X_target: Any) -> np.ndarray:
+        try:
+            validate_data(self, X_target, reset=False, skip_check_array=True)
+        except ValueError as error:
+            raise ValueError(f"X_target must have the columns of X. {error}") from error
+        ratios = self._kernel_ratios(X, X_target) if self.method == "kliep" else self._odds(X, X_target)
+        return ratios / ratios.mean()
+
+    def _kernel_ratios(self, X: Any, X_target: Any) -> np.ndarray:
+        X = check_array(X, dtype=np.float64, input_name="X")
+        X_target = check_array(X_target, dtype=np.float64, input_name="X_target")
+        bandwidth = None if isinstance(self.bandwidth, str) else self.bandwidth
+        most = min(len(X), len(X_target))
+        if bandwidth is None and not (isinstance(self.cv, Integral) and self.cv <= most):
+            raise ValueError(f"cv={self.cv!r} given; allowed: an integer from 2 to {most}, the smaller sample")
+        ratio = fit_kernel_ratio(X, X_target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
+        return ratio(X)
+
+    def _odds(self, X: Any, X_target: Any) -> np.ndarray:
+        X, X_target = (rows if hasattr(rows, "shape") else np.asarray(rows) for rows in (X, X_target))
+        _, log_ratio = cross_fitted_log_ratio(X_target, X, self.classifier, self.cv, self.random_state)
+        with np.errstate(over="ignore"):
+            ratios = np.exp(log_ratio)
+        share = ratios.mean()
+        if not _LEAST_SHARE <= share < np.inf:
+            raise ValueError(
+                "X and X_target given that do not overlap; allowed: target rows that the classifier can mistake for "
+                f"training rows (the mean odds of the training rows are {share:.1g} where 1 is expected)"
+            )
+        return ratios
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Class labels of the fitted estimator."""
+        return self.estimator_.classes_
+
+    @available_if(_estimator_has("predict"))
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the estimator's predictions for `X`."""
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the estimator's class probabilities for `X`."""
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    @available_if(_estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the estimator's class probabilities for `X`."""
+        check_is_fitted(self)
+        return self.estimator_.predict_log_proba(X)
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the estimator's decision function for `X`."""
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)
+
+    @available_if(_estimator_has("score"))
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the estimator's own score of `X` and `y`, weighted by `sample_weight` if given."""
+        check_is_fitted(self)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.estimator_.score(X, y, **weights)

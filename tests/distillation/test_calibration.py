@@ -1,0 +1,44 @@
+"""The temperature at which a teacher is as sure as it has reason to be."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import log_loss
+
+from sklkl.distillation import best_temperature, soften
+
+
+def sample(n_rows=20_000, n_classes=3, seed=0):
+    """Probabilities, and classes drawn from them."""
+    random = np.random.RandomState(seed)
+    proba = torch.tensor(2 * random.randn(n_rows, n_classes)).softmax(-1)
+    y = (proba.numpy().cumsum(1) < random.uniform(size=(n_rows, 1))).sum(1)
+    return proba, torch.from_numpy(y)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.0, 5.0])
+def test_a_known_temperature_is_recovered(temperature):
+    proba, y = sample()
+    assert best_temperature(soften(proba, 1 / temperature), y) == pytest.approx(temperature, rel=0.1)
+
+
+def test_it_is_where_the_log_loss_is_lowest():
+    proba, y = sample(500)
+    sure = soften(proba, 0.4)
+    found = minimize_scalar(lambda t: log_loss(y, soften(sure, t)), bounds=(0.1, 10), method="bounded").x
+    assert best_temperature(sure, y) == pytest.approx(found, rel=0.02)
+
+
+def test_a_class_without_probability_does_not_decide_alone():
+    proba, y = sample(5000)
+    before = best_temperature(proba, y)
+    zeros = torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64).repeat(500, 1)  # of log-loss inf at any temperature
+    after = best_temperature(torch.cat([proba, zeros]), torch.cat([y, torch.ones(500, dtype=torch.int64)]))
+    assert after == pytest.approx(before, rel=0.01)
+
+
+def test_labels_are_two_classes_each():
+    proba, y = sample(4000, 2)
+    labels = soften(proba, 0.5).reshape(2000, 2, 2), y.reshape(2000, 2)
+    assert best_temperature(*labels) == pytest.approx(best_temperature(soften(proba, 0.5), y))

@@ -1,0 +1,399 @@
+"""A classifier with a teacher: what the teacher may be, how often it is asked, what its weight does, and no leak."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from torch import nn
+
+from sklkl import KLNet
+from sklkl.distillation import DISTILL_DIVERGENCES
+from sklkl.metrics import get_scorer
+from sklkl.modules import MLP
+
+
+class Counting:
+    """A function from rows to probabilities that remembers how many rows it saw at a time."""
+
+    def __init__(self, n_classes=3):
+        self.seen, self.n_classes = [], n_classes
+
+    def __call__(self, X):
+        self.seen.append(len(X))
+        logits = np.asarray(X)[:, : self.n_classes]
+        return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+
+
+def softmax(X):
+    return Counting()(X)
+
+
+@pytest.fixture
+def taught(quick):
+    """Return ``taught(**params)``: a quick classifier that learns from its teacher alone, on the given rows alone."""
+
+    def make(**params):
+        steady = {"distill_weight": 1.0, "augment": None, "early_stopping": False, "dropout": 0.0}
+        return quick(**{**steady, "calibrate_teacher": False, **params})
+
+    return make
+
+
+@pytest.fixture
+def patient(taught):
+    """Like ``taught``, and trained until it is as good as its teacher."""
+    return lambda **params: taught(**{"max_epochs": 80, "lr": 0.05, "weight_decay": 0.0, **params})
+
+
+# Kinds of teacher
+
+TEACHERS = {
+    "estimator": LogisticRegression(C=0.3),
+    "pipeline": make_pipeline(StandardScaler(), LogisticRegression(C=0.3)),
+    "function": softmax,
+    "net": KLNet(MLP, module__n_features=5, module__n_classes=3, max_epochs=3, verbose=0, train_split=None),
+}
+
+
+@pytest.mark.parametrize("kind", TEACHERS)
+def test_the_student_gets_its_teachers_probabilities(patient, table, kind):
+    X, y = table
+    student = patient(teacher=TEACHERS[kind], distill_weight=1.0).fit(X, y)
+    assert student.history_[-1]["train_distillation"] < 0.02
+    assert student.history_[0]["train_distillation"] > 0.05
+
+
+def test_an_estimator_is_cloned_with_its_weights(taught, table):
+    X, y = table
+    w = np.random.RandomState(0).randint(1, 4, size=120)
+    teacher = make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=2, random_state=0))
+    student = taught(teacher=teacher).fit(X, y, sample_weight=w)
+    with pytest.raises(NotFittedError):
+        teacher.predict(X)
+    proba = teacher.fit(X, y, decisiontreeclassifier__sample_weight=w).predict_proba(X)
+    by_array = taught().fit(X, y, sample_weight=w, teacher_proba=proba)
+    np.testing.assert_allclose(student.predict_proba(X), by_array.predict_proba(X), rtol=1e-5)
+
+
+def test_class_weights_are_weights_of_the_teacher_too(taught, table):
+    X, y = table
+    weight = {0: 1000.0, 1: 1e-3, 2: 1e-3}
+    student = taught(teacher=LogisticRegression(), class_weight=weight, max_epochs=40, lr=0.05).fit(X, y)
+    assert (student.predict(X) == 0).mean() > 0.9
+    by_hand = LogisticRegression().fit(X, y, [weight[label] for label in y]).predict_proba(X)
+    by_array = taught(class_weight=weight, max_epochs=40, lr=0.05).fit(X, y, teacher_proba=by_hand)
+    np.testing.assert_allclose(student.predict_proba(X), by_array.predict_proba(X), atol=1e-3)
+
+
+def test_a_frozen_teacher_is_bit_equal_before_and_after(taught, table):
+    X, y = table
+    forest = RandomForestClassifier(5, random_state=0).fit(X[:60], y[:60])
+    bits, proba = pickle.dumps(forest), forest.predict_proba(X)
+    student = taught(teacher=FrozenEstimator(forest)).fit(X, y, np.ones(120))
+    assert pickle.dumps(forest) == bits
+    assert np.array_equal(forest.predict_proba(X), proba)
+    by_array = taught().fit(X, y, np.ones(120), teacher_proba=proba)
+    assert np.array_equal(student.predict_proba(X), by_array.predict_proba(X))
+
+
+def test_a_network_is_left_as_it_is(taught, table):
+    X, y = table
+    module = nn.Sequential(nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Linear(5, 3)).train()
+    before = {name: values.clone() for name, values in module.state_dict().items()}
+    student = taught(teacher=module).fit(X, y)
+    assert module.training
+    assert all(torch.equal(values, before[name]) for name, values in module.state_dict().items())
+    assert all(p.grad is None for p in module.parameters())
+    theirs = {id(p) for p in module.parameters()}
+    assert not any(id(p) in theirs for p in student.module_.parameters())
+    assert len(list(student.module_.parameters())) == 4
+    with torch.no_grad():
+        proba = module.eval()(torch.tensor(X).float()).softmax(-1).numpy()
+    by_array = taught().fit(X, y, teacher_proba=proba)
+    np.testing.assert_allclose(student.predict_proba(X), by_array.predict_proba(X), rtol=1e-4)
+
+
+def test_a_classifier_of_this_package_can_teach(taught, quick, table):
+    X, y = table
+    old = quick(max_epochs=20).fit(X, y)
+    student = taught(teacher=FrozenEstimator(old)).fit(X, y)
+    by_array = taught().fit(X, y, teacher_proba=old.predict_proba(X))
+    assert np.array_equal(student.predict_proba(X), by_array.predict_proba(X))
+    assert taught(teacher=quick()).fit(X, y).n_iter_ == 3
+
+
+# How often it is asked
+
+
+def test_a_teacher_is_asked_once_a_fit_in_bounded_batches(taught):
+    X = np.random.RandomState(0).randn(20_500, 3)
+    teacher = Counting()
+    taught(teacher=teacher, max_epochs=2, batch_size=5000).fit(X, np.arange(20_500) % 3)
+    assert teacher.seen == [10_000, 10_000, 500]
+
+
+def test_a_teacher_without_weight_is_never_asked(quick, table):
+    X, y = table
+    teacher = Counting()
+    ignored = quick(teacher=teacher, distill_weight=0.0).fit(X, y, X_unlabeled=X)
+    assert teacher.seen == []
+    assert np.array_equal(ignored.predict_proba(X), quick().fit(X, y).predict_proba(X))
+    assert "train_distillation" not in ignored.history_[-1]
+    quick(distill_weight=0.0).fit(X, y, teacher_proba=np.full((120, 3), np.nan))  # nor looked at
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0])
+def test_its_weight_is_that_of_the_labels(taught, table, weight):
+    """With all weight on the teacher labels do not matter, else they do."""
+    X, y = table
+    proba = softmax(X)
+    shuffled = np.random.RandomState(0).permutation(y)
+    clf = taught(distill_weight=weight)
+    same = np.array_equal(
+        clf.fit(X, y, teacher_proba=proba).predict_proba(X),
+        clone(clf).fit(X, shuffled, teacher_proba=proba).predict_proba(X),
+    )
+    assert same == (weight == 1.0)
+    assert clf.distill_weight_ == weight
+
+
+@pytest.mark.parametrize("divergence", DISTILL_DIVERGENCES)
+def test_the_terms_add_up_and_are_never_negative(taught, table, divergence):
+    X, y = table
+    clf = taught(distill_weight=0.7, distill_divergence=divergence, temperature=3.0, kl_strength=0.1, max_epochs=30)
+    history = clf.fit(X, y, teacher_proba=softmax(X)).history_
+    for epoch in history:
+        terms = [epoch[f"train_{name}"] for name in ("data_fit", "distillation", "kl_penalty")]
+        assert min(terms) >= 0
+        assert sum(terms) == pytest.approx(epoch["train_loss"])
+    assert history[-1]["train_distillation"] < history[0]["train_distillation"]
+
+
+def test_temperature_and_divergence_reach_the_loss(taught, table):
+    X, y = table
+    proba = {
+        params: taught(distill_divergence=params[0], temperature=params[1]).fit(X, y, teacher_proba=softmax(X))
+        for params in [("forward_kl", 1.0), ("forward_kl", 4.0), ("reverse_kl", 1.0), ("js", 1.0)]
+    }
+    assert len({clf.predict_proba(X).tobytes() for clf in proba.values()}) == 4
+
+
+# No leak
+
+
+def memorised(n_rows=600):
+    random = np.random.RandomState(0)
+    return random.randn(n_rows, 4), random.randint(2, size=n_rows)
+
+
+@pytest.mark.parametrize("teacher", [KNeighborsClassifier(1), DecisionTreeClassifier(random_state=0)], ids=repr)
+@pytest.mark.parametrize("teacher_cv", [None, 3])
+def test_a_teacher_that_memorises_does_not_help_on_random_labels(quick, teacher, teacher_cv):
+    X, y = memorised()
+    student = quick(teacher=teacher, teacher_cv=teacher_cv, distill_weight=0.9, max_epochs=15, lr=0.02)
+    scores = cross_validate(student, X, y, cv=4, scoring=["accuracy", "neg_log_loss"])
+    three_deviations = 3 * 0.5 / np.sqrt(len(y))
+    assert abs(scores["test_accuracy"].mean() - 0.5) < three_deviations
+    assert -scores["test_neg_log_loss"].mean() > np.log(2) - 0.01
+
+
+def test_no_leak_in_a_search_nor_by_choosing_the_weight(quick):
+    X, y = memorised(400)
+    student = quick(teacher=KNeighborsClassifier(1), distill_weight="auto", max_epochs=5)
+    search = GridSearchCV(student, {"temperature": [1.0, 2.0]}, cv=3, scoring="neg_log_loss").fit(X, y)
+    assert search.best_score_ < -np.log(2) + 0.02
+    proba = cross_val_predict(search.best_estimator_, X, y, cv=3, method="predict_proba")
+    assert abs((proba.argmax(1) == y).mean() - 0.5) < 3 * 0.5 / np.sqrt(400)
+
+
+def test_a_frozen_teacher_that_saw_the_rows_does_leak(taught):
+    """The guard above can fail."""
+    X, y = memorised(60)
+    frozen = FrozenEstimator(DecisionTreeClassifier(random_state=0).fit(X, y))
+    student = taught(teacher=frozen, hidden_layer_sizes=(64,), max_epochs=150, lr=0.02)
+    assert student.fit(X[:30], y[:30], X_unlabeled=X[30:]).score(X[30:], y[30:]) > 0.9
+
+
+def test_out_of_fold_targets_are_scikit_learns(taught, table):
+    X, y = table
+    forest = DecisionTreeClassifier(max_depth=3, random_state=0)
+    proba = cross_val_predict(forest, X, y, cv=3, method="predict_proba")
+    student = taught(teacher=forest, teacher_cv=3).fit(X, y)
+    by_array = taught().fit(X, y, teacher_proba=proba)
+    np.testing.assert_allclose(student.predict_proba(X), by_array.predict_proba(X), rtol=1e-5)
+
+
+# Choosing the weight, calibration
+
+
+def noisy(seed=0, n_rows=500):
+    random = np.random.RandomState(seed)
+    X = random.randn(n_rows, 4)
+    clean = (X[:, 0] + X[:, 1] > 0).astype(int)
+    return X, np.where(random.uniform(size=n_rows) < 0.3, 1 - clean, clean), clean
+
+
+def test_a_random_teacher_gets_no_weight(quick):
+    X, y, clean = noisy()
+    wrong = np.random.RandomState(1).dirichlet([0.3, 0.3], size=500)
+    clf = quick(distill_weight="auto", max_epochs=20, lr=0.02, calibrate_teacher=False)
+    assert clf.fit(X, clean, teacher_proba=wrong).distill_weight_ == 0
+
+
+def test_a_good_teacher_gets_some(quick):
+    X, y, clean = noisy()
+    good = np.where(clean[:, None] == [0, 1], 0.7, 0.3)
+    clf = quick(distill_weight="auto", hidden_layer_sizes=(64, 64), max_epochs=40, lr=0.02)
+    assert clf.fit(X, y, teacher_proba=good).distill_weight_ > 0
+
+
+def test_calibration_takes_back_what_the_teacher_is_too_sure_of(patient):
+    X, y, clean = noisy(n_rows=800)
+    sure = FrozenEstimator(LogisticRegression().fit(X, clean))
+    student = patient(teacher=sure, max_epochs=20)
+    loss = {
+        calibrated: log_loss(y, student.set_params(calibrate_teacher=calibrated).fit(X, y).predict_proba(X))
+        for calibrated in (False, True)
+    }
+    assert loss[True] < loss[False] - 0.1
+
+
+def test_the_weight_is_a_number_without_a_teacher(quick, table):
+    assert quick(distill_weight="auto").fit(*table).distill_weight_ == 0.5
+
+
+# Generations, going on, streams
+
+
+def test_generations_are_self_distillation(taught, table):
+    X, y = table
+    clf = taught(distill_weight=0.8, n_generations=3).fit(X, y)
+    assert "train_distillation" in clf.history_[-1]
+    assert clf.n_iter_ == 3
+    once = taught(distill_weight=0.8).fit(X, y)
+    assert "train_distillation" not in once.history_[-1]
+    assert not np.array_equal(once.predict_proba(X), clf.predict_proba(X))
+
+
+def test_a_generation_has_the_one_before_as_its_teacher(patient, table):
+    X, y = table
+    first = patient(teacher=softmax, max_epochs=5).fit(X, y)
+    second = patient(teacher=softmax, max_epochs=5, n_generations=2).fit(X, y)
+    again = patient(max_epochs=5).fit(X, y, teacher_proba=first.predict_proba(X))
+    assert again.history_[-1]["train_distillation"] == pytest.approx(
+        second.history_[-1]["train_distillation"], abs=0.05
+    )
+
+
+def test_generations_of_labels(taught, table):
+    X, Y = table[0], np.eye(3, dtype=int)[table[1]]
+    assert taught(n_generations=2).fit(X, Y).history_[-1]["train_distillation"] > 0
+
+
+def test_warm_start_goes_on_with_the_teacher(patient, table):
+    X, y = table
+    clf = patient(teacher=softmax, warm_start=True, max_epochs=5).fit(X, y)
+    first = clf.history_[-1]["train_distillation"]
+    clf.set_params(temperature=1.0, max_epochs=40).fit(X, y)
+    assert clf.n_iter_ == 45
+    assert clf.history_[-1]["train_distillation"] < first
+
+
+def test_a_stream_with_a_teacher_that_is_ready(taught, table):
+    X, y = table
+    for teacher in (FrozenEstimator(LogisticRegression().fit(X, y)), softmax, nn.Linear(5, 3)):
+        clf = taught(teacher=teacher).partial_fit(X, y, classes=range(3)).partial_fit(X[:9], y[:9])
+        assert clf.n_iter_ == 2
+        assert clf.history_[-1]["train_distillation"] > 0
+
+
+@pytest.mark.parametrize("params", [{"teacher": LogisticRegression()}, {"distill_weight": "auto"}], ids=str)
+def test_a_teacher_that_would_be_fitted_to_every_part_is_no_stream(quick, params):
+    clf = quick(**params)
+    assert not hasattr(clf, "partial_fit")
+    with pytest.raises(AttributeError) as error:
+        clf.partial_fit([[0.0]], [0], classes=[0, 1])
+    assert "partial_fit needs a teacher that is ready" in str(error.value.__cause__)
+    assert hasattr(quick(), "partial_fit")
+
+
+# As every estimator
+
+
+def test_a_seed_decides(quick, table, global_state_untouched):
+    X, y = table
+    with global_state_untouched():
+        first, again, other = (
+            quick(teacher=DecisionTreeClassifier(max_depth=2, random_state=0), random_state=seed).fit(X, y)
+            for seed in (0, 0, 1)
+        )
+    assert np.array_equal(first.predict_proba(X), again.predict_proba(X))
+    assert not np.array_equal(first.predict_proba(X), other.predict_proba(X))
+
+
+def test_parameters_of_the_teacher(quick, table):
+    clf = quick(teacher=DecisionTreeClassifier())
+    assert clf.get_params()["teacher__max_depth"] is None
+    clf.set_params(teacher__max_depth=2)
+    assert clone(clf).teacher.max_depth == 2
+    search = GridSearchCV(clf, {"teacher__max_depth": [1, 3], "distill_weight": [0.2, 0.9]}, cv=2).fit(*table)
+    assert search.best_estimator_.teacher.max_depth in (1, 3)
+
+
+@pytest.mark.parametrize(
+    "teacher", [LogisticRegression(), nn.Linear(5, 3), softmax], ids=["estimator", "net", "function"]
+)
+def test_pickle(taught, table, teacher):
+    X, y = table
+    clf = taught(teacher=teacher).fit(X, y)
+    assert np.array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), clf.predict_proba(X))
+    assert clone(clf).fit(X, y).n_iter_ == 3
+
+
+# Metadata routing
+
+
+@pytest.mark.parametrize(("piped", "n_jobs"), [(False, 1), (True, 2)])
+def test_teacher_proba_is_sliced_per_fold(taught, table, piped, n_jobs):
+    X, y = table
+    proba = np.random.RandomState(0).dirichlet([1, 1, 1], size=120)
+    with config_context(enable_metadata_routing=True):
+        student = taught().set_fit_request(teacher_proba=True)
+        model = make_pipeline(StandardScaler(with_mean=False, with_std=False), student) if piped else student
+        name = "klclassifier__temperature" if piped else "temperature"
+        search = GridSearchCV(model, {name: [1.0, 2.0]}, cv=3, scoring=get_scorer("neg_teacher_kl"), n_jobs=n_jobs)
+        search.fit(X, y, teacher_proba=proba)
+        result = cross_validate(
+            model, X, y, cv=3, scoring=get_scorer("neg_teacher_kl"), params={"teacher_proba": proba}, n_jobs=n_jobs,
+            return_estimator=True, return_indices=True,
+        )  # fmt: skip
+    np.testing.assert_allclose(result["test_score"].mean(), search.cv_results_["mean_test_score"][0])
+    for fold, fitted in enumerate(result["estimator"]):
+        train = result["indices"]["train"][fold]
+        by_hand = taught().fit(X[train], y[train], teacher_proba=proba[train])
+        np.testing.assert_allclose(fitted.predict_proba(X), by_hand.predict_proba(X), rtol=1e-5)
+
+
+def test_frames_are_sliced_with_their_names(taught, table):
+    X, y = table
+    proba = pd.DataFrame(softmax(X), columns=[0, 1, 2])[[2, 0, 1]]
+    with config_context(enable_metadata_routing=True):
+        student = taught().set_fit_request(teacher_proba=True)
+        scorer = get_scorer("neg_teacher_kl")
+        named = cross_validate(student, X, y, cv=3, scoring=scorer, params={"teacher_proba": proba})
+        plain = cross_validate(student, X, y, cv=3, scoring=scorer, params={"teacher_proba": softmax(X)})
+    np.testing.assert_allclose(named["test_score"], plain["test_score"])

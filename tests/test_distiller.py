@@ -1,0 +1,318 @@
+"""``Distiller``: the teacher sees raw rows, the student preprocessed ones, and the report measures both."""
+
+import pickle
+import tempfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from torch import nn
+
+from sklkl import Distiller, KLClassifier
+
+COLUMNS = {"log_loss", "accuracy", "agreement", "js", "seconds_per_row", "bytes"}
+MODELS = ["teacher", "student", "student without teacher"]
+
+
+@pytest.fixture
+def distiller(quick):
+    """Return ``distiller(teacher, **student_params)``: a distiller with a seed, without a report."""
+
+    def make(teacher=None, report_fraction=None, **params):
+        teacher = DecisionTreeClassifier(max_depth=3, random_state=0) if teacher is None else teacher
+        return Distiller(quick(**params), teacher, report_fraction=report_fraction, random_state=0)
+
+    return make
+
+
+def mixed(n_rows=200, seed=0):
+    """A frame of numbers, categories and missing values, and labels that hang on all of them."""
+    random = np.random.RandomState(seed)
+    city = random.choice(["Rom", "Ulm", "Bern"], n_rows)
+    X = pd.DataFrame(
+        {
+            "city": pd.Categorical(city), "age": random.randint(18, 90, n_rows), "x": random.randn(n_rows),
+            "flag": random.choice([True, False], n_rows),
+        }
+    )  # fmt: skip
+    y = np.where((X["age"] > 50) ^ (city == "Rom"), "yes", "no")
+    return X, y
+
+
+def preprocessed(student):
+    return make_pipeline(
+        make_column_transformer(
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["city"]),
+            (StandardScaler(), ["age", "x"]), remainder="passthrough",
+        ),
+        student,
+    )  # fmt: skip
+
+
+BOOSTING = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=20, min_samples_leaf=5)
+
+
+# A raw frame for the teacher, a pipeline for the student
+
+
+@pytest.mark.parametrize("augment", [None, "munge", "noise"])
+def test_a_raw_frame_for_the_teacher_and_a_pipeline_for_the_student(quick, augment):
+    X, y = mixed(400)
+    student = preprocessed(quick(distill_weight=1.0, augment=augment, max_epochs=40, lr=0.02, hidden_layer_sizes=(32,)))
+    model = Distiller(student, BOOSTING, random_state=0, report_fraction=None).fit(X, y)
+    assert model.classes_.tolist() == ["no", "yes"]
+    assert (model.predict(X) == model.teacher_.predict(X)).mean() > 0.85
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
+    assert np.array_equal(model.predict_proba(X), model.student_.predict_proba(X))
+    assert not hasattr(model, "report_")
+
+
+def test_synthetic_rows_are_raw_rows(quick):
+    seen = []
+
+    class Watching(HistGradientBoostingClassifier):
+        def predict_proba(self, X):
+            seen.append(X)
+            return super().predict_proba(X)
+
+    X, y = mixed(60)
+    student = preprocessed(quick(augment="munge", augment_factor=2, calibrate_teacher=False))
+    teacher = Watching(categorical_features="from_dtype", max_iter=3)
+    Distiller(student, teacher, report_fraction=None, random_state=0).fit(X, y, X_unlabeled=X[:7])
+    assert [len(rows) for rows in seen] == [60, 7, 120]
+    assert all(rows.dtypes.to_dict() == X.dtypes.to_dict() for rows in seen)
+    assert set(seen[2]["city"]) <= {"Rom", "Ulm", "Bern"}
+
+
+def test_the_student_is_what_the_classifier_with_that_teacher_is(distiller, quick, table):
+    X, y = table
+    teacher = DecisionTreeClassifier(max_depth=3, random_state=0)
+    model = distiller(teacher, distill_weight=0.8).fit(X, y)
+    alone = quick(teacher=teacher, distill_weight=0.8).fit(X, y)
+    assert np.array_equal(model.predict_proba(X), alone.predict_proba(X))
+    assert np.array_equal(model.teacher_.predict_proba(X), teacher.fit(X, y).predict_proba(X))
+
+
+@pytest.mark.parametrize("weight", ["auto", 0.0])
+def test_the_teacher_is_fitted_to_all_rows_whatever_its_weight(distiller, table, weight):
+    X, y = table
+    model = distiller(distill_weight=weight).fit(X, y)
+    expected = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y).predict_proba(X)
+    assert np.array_equal(model.teacher_.predict_proba(X), expected)
+    assert model.student_.distill_weight_ in (0.0, 0.5, 0.9, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["frozen", "module", "function", "this package's"])
+def test_kinds_of_teacher(distiller, quick, table, kind):
+    X, y = table
+    teacher = {
+        "frozen": FrozenEstimator(LogisticRegression().fit(X, y)), "module": nn.Linear(5, 3),
+        "function": lambda X: np.full((len(X), 3), 1 / 3), "this package's": quick(),
+    }[kind]  # fmt: skip
+    model = distiller(teacher, report_fraction=0.3).fit(X, y)
+    assert model.predict(X).shape == (120,)
+    assert model.report_["teacher"]["agreement"] == 1
+    assert "train_distillation" in model.student_.history_[-1]
+
+
+def test_sparse_rows(distiller, table):
+    X, y = table
+    model = distiller(LogisticRegression()).fit(sparse.coo_array(X), y)
+    assert model.predict_proba(sparse.csr_array(X)).shape == (120, 3)
+
+
+def test_a_pipeline_with_a_memory(quick, table):
+    with tempfile.TemporaryDirectory() as folder:
+        student = make_pipeline(StandardScaler(), quick(), memory=folder)
+        for _ in range(2):
+            assert Distiller(student, LogisticRegression(), random_state=0).fit(*table).score(*table) > 0
+
+
+# The report
+
+
+def test_the_report_is_what_scikit_learn_measures_on_rows_held_out(distiller, table):
+    X, y = table
+    seeds = np.random.RandomState(0)
+    seed = seeds.randint(2**31 - 1)  # student and teacher have seeds of their own
+    model = distiller(report_fraction=0.25).fit(X, y)
+    assert list(model.report_) == MODELS
+    assert all(set(figures) == COLUMNS for figures in model.report_.values())
+    train, test = train_test_split(np.arange(120), test_size=0.25, stratify=y, random_state=seed)
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X[train], y[train])
+    student = distiller().fit(X[train], y[train])
+    alone = clone(model.student).fit(X[train], y[train])
+    assert model.report_["teacher"]["accuracy"] == accuracy_score(y[test], tree.predict(X[test]))
+    for name, fitted in [("student", student), ("student without teacher", alone)]:
+        figures = model.report_[name]
+        assert figures["log_loss"] == pytest.approx(log_loss(y[test], fitted.predict_proba(X[test])))
+        assert figures["accuracy"] == accuracy_score(y[test], fitted.predict(X[test]))
+        assert figures["agreement"] == (fitted.predict(X[test]) == tree.predict(X[test])).mean()
+
+
+def test_the_report_is_plausible(distiller, table):
+    report = distiller(RandomForestClassifier(30, random_state=0), report_fraction=0.3).fit(*table).report_
+    assert report["teacher"]["agreement"] == 1
+    assert report["teacher"]["js"] == pytest.approx(0, abs=1e-12)
+    assert report["student"]["js"] > 0
+    assert report["teacher"]["bytes"] > report["student"]["bytes"] > 0
+    assert all(figures["seconds_per_row"] >= 0 for figures in report.values())
+
+
+def test_the_size_of_what_cannot_be_pickled_is_not_known(distiller, table):
+    report = distiller(lambda X: np.full((len(X), 3), 1 / 3), report_fraction=0.3).fit(*table).report_
+    assert np.isnan(report["teacher"]["bytes"])
+
+
+def test_a_report_is_of_the_last_fit(distiller, table):
+    model = distiller(report_fraction=0.3).fit(*table)
+    assert not hasattr(model.set_params(report_fraction=None).fit(*table), "report_")
+
+
+def test_few_rows_and_a_class_of_one(distiller, table):
+    X, y = table
+    lone = np.where(np.arange(120) == 3, 9, y)
+    for seed in range(5):
+        model = distiller(report_fraction=0.3).set_params(random_state=seed).fit(X, lone)
+        assert model.classes_.tolist() == [0, 1, 2, 9]
+    assert set(distiller(report_fraction=0.2).fit(X[:9], y[:9]).report_) == set(MODELS)
+    with pytest.raises(ValueError, match="too few rows for a report; set report_fraction=None"):
+        distiller(report_fraction=0.5).fit(X[:2], [0, 1])
+
+
+def test_a_teacher_of_other_classes(distiller, table):
+    X, y = table
+    teacher = FrozenEstimator(LogisticRegression().fit(X, y))
+    model = distiller(teacher, report_fraction=0.3, teacher_classes="common")
+    model.fit(X[y > 0], y[y > 0])
+    assert model.classes_.tolist() == [1, 2]
+    assert model.report_["teacher"]["agreement"] == 1
+
+
+# Weights, rows without labels, seeds
+
+
+def test_weights_reach_teacher_student_and_report(distiller, table):
+    X, y = table
+    weight = np.random.RandomState(0).randint(1, 4, size=120).astype(float)
+    model = distiller(report_fraction=0.3).fit(X, y, sample_weight=weight)
+    plain = distiller(report_fraction=0.3).fit(X, y)
+    assert not np.array_equal(model.predict_proba(X), plain.predict_proba(X))
+    assert not np.array_equal(model.teacher_.predict_proba(X), plain.teacher_.predict_proba(X))
+    ones = distiller(report_fraction=0.3).fit(X, y, sample_weight=np.ones(120))
+    assert ones.report_["student"]["log_loss"] == pytest.approx(plain.report_["student"]["log_loss"], rel=1e-3)
+
+
+def test_rows_without_labels(distiller, table):
+    X, y = table
+    model = distiller(augment=None).fit(X[:40], y[:40], X_unlabeled=X[40:].tolist())
+    assert not np.array_equal(model.predict_proba(X), distiller(augment=None).fit(X[:40], y[:40]).predict_proba(X))
+
+
+def test_one_seed_decides_all(table, global_state_untouched):
+    X, y = table
+
+    def proba(seed):
+        student = make_pipeline(StandardScaler(), KLClassifier(hidden_layer_sizes=(8,), max_epochs=2))
+        teacher = RandomForestClassifier(5)
+        model = Distiller(student, teacher, random_state=seed).fit(X, y)
+        assert teacher.random_state is None
+        return model.predict_proba(X)
+
+    with global_state_untouched():
+        assert np.array_equal(proba(0), proba(0))
+        assert not np.array_equal(proba(0), proba(1))
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        (
+            {"student": LogisticRegression()},
+            "'student' parameter must be a KLClassifier or a Pipeline that ends in one",
+        ),
+        ({"student": 3}, "'student' parameter"),
+        ({"student": make_pipeline(StandardScaler(), LogisticRegression())}, "'student' parameter must be"),
+        ({"student": KLClassifier(teacher=LogisticRegression())}, "must not have a 'teacher' of its own"),
+        ({"teacher": 3}, "'teacher' parameter"),
+        ({"teacher": None}, "'teacher' parameter"),
+        ({"report_fraction": 1.0}, "'report_fraction' parameter"),
+        ({"report_fraction": 0}, "'report_fraction' parameter"),
+        ({"random_state": -1}, "'random_state' parameter"),
+        ({"student__lr": -1.0}, "'lr' parameter"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_are_named(distiller, table, params, match):
+    model = distiller().set_params(**params)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=match):
+        model.fit(*table)
+    assert vars(model) == before
+
+
+def test_several_labels_are_refused(distiller, table):
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        distiller().fit(table[0], np.eye(3)[table[1]])
+
+
+def test_unfitted(distiller, table):
+    for method in ("predict", "predict_proba", "predict_log_proba"):
+        with pytest.raises(NotFittedError):
+            getattr(distiller(), method)(table[0])
+
+
+def test_a_failed_refit_keeps_the_old_model(distiller, table):
+    X, y = table
+    model = distiller(report_fraction=0.3).fit(X, y)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.full_like(X, np.nan), y)
+    assert vars(model) == before
+
+
+# As every estimator
+
+
+def test_clone_pickle_and_parameters(distiller, table):
+    X, y = table
+    model = distiller(report_fraction=0.3).set_params(student__temperature=2.0, teacher__max_depth=2).fit(X, y)
+    copied = clone(model)
+    assert copied.student.temperature == 2.0
+    assert copied.teacher.max_depth == 2
+    assert not hasattr(copied, "student_")
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), model.predict_proba(X))
+    assert model.student_.interrupted_ is False
+
+
+def test_a_search_over_students_and_teachers(quick, table):
+    X, y = table
+    student = make_pipeline(StandardScaler(), quick())
+    model = Distiller(student, DecisionTreeClassifier(random_state=0), report_fraction=None, random_state=0)
+    grid = {"student__klclassifier__temperature": [1.0, 3.0], "teacher__max_depth": [2, 3]}
+    search = GridSearchCV(model, grid, cv=2, scoring="neg_log_loss").fit(X, y)
+    assert set(search.best_params_) == set(grid)
+    assert search.best_estimator_.predict(X).shape == (120,)
+
+
+def test_weights_are_routed(distiller, table):
+    with config_context(enable_metadata_routing=True):
+        model = distiller().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scores = cross_val_score(model, *table, cv=3, params={"sample_weight": np.ones(120)})
+    assert len(scores) == 3
