@@ -10,8 +10,8 @@ that p = ½ is no distance at all, and on nothing else.
 # One curve a divergence
 # ----------------------
 # The first argument is the reference. The KL divergence of the coin from the fair one is at most log 2: where the coin
-# rules heads out, the fair coin is merely wasteful. The other way round it is infinite: the fair coin shows heads, which
-# the other said could not happen. The Jensen-Shannon divergence is always finite, at most log 2.
+# rules heads out, the fair coin is merely wasteful. The other way round it is infinite: the fair coin shows heads,
+# which the other said could not happen. The Jensen-Shannon divergence is always finite, at most log 2.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -2,8 +2,8 @@
 A threshold is no test
 ======================
 
-The population stability index (PSI) compares two samples in bins, and a value above 0.1 or 0.25 is often called a drift.
-But its size depends on the number of rows as much as on the drift. A p-value knows how many rows there were.
+The population stability index (PSI) compares two samples in bins, and a value above 0.1 or 0.25 is often called a
+drift. But its size depends on the number of rows as much as on the drift. A p-value knows how many rows there were.
 """
 
 # %%

@@ -157,6 +157,8 @@ def test_row_17_the_number_is_that_in_X(taught, table):
     proba, weight = proba_of(), np.ones(120)
     proba[77], weight[:50] = np.nan, 0
     refused(taught(), "Row 77 is", X, y, weight, teacher_proba=proba)
+    teacher = lambda rows: np.where((rows == X[77]).all(1)[:, None], np.nan, 1 / 3) * np.ones(3)  # noqa: E731
+    refused(taught(teacher=teacher), "Row 77 is", X, y, weight)
     weight[77] = 0
     taught().fit(X, y, weight, teacher_proba=proba)  # a row of no weight is as good as removed
 
