@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples
 from torch import Tensor
 
 from sklkl._building import numpy_dtype
+from sklkl._frames import column_labels
 from sklkl._training_data import MIN_ROWS_TO_SPLIT, validated
 from sklkl.data import Rows, is_sparse
 from sklkl.distillation import (
@@ -147,7 +148,7 @@ class Teaching:
     def _known_classes(self) -> np.ndarray | None:
         """Return the labels that a teacher knows before it is fitted."""
         if self.teacher_proba is not None:
-            return _column_labels(self.teacher_proba)
+            return column_labels(self.teacher_proba)
         # an estimator that is not frozen will be fitted to y
         classes = getattr(self.given_teacher, "classes_", None) if _is_ready(self.given_teacher) else None
         return None if classes is None or isinstance(classes, list) else np.asarray(classes)
@@ -270,7 +271,7 @@ class Teaching:
             if proba.shape[1:] != (len(labels), 2):
                 raise ValueError(f"The teacher gives {proba.shape[1]} labels, y has {len(labels)}.")
             return torch.from_numpy(proba), None
-        known = _column_labels(self.teacher_proba, labels) if self.teacher is None else self.teacher.classes_
+        known = column_labels(self.teacher_proba, labels) if self.teacher is None else self.teacher.classes_
         proba, classes = aligned(proba, known, labels, self.estimator.teacher_classes)
         return torch.from_numpy(proba), classes
 
@@ -291,21 +292,6 @@ def _numbers(rows: Rows) -> np.ndarray:
 
 def _taken(values: Any, index: np.ndarray) -> Any:
     return None if values is None else _safe_indexing(values, index)
-
-
-def _column_labels(proba: Any, labels: np.ndarray | None = None) -> np.ndarray | None:
-    """Return the column names of a frame, unless they are mere numbers that pandas made up.
-
-    Names that are texts, as polars wants them, stand for numbers where the labels are numbers.
-    """
-    if not hasattr(proba, "columns"):
-        return None
-    names = list(proba.columns)
-    if type(proba.columns).__name__ == "RangeIndex" and names == list(range(len(names))):
-        return None
-    by_text = {} if labels is None or labels.dtype.kind in "OUST" else {str(label): label for label in labels.tolist()}
-    found = [by_text.get(name, name) for name in names]
-    return np.array(found, dtype=None if len({type(label) for label in found}) == 1 else object)
 
 
 def _stacked(rows: Rows, X: Any) -> Rows:

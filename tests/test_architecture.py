@@ -21,6 +21,7 @@ FLOORS = {
     "losses": 0,
     "_seeding": 0,
     "_binning": 0,
+    "_frames": 0,
     "distillation": 1,
     "penalties": 1,
     "feature_selection": 1,

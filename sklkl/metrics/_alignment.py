@@ -8,7 +8,7 @@ import numpy as np
 
 from sklkl.metrics._validation import check_probabilities, shown
 
-__all__ = ["align", "class_probabilities", "column_names", "match_truth"]
+__all__ = ["align", "class_probabilities", "match_truth"]
 
 
 def class_probabilities(estimator: Any, X: Any, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -59,12 +59,6 @@ def match_truth(
             f"{shown(classes)}, or pass labels=, the class of each column, to the scorer"
         )
     return truth, classes if labels is None else labels
-
-
-def column_names(table: Any) -> np.ndarray | None:
-    """Return the names of a data frame's columns; None for arrays and where columns are only counted."""
-    columns = getattr(table, "columns", None)
-    return None if columns is None or type(columns).__name__ == "RangeIndex" else np.asarray(columns)
 
 
 def _with_further(classes: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from sklkl.metrics._alignment import align, class_probabilities, column_names, match_truth
+from sklkl._frames import column_labels
+from sklkl.metrics._alignment import align, class_probabilities, match_truth
 from sklkl.metrics._validation import check_labels, check_probabilities, shown
 
 __all__ = ["DivergenceScorer"]
@@ -127,8 +128,9 @@ class DivergenceScorer:
             If classes cannot be matched, or the metric refuses its input.
         """
         truth = self._truth(y, teacher_proba)
-        names = column_names(teacher_proba if self._needs_teacher else y)
         proba, classes = class_probabilities(estimator, X, self.labels)
+        known = classes if self.labels is None else self.labels
+        names = column_labels(teacher_proba if self._needs_teacher else y, known)
         truth, labels = match_truth(truth, names, classes, self.labels, self.reference)
         proba = align(proba, classes, labels)
         value = float(self.metric(truth, proba, sample_weight=sample_weight, labels=labels, **self.metric_params))
