@@ -14,6 +14,7 @@ settings.register_profile("sklkl", derandomize=True, deadline=None, max_examples
 settings.load_profile("sklkl")
 
 
+torch.set_num_threads(1)  # the networks are small, and several processes may run tests
 torch.manual_seed(0)  # for networks that are made while tests are collected
 
 

@@ -157,7 +157,9 @@ def test_an_unfitted_classifier_is_refused(quick, start, table, freeze):
     refused(start(unfitted), table, "'init_from' parameter is not fitted; put a fitted", NotFittedError)
 
 
-@pytest.mark.parametrize("wrong", [FrozenEstimator(LogisticRegression()), LogisticRegression(), lambda: None], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [FrozenEstimator(LogisticRegression()), LogisticRegression(), lambda: None], ids=lambda w: type(w).__name__
+)
 def test_what_has_no_network_is_refused(start, table, wrong):
     refused(start(wrong), table, "'init_from' parameter must be a FrozenEstimator around a fitted KLClassifier, or a")
 
