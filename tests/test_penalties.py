@@ -296,7 +296,11 @@ def test_make_penalty_takes_any_object_with_the_two_methods():
     assert isinstance(make_penalty(Quadratic()), Quadratic)
 
 
-@pytest.mark.parametrize("penalty", ["entropy", 3, None, Confidence, object(), lambda log_proba, batch: 0], ids=lambda penalty: type(penalty).__name__)
+@pytest.mark.parametrize(
+    "penalty",
+    ["entropy", 3, None, Confidence, object(), lambda log_proba, batch: 0],
+    ids=lambda wrong: type(wrong).__name__,
+)
 def test_make_penalty_refuses_what_is_none(penalty):
     with pytest.raises(ValueError, match=r"'kl_penalty' parameter must be one of \['confidence'.*Got"):
         make_penalty(penalty)

@@ -79,6 +79,22 @@ def shipped_sets():
     }
 
 
+def set_parser(description):
+    """Return a parser of the arguments that choose sets."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of data sets")
+    parser.add_argument("--openml", nargs="+", help="names of OpenML data sets")
+    parser.add_argument("--sets", nargs="+", help="only these sets of the folder")
+    parser.add_argument("--quick", action="store_true", help="sets shipped with scikit-learn, one seed, few rows")
+    return parser
+
+
+def chosen_sets(args):
+    """Return {name: loader} for what was chosen."""
+    sets = folder_sets(args.data) if args.data else openml_sets(args.openml) if args.openml else shipped_sets()
+    return {name: load for name, load in sets.items() if not args.sets or name in args.sets}
+
+
 def preprocessing(n_rows):
     numeric = make_pipeline(
         SimpleImputer(strategy="median"),
@@ -143,16 +159,11 @@ def summary(table, names):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of data sets")
-    parser.add_argument("--openml", nargs="+", help="names of OpenML data sets")
-    parser.add_argument("--sets", nargs="+", help="only these sets of the folder")
+    parser = set_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--max-train", type=int, default=3000, help="largest number of training rows")
-    parser.add_argument("--quick", action="store_true", help="sets shipped with scikit-learn, one seed, few rows")
     args = parser.parse_args()
-    sets = folder_sets(args.data) if args.data else openml_sets(args.openml) if args.openml else shipped_sets()
-    sets = {name: load for name, load in sets.items() if not args.sets or name in args.sets}
+    sets = chosen_sets(args)
     seeds, max_train = (1, 300) if args.quick else (args.seeds, args.max_train)
     warnings.simplefilter("ignore")  # MLPClassifier says that it has not converged after its 200 epochs
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 """Estimates of KL divergence from samples, beside the truth: mean and standard deviation over repetitions.
 
-Two normal distributions that are half a nat apart, 1,000 rows of each, in several dimensions. The means differ by one
-in one direction, or by a little in each.
+Two normal distributions that are half a nat apart, 1,000 rows of each, in several dimensions; their means differ by the
+same in each.
 
     python examples/benchmarks/samples.py          # about three minutes
     python examples/benchmarks/samples.py --quick  # seconds, only to see that it runs

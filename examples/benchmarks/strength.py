@@ -8,13 +8,11 @@ of ``quality.py``.
     python examples/benchmarks/strength.py --quick
 """
 
-import argparse
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
-from quality import folder_sets, openml_sets, prepared, shipped_sets
+from quality import chosen_sets, prepared, set_parser
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
@@ -38,18 +36,13 @@ def compare(X_train, X_test, y_train, y_test, seed, penalty, folds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of data sets")
-    parser.add_argument("--openml", nargs="+", help="names of OpenML data sets")
-    parser.add_argument("--sets", nargs="+", help="only these sets of the folder")
+    parser = set_parser(__doc__)
     parser.add_argument("--penalty", default="confidence")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--max-train", type=int, default=3000)
-    parser.add_argument("--quick", action="store_true", help="sets shipped with scikit-learn, one seed, few rows")
     args = parser.parse_args()
-    sets = folder_sets(args.data) if args.data else openml_sets(args.openml) if args.openml else shipped_sets()
-    sets = {name: load for name, load in sets.items() if not args.sets or name in args.sets}
+    sets = chosen_sets(args)
     seeds, max_train = (1, 200) if args.quick else (args.seeds, args.max_train)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)

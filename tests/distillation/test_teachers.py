@@ -62,7 +62,9 @@ def test_each_kind_has_its_face(teacher, kind):
     assert type(make_teacher(teacher)) is kind
 
 
-@pytest.mark.parametrize("teacher", ["forest", 3, None, LogisticRegression, nn.Linear, object()], ids=lambda teacher: type(teacher).__name__)
+@pytest.mark.parametrize(
+    "teacher", ["forest", 3, None, LogisticRegression, nn.Linear, object()], ids=lambda wrong: type(wrong).__name__
+)
 def test_what_cannot_teach_is_refused(teacher):
     with pytest.raises(ValueError, match="'teacher' parameter must be an estimator with 'predict_proba'.*Got"):
         make_teacher(teacher)
