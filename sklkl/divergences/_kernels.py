@@ -15,8 +15,8 @@ class KLRows:
     `definition`; quotients that overflow or vanish make a row infinite or NaN, so nothing slips through.
     """
 
-    def __init__(self, definition: Callable[..., Array]) -> None:
-        self.definition, self.work = definition, np.empty(0)
+    def __init__(self, definition: Callable[..., Array], normalize: bool = False) -> None:
+        self.definition, self.normalize, self.work = definition, normalize, np.empty(0)
 
     def __call__(self, p: Array, q: Array) -> Array:
         """Return the values as a column."""
@@ -25,10 +25,14 @@ class KLRows:
         if least <= 0:
             np.copyto(logs, 0.0, where=p == 0)
             least = min(least, least_number(q))  # behind a zero of p a negative q would go unseen
-        total, excess = p @ ones, p @ ones - q @ ones
-        rounding = excess - ignoring_rounding(np, excess.astype(p.dtype), 2 * total)
-        values = np.vecdot(np.broadcast_to(p, logs.shape), logs) - rounding
-        ordinary = (values >= _SMALL * total) & (values < np.inf) & (least >= 0)
+        values, scale = np.vecdot(np.broadcast_to(p, logs.shape), logs), p @ ones
+        if self.normalize:  # KL(p/P‖q/Q) = KL(p‖q) / P - log(P/Q), without another pass over the rows
+            log_totals = np.log(scale / (q @ ones))
+            values, scale = values / scale - log_totals, 1 + np.abs(log_totals)
+        else:
+            excess = scale - q @ ones
+            values = values - (excess - ignoring_rounding(np, excess.astype(p.dtype), 2 * scale))
+        ordinary = (values >= _SMALL * scale) & (values < np.inf) & (least >= 0)
         return _completed(values, ordinary, self.definition, p, q)
 
     def _log_ratio(self, p: Array, q: Array) -> Array:
@@ -42,11 +46,13 @@ class KLRows:
 class JSRows:
     """Equally weighted Jensen-Shannon divergence of each row of two NumPy blocks, in float64 inside."""
 
-    def __init__(self, definition: Callable[..., Array]) -> None:
-        self.definition = definition
+    def __init__(self, definition: Callable[..., Array], normalize: bool = False) -> None:
+        self.definition, self.normalize = definition, normalize
 
     def __call__(self, p: Array, q: Array) -> Array:
         """Return the values as a column."""
+        if self.normalize:
+            p, q = (x / x.sum(axis=-1, keepdims=True) for x in (p, q))
         least, total = min(least_number(p), least_number(q)), p.sum(axis=-1)
         p1, q1 = lifted(p), lifted(q)
         values = (shifted_negentropy(p1) + shifted_negentropy(q1) - negentropy(p1 + q1)) / 2

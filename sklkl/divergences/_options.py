@@ -46,7 +46,7 @@ OPTIONS = """axis : int, default=-1
     TypeError
         If the inputs are complex or come from different array libraries."""
 
-Kernel = Callable[[Callable[..., Array]], Callable[..., Array]]
+Kernel = Callable[[Callable[..., Array], bool], Callable[..., Array]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -91,14 +91,14 @@ class Options:
     def rows(self, function: Callable[..., Array], *arrays: Array, kernel: Kernel | None = None) -> Array:
         """Return ``function(pair, ...)`` of the first array paired with each of the others, row by row.
 
-        `kernel(definition)` makes its in-place replacement for plain NumPy probabilities along the last axis.
+        `kernel(definition, normalize)` makes its in-place replacement for NumPy probabilities along the last axis.
         """
         xp, arrays, axis = align(arrays, self.axis)
 
         def definition(*block: Array) -> Array:
             return function(*(self.pair(xp, axis, block[0], other) for other in block[1:]))
 
-        work = self._normalizing(kernel(definition)) if kernel and self._plain(arrays[0], axis) else definition
+        work = kernel(definition, self.normalize) if kernel and self._plain(arrays[0], axis) else definition
         with np.errstate(all="ignore"):  # zeros, infinities and NaN are handled where they arise
             values = in_blocks(xp, work, arrays, axis)
         values = values if self.base is None else values / math.log(self.base)
@@ -106,9 +106,6 @@ class Options:
 
     def _plain(self, x: Array, axis: int) -> bool:
         return self.from_ == "probs" and not self.smoothing and is_numpy_array(x) and axis == x.ndim - 1 > 0
-
-    def _normalizing(self, function: Callable[..., Array]) -> Callable[..., Array]:
-        return (lambda *block: function(*(normalized(np, x, -1) for x in block))) if self.normalize else function
 
     def pair(self, xp: Namespace, axis: int, p: Array, q: Array) -> Pair:
         """Return `p` beside `q` as these options say they are to be read."""

@@ -64,3 +64,16 @@ def test_rows_that_need_the_definition_may_have_any_number_of_axes(divergence):
     p, q = np.array([[[0.5, 0.5]], [[0.2, 0.8]]]), np.array([[0.5, 0.5], [0.2, 0.8]])
     expected = [[divergence(p[i, 0], q[j]) for j in range(2)] for i in range(2)]
     np.testing.assert_allclose(divergence(p, q), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("divergence", [kl_divergence, js_divergence])
+def test_rows_are_normalized_on_the_way(divergence, dtype):
+    rng = np.random.default_rng(0)
+    p, q = rng.gamma(1, size=(2, 500, 7)) * rng.lognormal(0, 5, size=(2, 500, 1))
+    p[::5, :3], q[::7, 2:] = 0, 0
+    p[::11], q[::13] = 3 * q[::11], np.nan
+    p, q = p.astype(dtype), q.astype(dtype)
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    expected = definition(divergence)(p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True))
+    np.testing.assert_allclose(divergence(p, q, normalize=True), expected, rtol=rtol, atol=1e-13)
