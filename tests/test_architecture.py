@@ -22,6 +22,7 @@ FLOORS = {
     "_seeding": 0,
     "_binning": 0,
     "_frames": 0,
+    "_out_of_fold": 0,
     "distillation": 1,
     "penalties": 1,
     "feature_selection": 1,

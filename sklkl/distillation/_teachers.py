@@ -12,12 +12,13 @@ import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 from torch import nn
 
+from sklkl._out_of_fold import out_of_fold_proba
 from sklkl.distillation._alignment import checked_proba
 
 __all__ = ["EstimatorTeacher", "FunctionTeacher", "ModuleTeacher", "make_teacher"]
@@ -165,10 +166,19 @@ class EstimatorTeacher(FunctionTeacher):
             How to split them.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights.
+
+        Raises
+        ------
+        ValueError
+            If a row is in no test part, so that it has no probabilities.
         """
         params = self._weights(sample_weight)
         with config_context(enable_metadata_routing=False):
-            proba = cross_val_predict(self.estimator, X, y, cv=cv, method="predict_proba", params=params)
+            if self.classes_ is None:  # several labels, with an array each, which cross_val_predict puts together
+                proba = cross_val_predict(self.estimator, X, y, cv=cv, method="predict_proba", params=params)
+            else:
+                splits = check_cv(cv, y, classifier=True).split(X, y)
+                proba = out_of_fold_proba(self.estimator, X, np.asarray(y), splits, params, self.classes_)
         return checked_proba(self._complete(proba), _num_samples(X), multilabel=np.ndim(y) == 2)
 
     def _proba(self, X: Any, multilabel: bool) -> Any:

@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingC
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neighbors import KNeighborsClassifier
@@ -182,6 +182,22 @@ def test_weights_out_of_fold(table, routing):
     with config_context(enable_metadata_routing=routing):
         actual = EstimatorTeacher(tree).fit(*table, w).predict_out_of_fold(*table, 3, w)
     np.testing.assert_allclose(actual, expected)
+
+
+def test_labels_reach_the_folds_as_they_are(table):
+    X, y = table[0], np.array(["a", "b", "c"])[table[1]]
+    forest = RandomForestClassifier(5, class_weight={"a": 1, "b": 5, "c": 1}, random_state=0)
+    actual = EstimatorTeacher(forest).fit(X, y).predict_out_of_fold(X, y, KFold(3))
+    expected = np.empty((120, 3))
+    for train, test in KFold(3).split(X):
+        expected[test] = forest.fit(X[train], y[train]).predict_proba(X[test])
+    np.testing.assert_allclose(actual, expected)
+
+
+def test_rows_that_no_fold_predicts_are_refused(table):
+    teacher = EstimatorTeacher(DecisionTreeClassifier()).fit(*table)
+    with pytest.raises(ValueError, match=r"Row \d+ is \[nan"):
+        teacher.predict_out_of_fold(*table, ShuffleSplit(2, random_state=0))
 
 
 def test_out_of_fold_predictions_do_not_know_the_row():
