@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CategoryBins", "NumericBins", "category_bins", "numeric_bins"]
+__all__ = ["CategoryBins", "NumericBins", "bin_counts", "category_bins", "is_missing", "numeric_bins"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ def numeric_bins(values: np.ndarray, n_bins: int) -> NumericBins:
 def category_bins(values: np.ndarray) -> CategoryBins:
     """Return a bin for each distinct value of `values` that is not missing, in order of first appearance."""
     return CategoryBins(tuple(dict.fromkeys(value for value in values if not is_missing(value))))
+
+
+def bin_counts(bins: NumericBins | CategoryBins, values: np.ndarray) -> np.ndarray:
+    """Return the number of `values` in each bin, of shape (n_bins,)."""
+    return np.bincount(bins.codes(values), minlength=bins.n_bins)
 
 
 def is_missing(value: Any) -> bool:

@@ -15,9 +15,7 @@ or has few values. Or call the function on the DataFrame itself and choose colum
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,9 @@ from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklkl._binning import category_bins, numeric_bins
-from sklkl.divergences import jeffreys_divergence, kl_divergence
+from sklkl._checks import check_integer, check_number
+from sklkl.divergences import kl_divergence
+from sklkl.divergences._table import count_divergence
 
 __all__ = ["jeffreys_classif", "js_classif", "kl_classif"]
 
@@ -185,16 +185,15 @@ def _js(counts: Counts, pseudo_count: float) -> float:
 
 
 def _kl(counts: Counts, pseudo_count: float) -> float:
-    return _one_against_rest(kl_divergence, counts, pseudo_count)
+    return _one_against_rest("kl", counts, pseudo_count)
 
 
 def _jeffreys(counts: Counts, pseudo_count: float) -> float:
-    return _one_against_rest(jeffreys_divergence, counts, pseudo_count)
+    return _one_against_rest("jeffreys", counts, pseudo_count)
 
 
-def _one_against_rest(divergence: Callable[..., np.ndarray], counts: Counts, pseudo_count: float) -> float:
-    rest = counts.sum(axis=0) - counts
-    values = divergence(counts + pseudo_count, rest + pseudo_count, normalize=True)
+def _one_against_rest(divergence: str, counts: Counts, pseudo_count: float) -> float:
+    values = count_divergence(divergence, counts, counts.sum(axis=0) - counts, pseudo_count)
     return float(counts.sum(axis=1) / counts.sum() @ values)
 
 
@@ -203,7 +202,8 @@ def _distributions(counts: Counts) -> np.ndarray:
 
 
 def _scores(score: Score, X: Any, y: Any, discrete_features: Any, n_bins: int, pseudo_count: float) -> np.ndarray:
-    _check_options(n_bins, pseudo_count)
+    check_integer("n_bins", n_bins, 2)
+    check_number("pseudo_count", pseudo_count, "a finite number >= 0")
     y_codes, n_classes = _class_codes(y)
     columns, names, objects = _frame_columns(X) if hasattr(X, "columns") else _array_columns(X)
     discrete = _discrete(discrete_features, names, objects)
@@ -213,13 +213,6 @@ def _scores(score: Score, X: Any, y: Any, discrete_features: Any, n_bins: int, p
         x_codes = _bin_codes(values, is_discrete, n_bins)
         scores.append(score(_counts(y_codes, n_classes, x_codes), pseudo_count))
     return np.array(scores)
-
-
-def _check_options(n_bins: int, pseudo_count: float) -> None:
-    if not isinstance(n_bins, Integral) or n_bins < 2:
-        raise ValueError(f"n_bins={n_bins!r} given; allowed: an integer >= 2")
-    if not isinstance(pseudo_count, Real) or not 0 <= pseudo_count < math.inf:
-        raise ValueError(f"pseudo_count={pseudo_count!r} given; allowed: a finite number >= 0")
 
 
 def _class_codes(y: Any) -> tuple[np.ndarray, int]:

@@ -21,6 +21,7 @@ FLOORS = {
     "losses": 0,
     "_seeding": 0,
     "_binning": 0,
+    "_checks": 0,
     "_frames": 0,
     "_out_of_fold": 0,
     "distillation": 1,

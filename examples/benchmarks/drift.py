@@ -3,9 +3,9 @@
 Four tables: how often ``DriftDetector`` reports a column that did not drift; how often it reports one that did, beside
 SciPy's tests and the rule of thumb PSI > 0.1 (or 0.25); how well ``DensityRatioWeighter`` knows a density ratio; and
 what its weights do to the test loss, beside no weights and the true ratio. Columns are simulated independently of each
-other, so that one frame of 1,000 columns is 1,000 repetitions.
+other, so that one frame of 4,000 columns is 4,000 repetitions.
 
-    python examples/benchmarks/drift.py          # about three minutes
+    python examples/benchmarks/drift.py          # about seven minutes
     python examples/benchmarks/drift.py --quick  # seconds, only to see that it runs
 """
 
@@ -207,7 +207,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few columns, seeds and sizes")
     quick = parser.parse_args().quick
     with threadpool_limits(1):
-        false_alarms(50 if quick else 1000, [(100, 100)] if quick else [(1000, 200), (200, 1000), (100, 100)])
+        false_alarms(50 if quick else 4000, [(100, 100)] if quick else [(1000, 200), (200, 1000), (100, 100)])
         power(20 if quick else 500, [500] if quick else [500, 2000])
         ratios(1 if quick else 10, [100] if quick else [200, 1000])
         shift_losses(2 if quick else 30)

@@ -1,4 +1,4 @@
-"""Two samples of one column, and their counts in bins."""
+"""Two samples of one column, checked, and the table of their counts in bins."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sklkl._binning import CategoryBins, NumericBins, category_bins, is_missing, numeric_bins
+from sklkl._binning import NumericBins, category_bins, is_missing
+from sklkl.divergences._table import QuantileReference, Table
 
-__all__ = ["as_column", "bins_of", "check_bins", "counts_in_use"]
+__all__ = ["as_column", "check_bins", "table_of"]
 
 
 def as_column(name: str, values: Any, categorical: bool) -> np.ndarray:
@@ -63,15 +64,11 @@ def check_bins(bins: Any) -> int | np.ndarray:
     return edges
 
 
-def bins_of(x: np.ndarray, y: np.ndarray, bins: int | np.ndarray, categorical: bool) -> CategoryBins | NumericBins:
-    """Return the categories of both samples, the intervals between given edges, or quantiles of `x`."""
+def table_of(x: np.ndarray, y: np.ndarray, bins: int | np.ndarray, categorical: bool) -> Table:
+    """Return the counts in the categories of both samples, between given edges, or between quantiles of `x`."""
     if categorical:
         # were those of y alone thrown together, samples of many rare categories would seem to differ
-        return category_bins(np.concatenate([x, y]))
-    return NumericBins(bins) if isinstance(bins, np.ndarray) else numeric_bins(x, bins)
-
-
-def counts_in_use(x: np.ndarray, y: np.ndarray, bins: CategoryBins | NumericBins) -> np.ndarray:
-    """Return the counts of both samples, of shape (2, n_used), in the bins that at least one of them uses."""
-    counts = np.array([np.bincount(bins.codes(values), minlength=bins.n_bins) for values in (x, y)])
-    return counts[:, counts.any(axis=0)]
+        return Table.count(x, y, category_bins(np.concatenate([x, y])))
+    if isinstance(bins, np.ndarray):
+        return Table.count(x, y, NumericBins(bins))
+    return QuantileReference.fit(x, bins).table(y)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklkl._checks import check_integer
+
 __all__ = ["Estimate"]
 
 
@@ -31,14 +33,6 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
-
-
-def check_integer(name: str, value: Any, least: int, most: int | None = None, why: str = "") -> None:
-    """Raise ValueError if `value` is not an integer from `least` to `most`."""
-    integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not integer or value < least or (most is not None and value > most):
-        allowed = f">= {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name}={value!r} given; allowed: an integer {allowed}{why}")
 
 
 def check_interval(confidence_level: float | None, n_resamples: int) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl.divergences._columns import as_column, bins_of, check_bins, counts_in_use
-from sklkl.divergences._estimate import Estimate, check_integer, check_interval, generator, unbiased_interval
+from sklkl._checks import check_choice, check_integer, check_number
+from sklkl.divergences._asymptotic import asymptotic_p_value
+from sklkl.divergences._columns import as_column, check_bins, table_of
+from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
+from sklkl.divergences._permutation import permutation_p_value, row_splits
 from sklkl.divergences._registry import DIVERGENCES
-from sklkl.divergences._row_splits import row_split_p_value
-from sklkl.divergences._two_samples import NULLS, asymptotic_p_value, permutation_p_value
+from sklkl.divergences._table import NULLS, Table, count_divergence
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
 # Near p = q these are of the order of p - q, the others of that of its square, where the bootstrap knows the bias.
 _FIRST_ORDER = frozenset({"hellinger", "js_distance", "total_variation"})
 
-# So many rows for each quantile bin make splitting their counts as good as splitting the rows.
-_MANY_ROWS = 50
+# From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
+_MANY_ROWS = 10
 
 
 class StabilityIndex(NamedTuple):
@@ -116,14 +118,13 @@ def histogram_divergence(
     >>> round(histogram_divergence(*colours, divergence="total_variation", categorical=True, pseudo_count=0), 6)
     0.5
     """
-    if divergence not in DIVERGENCES:
-        raise ValueError(f"divergence={divergence!r} given; allowed: {', '.join(map(repr, sorted(DIVERGENCES)))}")
+    check_choice("divergence", divergence, DIVERGENCES)
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("x", x, categorical), as_column("y", y, categorical)
-    a, b = counts_in_use(x, y, bins_of(x, y, bins, categorical))
+    table = table_of(x, y, bins, categorical)
     if confidence_level is None:
-        return float(_of_counts(divergence, a, b, pseudo_count))
-    return _with_interval(divergence, a, b, pseudo_count, confidence_level, n_resamples, generator(random_state))
+        return float(count_divergence(divergence, table.a, table.b, pseudo_count))
+    return _with_interval(divergence, table, pseudo_count, confidence_level, n_resamples, generator(random_state))
 
 
 def population_stability_index(
@@ -190,52 +191,48 @@ def population_stability_index(
     >>> index.value > 0.1, index.p_value > 0.05
     (True, True)
     """
-    if null not in NULLS:
-        raise ValueError(f"null={null!r} given; allowed: {', '.join(map(repr, NULLS))}")
+    check_choice("null", null, NULLS)
     check_integer("n_permutations", n_permutations, 1)
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("reference", reference, categorical), as_column("current", current, categorical)
-    a, b = counts_in_use(x, y, bins_of(x, y, bins, categorical))
-    rng = generator(random_state)
+    table, rng = table_of(x, y, bins, categorical), generator(random_state)
     if null == "asymptotic":
-        p_value = asymptotic_p_value("psi", a, b, pseudo_count)
-    elif categorical or isinstance(bins, np.ndarray) or np.count_nonzero(x == x) >= _MANY_ROWS * bins:
-        p_value = permutation_p_value("psi", a, b, pseudo_count, n_permutations, rng)
+        p_value = asymptotic_p_value("jeffreys", table.a, table.b, pseudo_count)
     else:
-        p_value = row_split_p_value("psi", x, y, bins, pseudo_count, n_permutations, rng)
+        few = not categorical and isinstance(bins, int) and np.count_nonzero(x == x) < _MANY_ROWS * bins
+        splits = partial(row_splits, x, y, bins) if few else None
+        p_value = permutation_p_value("jeffreys", table, pseudo_count, n_permutations, rng, splits=splits)
     if confidence_level is None:
-        return StabilityIndex(float(_of_counts("jeffreys", a, b, pseudo_count)), p_value)
-    value, low, high = _with_interval("jeffreys", a, b, pseudo_count, confidence_level, n_resamples, rng)
+        return StabilityIndex(float(count_divergence("jeffreys", table.a, table.b, pseudo_count)), p_value)
+    value, low, high = _with_interval("jeffreys", table, pseudo_count, confidence_level, n_resamples, rng)
     return StabilityIndex(value, p_value, low, high)
 
 
 def _check(bins: Any, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | np.ndarray:
     """Return the number of bins or their edges, and raise ValueError if an option is outside its range."""
     check_interval(confidence_level, n_resamples)
-    if not isinstance(pseudo_count, Real) or not 0 <= pseudo_count < math.inf:
-        raise ValueError(f"pseudo_count={pseudo_count!r} given; allowed: a finite number >= 0")
+    check_number("pseudo_count", pseudo_count, "a finite number >= 0")
     return check_bins(bins)
-
-
-def _of_counts(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> np.ndarray:
-    return DIVERGENCES[divergence](a + pseudo_count, b + pseudo_count, normalize=True)
 
 
 def _with_interval(
     divergence: str,
-    a: np.ndarray,
-    b: np.ndarray,
+    table: Table,
     pseudo_count: float,
     confidence_level: float,
     n_resamples: int,
     rng: np.random.Generator,
 ) -> Estimate:
-    """Return the divergence of two rows of counts and its bootstrap interval."""
-    value = float(_of_counts(divergence, a, b, pseudo_count))
-    shares = [(counts + pseudo_count) / np.sum(counts + pseudo_count) for counts in (a, b)]
-    first, second = (rng.multinomial(np.sum(c), p, n_resamples) for c, p in zip((a, b), shares, strict=True))
-    replicates = _of_counts(divergence, first, second, pseudo_count)
+    """Return the divergence of the two samples and its bootstrap interval."""
+    value = float(count_divergence(divergence, table.a, table.b, pseudo_count))
+    first, second = (_resampled(counts, pseudo_count, n_resamples, rng) for counts in (table.a, table.b))
+    replicates = count_divergence(divergence, first, second, pseudo_count)
     if divergence not in _FIRST_ORDER:
         return unbiased_interval(value, replicates, confidence_level)
     _, low, high = unbiased_interval(value**2, replicates**2, confidence_level)
     return Estimate(value, math.sqrt(low), math.sqrt(high))
+
+
+def _resampled(counts: np.ndarray, pseudo_count: float, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
+    shares = (counts + pseudo_count) / np.sum(counts + pseudo_count)
+    return rng.multinomial(np.sum(counts), shares, n_resamples)

@@ -4,11 +4,11 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, TypedDict, TypeVar
 
 from array_api_compat import is_numpy_array
 
+from sklkl._checks import check_choice, check_number
 from sklkl.divergences._arrays import align, in_blocks
 from sklkl.divergences._core import Array, Namespace, np, scalar
 from sklkl.divergences._pair import Pair, pair_from_log_probs, pair_from_logits, pair_from_probs
@@ -77,10 +77,8 @@ class Options:
             raise ValueError(f"axis={self.axis!r} given; allowed: one integer")
         if self.base is not None and not (0 < self.base < math.inf and self.base != 1):
             raise ValueError(f"base={self.base!r} given; allowed: None or a finite number > 0 other than 1")
-        if self.from_ not in _PAIRS:
-            raise ValueError(f"from_={self.from_!r} given; allowed: {', '.join(map(repr, _PAIRS))}")
-        if not (isinstance(self.smoothing, Real) and 0 <= self.smoothing <= 1):
-            raise ValueError(f"smoothing={self.smoothing!r} given; allowed: a number in [0, 1]")
+        check_choice("from_", self.from_, _PAIRS)
+        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)
 
     def without_unit(self, name: str) -> "Options":
         """Return these options for a divergence that has no unit, hence takes no `base`."""

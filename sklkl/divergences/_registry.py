@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sklkl._checks import check_choice
 from sklkl.divergences._core import Array
 from sklkl.divergences._distances import hellinger_distance, js_distance, js_divergence, total_variation
 from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence
@@ -56,6 +57,5 @@ def get_divergence(name: str) -> Callable[..., Array]:
     >>> round(float(get_divergence("total_variation")([0.2, 0.8], [0.5, 0.5])), 6)
     0.3
     """
-    if name not in DIVERGENCES:
-        raise ValueError(f"metric={name!r} given; allowed: {', '.join(map(repr, sorted(DIVERGENCES)))}")
+    check_choice("metric", name, DIVERGENCES)
     return DIVERGENCES[name]

@@ -14,14 +14,18 @@ from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
-from sklkl.divergences._two_samples import NULLS, STATISTICS, asymptotic_p_value, count_divergence
+from sklkl.divergences._permutation import permutation_p_value
+from sklkl.divergences._table import NULLS, QuantileReference, Table, count_divergence
 from sklkl.drift._columns import checked_table, column, is_categorical, numbers, objects, require_same_kind
-from sklkl.drift._null import split_p_value
-from sklkl.drift._references import QuantileReference, Table, ValueReference, numeric_reference
+from sklkl.drift._references import ValueReference, numeric_reference
 from sklkl.drift._report import CORRECTIONS, DriftReport
 
 __all__ = ["DriftDetector"]
+
+# Names of the statistics, and the divergences they are.
+STATISTICS = {"psi": "jeffreys", "js": "js", "kl": "kl"}
 
 _CONSTRAINTS: dict[str, list[Any]] = {
     "statistic": [StrOptions(set(STATISTICS))],
@@ -53,10 +57,11 @@ class DriftDetector(BaseEstimator):
         KL(reference‖new).
     null : {"permutation", "asymptotic"}, default="permutation"
         Distribution of the statistic without drift. ``"permutation"`` splits the pooled rows at random and makes
-        quantile bins anew for each split; its p-values are correct for samples of any size. ``"asymptotic"`` takes a
-        gamma distribution of about the same mean and variance for bins that stay as they are. It needs no chance and
-        is quicker for categories; for quantiles it has up to 7 % false alarms at an `alpha` of 5 % if the reference
-        has ten rows for each bin, and more if it has fewer.
+        quantile bins anew for each split; its p-values are correct for samples of any size, except that repeated
+        numbers want ten reference rows for each bin. ``"asymptotic"`` takes a gamma distribution of about the same
+        mean and variance for bins that stay as they are. It needs no chance and is quicker for categories; for
+        quantiles it has up to 7 % false alarms at an `alpha` of 5 % if the reference has ten rows for each bin, and
+        more if it has fewer.
     n_bins : int >= 2, default=10
         Largest number of bins of a numeric column, that of the missing values not counted.
     pseudo_count : float >= 0, default=0.5
@@ -242,14 +247,17 @@ class DriftDetector(BaseEstimator):
         return str(self.feature_names_in_[j]) if hasattr(self, "feature_names_in_") else f"x{j}"
 
     def _divergence(self, table: Table) -> float:
-        return float(count_divergence(self.statistic, table.a, table.b, self.pseudo_count))
+        return float(count_divergence(STATISTICS[self.statistic], table.a, table.b, self.pseudo_count))
 
     def _p_values(self, tables: list[Table]) -> np.ndarray:
+        divergence, n = STATISTICS[self.statistic], self.n_permutations
         if self.null == "asymptotic":
-            return np.asarray([asymptotic_p_value(self.statistic, t.a, t.b, self.pseudo_count) for t in tables])
+            return np.asarray([asymptotic_p_value(divergence, t.a, t.b, self.pseudo_count) for t in tables])
         at_most = math.ceil(2 * (len(tables) if self.correction else 1) / self.alpha)
         generators = generator(self.random_state).spawn(len(tables))
-        return np.asarray([self._p_value(*both, at_most) for both in zip(tables, generators, strict=True)])
-
-    def _p_value(self, table: Table, rng: np.random.Generator, at_most: int) -> float:
-        return split_p_value(self.statistic, table, self.pseudo_count, self.n_permutations, at_most, rng)
+        return np.asarray(
+            [
+                permutation_p_value(divergence, table, self.pseudo_count, n, rng, at_most=at_most)
+                for table, rng in zip(tables, generators, strict=True)
+            ]
+        )

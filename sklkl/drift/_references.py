@@ -8,33 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklkl._binning import NumericBins, is_missing, numeric_bins
+from sklkl._binning import is_missing
+from sklkl.divergences._table import QuantileReference, Table
 
-__all__ = ["QuantileReference", "Table", "ValueReference", "numeric_reference"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Counts of reference and new rows in the bins that at least one of them uses.
-
-    Parameters
-    ----------
-    a, b : arrays of shape (n_bins,)
-        Counts of the reference and of the new rows.
-    segments : array of shape (n_bins,)
-        Ascending numbers. Bins of one segment are parted by quantiles of the reference rows; segments are parted by
-        values that any sample would have given.
-    """
-
-    a: np.ndarray
-    b: np.ndarray
-    segments: np.ndarray
-
-    @classmethod
-    def of(cls, a: np.ndarray, b: np.ndarray, segments: np.ndarray) -> Table:
-        """Return the table without the bins that both samples leave empty."""
-        used = (a > 0) | (b > 0)
-        return cls(a[used], b[used], segments[used])
+__all__ = ["ValueReference", "numeric_reference"]
 
 
 @dataclass(frozen=True)
@@ -63,37 +40,7 @@ class ValueReference:
         union = self.counts | new
         a = np.asarray([*(self.counts.get(value, 0) for value in union), self.n_missing])
         b = np.asarray([*(new.get(value, 0) for value in union), n_missing])
-        return Table.of(a, b, np.arange(len(a)))
-
-
-@dataclass(frozen=True)
-class QuantileReference:
-    """A numeric column in bins of about equally many reference values, and a bin of the missing ones.
-
-    Parameters
-    ----------
-    bins : NumericBins
-        The bins.
-    counts : array of shape (n_bins,)
-        Number of reference rows in each.
-    segments : array of shape (n_bins,)
-        Segment of each bin, see `Table`.
-    """
-
-    bins: NumericBins
-    counts: np.ndarray
-    segments: np.ndarray
-
-    @classmethod
-    def fit(cls, values: np.ndarray, n_bins: int) -> QuantileReference:
-        """Fix the bins and count the reference values."""
-        bins = numeric_bins(values, n_bins)
-        counts = _bin_counts(bins, values)
-        return cls(bins, counts, _segments(bins, counts, values))
-
-    def table(self, values: np.ndarray) -> Table:
-        """Return the counts beside those of new values."""
-        return Table.of(self.counts, _bin_counts(self.bins, values), self.segments)
+        return Table.of(a, b)
 
 
 def numeric_reference(values: np.ndarray, n_bins: int) -> QuantileReference | ValueReference:
@@ -112,15 +59,3 @@ def _count(values: Iterable[Hashable]) -> tuple[dict[Hashable, int], int]:
     counts = Counter(values)
     missing = [value for value in counts if is_missing(value)]  # several, as NaN is not equal to itself
     return counts, sum(counts.pop(value) for value in missing)
-
-
-def _bin_counts(bins: NumericBins, values: np.ndarray) -> np.ndarray:
-    return np.bincount(bins.codes(values), minlength=bins.n_bins)
-
-
-def _segments(bins: NumericBins, counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the segment of each bin: one ends after a bin at least half of which is its last value, repeated."""
-    ordered = np.sort(values)
-    ties = np.searchsorted(ordered, bins.edges, "right") - np.searchsorted(ordered, bins.edges, "left")
-    ends = (ties >= 2) & (2 * ties >= counts[: len(ties)])
-    return np.cumsum([0, *ends, True])  # the missing values are a segment of their own

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from sklkl._checks import check_integer
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
-from sklkl.metrics._validation import Comparison, check_count, compare
+from sklkl.metrics._validation import Comparison, compare
 
 __all__ = ["calibration_kl", "prior_shift_kl"]
 
@@ -71,8 +72,9 @@ def calibration_kl(
     >>> round(value, 6), round(bias, 6)
     (0.046166, 0.125)
     """
+    check_integer("n_bins", n_bins, 1)
     rows = compare(y_true, y_proba, sample_weight, labels)
-    bins = _Bins(_bin_of_each_row(rows, check_count("n_bins", n_bins)))
+    bins = _Bins(_bin_of_each_row(rows, n_bins))
     mass = bins.sum(rows.weight)
     observed, predicted = (bins.sum(rows.weight[:, None] * x) / mass[:, None] for x in (rows.truth, rows.proba))
     gaps = kl_divergence(observed, predicted, normalize=True, smoothing=smoothing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklkl._checks import check_choice
 from sklkl.metrics._agreement import top1_agreement
 from sklkl.metrics._calibration import calibration_kl, prior_shift_kl
 from sklkl.metrics._means import d2_kl_score, mean_js_divergence, mean_kl_divergence, mean_reverse_kl_divergence
@@ -80,6 +81,5 @@ def get_scorer(name: str, *, labels: Any = None, **metric_params: Any) -> Diverg
     >>> get_scorer("neg_teacher_kl", smoothing=0.01)
     DivergenceScorer(mean_kl_divergence, reference='teacher_proba', smoothing=0.01)
     """
-    if name not in get_scorer_names():
-        raise ValueError(f"name={name!r} given; allowed: {', '.join(map(repr, get_scorer_names()))}")
+    check_choice("name", name, get_scorer_names())
     return DivergenceScorer(**_SCORERS[name], labels=labels, **metric_params)

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
+from sklkl._checks import check_choice
 from sklkl._frames import column_labels
 from sklkl.metrics._alignment import align, class_probabilities, match_truth
 from sklkl.metrics._validation import check_labels, check_probabilities, shown
@@ -80,8 +81,7 @@ class DivergenceScorer:
         labels: Any = None,
         **metric_params: Any,
     ) -> None:
-        if reference not in _REFERENCES:
-            raise ValueError(f"reference={reference!r} given; allowed: {', '.join(map(repr, _REFERENCES))}")
+        check_choice("reference", reference, _REFERENCES)
         inspect.signature(metric).bind(None, None, sample_weight=None, labels=None, **metric_params)
         self.metric = metric
         self.greater_is_better = greater_is_better

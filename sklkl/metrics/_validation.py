@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 __all__ = [
     "Comparison",
-    "check_count",
     "check_labels",
     "check_probabilities",
     "check_weight",
@@ -133,13 +131,6 @@ def check_labels(labels: Any) -> np.ndarray:
         given = shown(array) if array.ndim == 1 else repr(labels)
         raise ValueError(f"labels={given} given; allowed: a list of at least two different labels")
     return array
-
-
-def check_count(name: str, value: Any) -> int:
-    """Return `value` if it is an integer >= 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} given; allowed: an integer >= 1")
-    return int(value)
 
 
 def _check_truth(name: str, y: Any, labels: Any, n_classes: int) -> tuple[np.ndarray, bool]:

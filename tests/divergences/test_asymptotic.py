@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, chi2_contingency
 
-from sklkl.divergences._two_samples import STATISTICS, _null_moments, asymptotic_p_value, count_divergence
+from sklkl.divergences._asymptotic import SCALES, _null_moments, asymptotic_p_value
+from sklkl.divergences._table import count_divergence
 
-each_statistic = pytest.mark.parametrize("statistic", STATISTICS)
+each_divergence = pytest.mark.parametrize("divergence", SCALES)
 
 
 def all_splits(pooled, n):
@@ -19,47 +20,72 @@ def all_splits(pooled, n):
     return parts, ways / ways.sum()
 
 
-@each_statistic
+@each_divergence
 @pytest.mark.parametrize(("pooled", "n"), [([12, 9, 6], 13), ([30, 4], 17), ([5, 5, 5, 5], 8), ([1] * 9, 4)])
-def test_moments_are_those_of_all_splits(statistic, pooled, n):
+def test_moments_are_those_of_all_splits(divergence, pooled, n):
     parts, chance = all_splits(pooled, n)
-    values = count_divergence(statistic, parts, np.array(pooled) - parts, 0.5)
-    mean, variance = _null_moments(statistic, parts[0], np.array(pooled) - parts[0], 0.5)
+    values = count_divergence(divergence, parts, np.array(pooled) - parts, 0.5)
+    mean, variance = _null_moments(divergence, parts[0], np.array(pooled) - parts[0], 0.5)
     exact = chance @ values
     assert mean == pytest.approx(exact, rel=1e-9)
     # the variance is an approximation; where all splits are alike its excess is no more than a small share of the mean
     assert variance == pytest.approx(chance @ (values - exact) ** 2, rel=0.25, abs=0.05 * exact**2)
 
 
-@each_statistic
-def test_large_samples_give_the_chi_square_test(statistic):
+@each_divergence
+def test_large_samples_give_the_chi_square_test(divergence):
     rng = np.random.default_rng(0)
     a, b = rng.multinomial([200_000, 100_000], [0.4, 0.3, 0.2, 0.1])
     expected = chi2_contingency([a, b], correction=False).pvalue
-    assert asymptotic_p_value(statistic, a, b, 0.5) == pytest.approx(expected, abs=2e-3)
+    assert asymptotic_p_value(divergence, a, b, 0.5) == pytest.approx(expected, abs=2e-3)
 
 
-@each_statistic
+@each_divergence
+def test_large_samples_agree_with_pearson(divergence):
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        a, b = random.multinomial(400_000, [0.1, 0.2, 0.3, 0.4]), random.multinomial(100_000, [0.1, 0.2, 0.3, 0.4])
+        expected = chi2_contingency(np.array([a, b]), correction=False).pvalue
+        assert asymptotic_p_value(divergence, a, b, 0.5) == pytest.approx(expected, rel=0.02)
+
+
+@each_divergence
+@pytest.mark.parametrize(("n", "m"), [(60, 60), (300, 40)])
+def test_p_values_keep_their_level(divergence, n, m):
+    random = np.random.default_rng(0)
+    shares = np.array([0.05, 0.15, 0.2, 0.25, 0.35])
+    tables = [(random.multinomial(n, shares), random.multinomial(m, shares)) for _ in range(300)]
+    p_values = np.array([asymptotic_p_value(divergence, a, b, 0.5) for a, b in tables])
+    for level in (0.1, 0.5):
+        assert np.mean(p_values <= level) < level + 4 * np.sqrt(level * (1 - level) / len(tables))
+
+
+@each_divergence
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (1000, 100)])
 @pytest.mark.parametrize("n_categories", [3, 100])
-def test_one_in_twenty_is_a_false_alarm_even_if_most_counts_are_small(statistic, n_categories, n, m):
+def test_one_in_twenty_is_a_false_alarm_even_if_most_counts_are_small(divergence, n_categories, n, m):
     rng = np.random.default_rng(0)
     shares = 1 / np.arange(1, n_categories + 1)
     a, b = (rng.multinomial(size, shares / shares.sum(), 500) for size in (n, m))
     used = a + b > 0
-    p_values = [asymptotic_p_value(statistic, x[k], y[k], 0.5) for x, y, k in zip(a, b, used, strict=True)]
+    p_values = [asymptotic_p_value(divergence, x[k], y[k], 0.5) for x, y, k in zip(a, b, used, strict=True)]
     assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.025)
 
 
-@each_statistic
-def test_a_table_that_cannot_differ_is_no_drift(statistic):
-    assert asymptotic_p_value(statistic, np.array([7]), np.array([3]), 0.5) == 1
-    assert asymptotic_p_value(statistic, np.array([3, 5]), np.array([3, 5]), 0.5) > 0.9
+@each_divergence
+def test_a_table_that_cannot_differ_is_no_drift(divergence):
+    assert asymptotic_p_value(divergence, np.array([7]), np.array([3]), 0.5) == 1
+    assert asymptotic_p_value(divergence, np.array([3, 5, 2]), np.array([3, 5, 2]), 0.5) == 1
 
 
-@pytest.mark.parametrize("statistic", ["psi", "kl"])
-def test_without_pseudo_counts_the_tail_is_chi_square(statistic):
+@each_divergence
+def test_distinct_samples_differ(divergence):
+    assert asymptotic_p_value(divergence, np.array([50, 0]), np.array([0, 50]), 0.5) < 1e-6
+
+
+@pytest.mark.parametrize("divergence", ["jeffreys", "kl"])
+def test_without_pseudo_counts_the_tail_is_chi_square(divergence):
     a, b = np.array([30, 20, 10]), np.array([20, 20, 20])
-    observed = count_divergence(statistic, a, b, 0) / STATISTICS[statistic][1]
-    assert asymptotic_p_value(statistic, a, b, 0) == pytest.approx(chi2.sf(observed * 30, 2))
-    assert asymptotic_p_value(statistic, np.array([30, 20]), np.array([30, 0]), 0) == 0
+    observed = count_divergence(divergence, a, b, 0) / SCALES[divergence]
+    assert asymptotic_p_value(divergence, a, b, 0) == pytest.approx(chi2.sf(observed * 30, 2))
+    assert asymptotic_p_value(divergence, np.array([30, 20]), np.array([30, 0]), 0) == 0

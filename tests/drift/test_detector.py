@@ -12,8 +12,9 @@ from scipy.stats import entropy
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklkl.divergences._two_samples import NULLS, STATISTICS
+from sklkl.divergences._table import NULLS
 from sklkl.drift import DriftDetector
+from sklkl.drift._detector import STATISTICS
 
 # what each statistic is, on shares
 REFERENCES = {

@@ -1,76 +1,37 @@
-"""Divergences between two samples in bins, with p-values against the null that both are from one distribution."""
+"""P-value of a divergence of counts by two moments: no chance, no splits."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from scipy.special import gammaln, softmax
 from scipy.stats import chi2, gamma
 
-from sklkl.divergences._distances import js_divergence
-from sklkl.divergences._kl import jeffreys_divergence, kl_divergence
+from sklkl.divergences._registry import DIVERGENCES
+from sklkl.divergences._table import TIE, count_divergence
 
-__all__ = ["NULLS", "STATISTICS", "asymptotic_p_value", "count_divergence", "permutation_p_value"]
+__all__ = ["SCALES", "asymptotic_p_value"]
 
 # How a divergence of two nearly equal distributions compares with its chi-square form Σ (p - q)² / p.
-STATISTICS: dict[str, tuple[Callable[..., np.ndarray], float]] = {
-    "psi": (jeffreys_divergence, 1.0),
-    "kl": (kl_divergence, 0.5),
-    "js": (js_divergence, 0.125),
-}
-NULLS = ("permutation", "asymptotic")
-
-# Relative tolerance of "at least as large": equal tables summed in another order count as equal.
-_TIE = 1e-10
+SCALES = {"jeffreys": 1.0, "kl": 0.5, "js": 0.125}
 
 
-def count_divergence(statistic: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> np.ndarray:
-    """Return the divergence of the shares of `a` from those of `b`, counts of shape (..., n_bins), in nats.
-
-    `pseudo_count` is added to every count, so that an empty bin is rare instead of impossible.
-    """
-    divergence, _ = STATISTICS[statistic]
-    return divergence(a + pseudo_count, b + pseudo_count, normalize=True)
-
-
-def permutation_p_value(
-    statistic: str,
-    a: np.ndarray,
-    b: np.ndarray,
-    pseudo_count: float,
-    n_permutations: int,
-    rng: np.random.Generator,
-) -> float:
-    """Return the share of random splits of the pooled rows whose divergence is at least that observed.
-
-    Moving rows between the samples moves counts, so the splits are drawn as counts: multivariate hypergeometric. The
-    observed split counts as one of them, hence the p-value is at least ``1 / (n_permutations + 1)``.
-    """
-    pooled = np.asarray(a + b, dtype=np.int64)
-    first = rng.multivariate_hypergeometric(pooled, int(np.sum(a)), size=n_permutations, method="marginals")
-    null = count_divergence(statistic, first, pooled - first, pseudo_count)
-    observed = count_divergence(statistic, a, b, pseudo_count)
-    return float((1 + np.sum(null >= observed * (1 - _TIE))) / (n_permutations + 1))
-
-
-def asymptotic_p_value(statistic: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> float:
+def asymptotic_p_value(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> float:
     """Return the tail of the gamma distribution that has the divergence's mean and variance over all random splits.
 
     For large counts that is the chi-square distribution with one degree of freedom less than there are bins. The
     moments account for pseudo-counts and for small counts, where chi-square would be far off.
     """
-    observed = float(count_divergence(statistic, a, b, pseudo_count))
-    mean, variance = _null_moments(statistic, a, b, pseudo_count)
+    observed = float(count_divergence(divergence, a, b, pseudo_count))
+    mean, variance = _null_moments(divergence, a, b, pseudo_count)
     if not np.isfinite(mean):  # without pseudo-counts, splits that leave a bin empty are infinitely divergent
-        (_, scale), (n, m) = STATISTICS[statistic], (np.sum(a), np.sum(b))
+        scale, n, m = SCALES[divergence], np.sum(a), np.sum(b)
         return float(chi2.sf(observed / scale * n * m / (n + m), max(1, np.sum(a + b > 0) - 1)))
-    if variance <= _TIE * mean**2:  # all splits are alike
+    if variance <= TIE * mean**2:  # all splits are alike
         return 1.0
     return float(gamma.sf(observed, mean**2 / variance, scale=variance / mean))
 
 
-def _null_moments(statistic: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> tuple[float, float]:
+def _null_moments(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> tuple[float, float]:
     """Return mean and variance of the divergence over all splits of the pooled rows into samples of the same sizes.
 
     The divergence is a sum over bins. Its mean is exact. Its variance is that of independent bins whose counts have a
@@ -81,7 +42,7 @@ def _null_moments(statistic: str, a: np.ndarray, b: np.ndarray, pseudo_count: fl
     pooled, n_bins = np.unique(a + b, return_counts=True)  # bins of one pooled count are alike
     k, hypergeometric, binomial = _count_distributions(pooled, n, m)
     sizes = n + pseudo_count * len(a), m + pseudo_count * len(a)
-    terms = _terms(statistic, (k + pseudo_count) / sizes[0], (pooled[:, None] - k + pseudo_count) / sizes[1])
+    terms = _terms(divergence, (k + pseudo_count) / sizes[0], (pooled[:, None] - k + pseudo_count) / sizes[1])
     if not np.isfinite(terms).all():
         return np.inf, np.inf
     mean = np.sum(n_bins @ (hypergeometric * terms))
@@ -112,7 +73,6 @@ def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
     return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
-def _terms(statistic: str, p: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _terms(divergence: str, p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Return what each bin adds to the divergence: the divergence of distributions of one bin."""
-    divergence, _ = STATISTICS[statistic]
-    return divergence(p.reshape(-1, 1), q.reshape(-1, 1)).reshape(p.shape)
+    return DIVERGENCES[divergence](p.reshape(-1, 1), q.reshape(-1, 1)).reshape(p.shape)

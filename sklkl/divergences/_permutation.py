@@ -1,39 +1,83 @@
-"""How large a divergence is by chance: splits of the pooled rows, drawn as tables of counts."""
+"""How large a divergence is by chance: splits of the pooled rows, drawn as tables of counts or row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
-from sklkl.divergences._two_samples import _TIE, count_divergence
-from sklkl.drift._references import Table
+from sklkl._binning import bin_counts, numeric_bins
+from sklkl.divergences._table import TIE, Table, count_divergence
 
-__all__ = ["random_splits", "split_p_value"]
+__all__ = ["permutation_p_value", "random_splits", "row_splits"]
 
 # Counts in a block of splits, and the number of larger divergences from which a p-value is known well enough.
 _BLOCK = 2**21
 _ENOUGH = 10
 
+# The counts of both parts of so many random splits, one or more at a time.
+Splits: TypeAlias = Callable[[int, np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]]
 
-def split_p_value(
-    statistic: str, table: Table, pseudo_count: float, n_splits: int, at_most: int, rng: np.random.Generator
+
+def permutation_p_value(
+    divergence: str,
+    table: Table,
+    pseudo_count: float,
+    n_splits: int,
+    rng: np.random.Generator,
+    *,
+    at_most: int = 0,
+    splits: Splits | None = None,
 ) -> float:
     """Return the share of random splits whose divergence is at least that observed, the observed one included.
 
-    `n_splits` splits are drawn, and up to `at_most` if fewer than ten of these reach the observed divergence.
-    Drawing on cannot make the p-value valid any less: below the p-value where it happens all `at_most` count.
+    Parameters
+    ----------
+    divergence : str
+        A key of `DIVERGENCES`.
+    table : Table
+        The observed counts.
+    pseudo_count : float
+        Added to every count.
+    n_splits, at_most : int
+        Number of splits, and of those that are drawn if fewer than ten of the first reach the observed divergence.
+        Drawing on cannot make the p-value valid any less: below the p-value where it happens all `at_most` count.
+    rng : Generator
+        Draws them.
+    splits : callable, optional
+        How to draw them instead of by `random_splits` of the table: `row_splits` of the samples.
     """
-    observed = float(count_divergence(statistic, table.a, table.b, pseudo_count)) * (1 - _TIE)
+    draw = splits or partial(_in_blocks, table)
+    observed = float(count_divergence(divergence, table.a, table.b, pseudo_count)) * (1 - TIE)
 
     def reached(n: int) -> int:
-        blocks = (count_divergence(statistic, *split, pseudo_count) for split in _in_blocks(table, n, rng))
-        return sum(int(np.sum(null >= observed)) for null in blocks)
+        return sum(int(np.sum(count_divergence(divergence, *both, pseudo_count) >= observed)) for both in draw(n, rng))
 
     found = reached(n_splits)
     if found < _ENOUGH and at_most > n_splits:
         found, n_splits = found + reached(at_most - n_splits), at_most
     return (found + 1) / (n_splits + 1)
+
+
+def row_splits(
+    x: np.ndarray, y: np.ndarray, n_bins: int, n: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the counts of both parts of `n` random splits of the rows, in bins made anew from each first part.
+
+    That is exact for every column, and as slow as the rows of `x` are many. `random_splits` knows no more of a column
+    than its counts: with few rows a bin, some of them repeated, it mistakes what the quantiles of other rows would be.
+    """
+    rows = np.sort(np.concatenate([x, y]))  # missing values come last
+    n_present = len(rows) - np.count_nonzero(np.isnan(rows))
+    for _ in range(n):
+        first = rows[rng.choice(len(rows), len(x), replace=False, shuffle=False)]
+        bins = numeric_bins(first, n_bins)
+        pooled = np.diff([0, *np.searchsorted(rows, bins.edges, side="right"), n_present, len(rows)])
+        a = bin_counts(bins, first)
+        table = Table.of(a, pooled - a)
+        yield table.a, table.b
 
 
 def _in_blocks(table: Table, n: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
