@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from sklkl.data import Batch, Rows
+from sklkl.losses import expectation
 from sklkl.modules import Dropout
 
 __all__ = ["RDrop", "VirtualAdversarial"]
@@ -18,8 +19,7 @@ __all__ = ["RDrop", "VirtualAdversarial"]
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Return KL(p‖q) of each row; classes that p rules out count for nothing."""
-    p = log_p.exp()
-    return (p * torch.where(p > 0, log_p - log_q, 0.0)).sum(-1)
+    return expectation(log_p.exp(), log_p - log_q)
 
 
 class RDrop(BaseEstimator):

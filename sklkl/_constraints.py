@@ -9,7 +9,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from sklkl._building import FLOATS
-from sklkl.distillation import AUGMENTATIONS, DISTILL_DIVERGENCES, POLICIES
+from sklkl.distillation import AUGMENTATIONS, DISTILL_DIVERGENCES, DISTILL_ROWS, POLICIES
 from sklkl.modules import ACTIVATIONS
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS
 from sklkl.penalties import PENALTIES
@@ -23,6 +23,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "kl_strength": [Interval(Real, 0, None, closed="left")],
     "teacher": [HasMethods(["fit", "predict_proba"]), callable, None],
     "distill_weight": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+    "distill_rows": [StrOptions(set(DISTILL_ROWS))],
     "temperature": [Interval(Real, 0, None, closed="neither")],
     "distill_divergence": [StrOptions(set(DISTILL_DIVERGENCES))],
     "teacher_cv": ["cv_object", None],
@@ -33,7 +34,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_generations": [Interval(Integral, 1, None, closed="left")],
     "init_from": [HasMethods(["fit", "predict_proba"]), callable, None],
     "lr": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate": [StrOptions(set(LEARNING_RATES))],
+    "learning_rate": [StrOptions({*LEARNING_RATES, "kl_adaptive"})],
+    "kl_target": [Interval(Real, 0, None, closed="neither"), None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
     "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

@@ -55,6 +55,7 @@ class EpochLoop(NeuralNetClassifier):
     def _end_learning_rate(self) -> None:
         # a cycle ends at no rate at all
         if self.learning_rate_ is not None:
+            self.lr_ = self.learning_rate_.lr_
             self.learning_rate_.close()
         self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
 
@@ -75,7 +76,9 @@ class EpochLoop(NeuralNetClassifier):
             raise StopTraining from stop
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        """Record the rate; an epoch that has one is finished."""
+        """Record the rate, and what was measured for it; an epoch that has a rate is finished."""
+        for name, value in self.learning_rate_.report().items():
+            self.history.record(name, value)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
@@ -84,7 +87,7 @@ class EpochLoop(NeuralNetClassifier):
             return
         if training and self.learning_rate_ is None:
             total_steps = self.total_epochs_ * len(iterator)
-            self.learning_rate_ = make_learning_rate(self.learning_rate, self.optimizer_, total_steps)
+            self.learning_rate_ = self.make_learning_rate(total_steps)
         self._closure_steps = self._needs_closure or self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")

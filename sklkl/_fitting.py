@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,20 @@ from sklkl.net import KLNet
 
 # Candidates for distill_weight="auto".
 DISTILL_WEIGHTS = (0.0, 0.5, 0.9, 1.0)
+
+
+@contextmanager
+def restored_on_failure(estimator: Any) -> Iterator[None]:
+    """Put every attribute back if training ends in an error, or is interrupted before an epoch is finished."""
+    before = estimator.__dict__.copy()
+    estimator.interrupted_ = False
+    try:
+        yield
+    except BaseException:
+        if not estimator.interrupted_:
+            estimator.__dict__.clear()
+            estimator.__dict__.update(before)
+        raise
 
 
 class Lesson:

@@ -111,8 +111,10 @@ class Teaching:
         self.taught = self.teacher is not None or teacher_proba is not None
         self.calibration = 1.0
         self._check()
+        self.labelled_too = estimator.distill_rows == "all"
         self.augment = self._augmentation() if estimator.augment == "auto" else estimator.augment
-        self.more_classes = self._known_classes() if estimator.teacher_classes == "union" else None
+        self._check_distilled_rows()
+        self.more_classes = self._known_classes() if estimator.teacher_classes in ("union", "closed") else None
 
     def _check(self) -> None:
         estimator = self.estimator
@@ -134,11 +136,25 @@ class Teaching:
                 f"teacher=None, kl_penalty={estimator.kl_penalty!r} and kl_strength={estimator.kl_strength!r}."
             )
 
+    def _check_distilled_rows(self) -> None:
+        taught = self.taught or self.estimator.n_generations > 1
+        if taught and not self.labelled_too and self.X_unlabeled is None and self.augment is None:
+            raise ValueError(
+                "distill_rows='unlabeled' needs rows without a label: pass 'X_unlabeled' to fit, or let 'augment' make "
+                f"some. Got X_unlabeled=None and augment={self.estimator.augment!r}, which makes none here."
+            )
+
     def _augmentation(self) -> str | None:
         """Return what suits the rows: neighbours can be found in a dense table that is not too long."""
-        table = hasattr(self.X, "columns") or np.ndim(self.X) == 2
-        suited = table and not is_sparse(self.X) and 2 <= _num_samples(self.X) <= MAX_ROWS_TO_AUGMENT
+        X = self.X if self._augments_X else self.X_unlabeled
+        table = hasattr(X, "columns") or np.ndim(X) == 2
+        suited = table and not is_sparse(X) and 2 <= _num_samples(X) <= MAX_ROWS_TO_AUGMENT
         return "munge" if suited and self.teacher is not None else None
+
+    @property
+    def _augments_X(self) -> bool:
+        """Whether synthetic rows are near those of X: they should be where the teacher is heard."""
+        return self.labelled_too or self.X_unlabeled is None
 
     def _penalty_uses_unlabeled(self) -> bool:
         return self.estimator.kl_strength > 0 and getattr(
@@ -185,7 +201,7 @@ class Teaching:
         asked = self.taught and weight > 0
         more = self._more_rows(rows, asked, random_state)
         inputs = [self._validated(X) for X in more]  # before the teacher is fitted
-        soft_targets = self._soft_targets(rows, more) if asked else None
+        soft_targets = self._soft_targets(rows, more) if asked and (self.labelled_too or more) else None
         rows = rows.with_columns(number=None)
         for X in inputs:
             rows = _stacked(rows, X)
@@ -228,9 +244,16 @@ class Teaching:
     def _soft_targets(self, rows: Rows, more: list[Any]) -> np.ndarray:
         """Return the teacher's probabilities of numbered rows, after fitting it to them, and of further inputs."""
         self.fit_teacher(rows)
-        own = self._predicted(rows) if self.estimator.teacher_cv is None else self._out_of_fold(rows)
+        own = self._own_soft_targets(rows)
         multilabel = rows.codes.ndim == 2
-        return np.concatenate([own, *(self.teacher.predict_proba(X, multilabel=multilabel) for X in more)])
+        further = [self.teacher.predict_proba(X, multilabel=multilabel) for X in more]
+        return np.concatenate([np.zeros((len(rows), *further[0].shape[1:])) if own is None else own, *further])
+
+    def _own_soft_targets(self, rows: Rows) -> np.ndarray | None:
+        """Return the teacher's probabilities of numbered rows, None if it is not heard on them."""
+        if self.estimator.teacher_cv is not None:  # also how sure the teacher should be is learned from these
+            return self._out_of_fold(rows)
+        return self._predicted(rows) if self.labelled_too else None
 
     def _out_of_fold(self, rows: Rows) -> np.ndarray:
         X, y, sample_weight = self._given(rows)
@@ -251,14 +274,15 @@ class Teaching:
         """Return inputs without labels that somebody wants: those that were given, and synthetic ones."""
         wanted = self.X_unlabeled is not None and (asked or self._penalty_uses_unlabeled())
         extra = [self.X_unlabeled] if wanted else []
-        alone = self.estimator.augment == "auto" and len(rows) < 2  # zero weights may leave one row only
-        if self.augment is None or not asked or alone:
+        if self.augment is None or not asked:
             return extra
-        return [*extra, self._synthetic(_taken(self.X, _numbers(rows)), random_state)]
+        X = _taken(self.X, _numbers(rows)) if self._augments_X else self.X_unlabeled
+        alone = self.estimator.augment == "auto" and _num_samples(X) < 2  # zero weights may leave one row only
+        return extra if alone else [*extra, self._synthetic(X, random_state)]
 
     def _synthetic(self, X: Any, random_state: np.random.RandomState) -> Any:
         if is_sparse(X):
-            raise ValueError("The 'augment' parameter must be None for sparse X; pass 'X_unlabeled' instead.")
+            raise ValueError("The 'augment' parameter must be None for sparse X; pass rows as 'X_unlabeled' instead.")
         return augmented(X, self.augment, self.estimator.augment_factor, random_state)
 
     def _validated(self, X: Any) -> Any:
@@ -280,9 +304,8 @@ def indexable_rows(values: Any) -> Any:
     """Return rows that can be taken by number: sparse matrices as CSR, what is no array or frame as an array."""
     if is_sparse(values):
         return values.tocsr()
-    return (
-        values if values is None or hasattr(values, "shape") and hasattr(values, "__getitem__") else np.asarray(values)
-    )
+    by_number = hasattr(values, "shape") and hasattr(values, "__getitem__")
+    return values if values is None or by_number else np.asarray(values)
 
 
 def _numbers(rows: Rows) -> np.ndarray:

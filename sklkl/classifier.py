@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from sklkl._building import copy_net, make_net
 from sklkl._constraints import CONSTRAINTS
-from sklkl._fitting import Lesson, make_lesson
+from sklkl._fitting import Lesson, make_lesson, restored_on_failure
 from sklkl._params import PassedOnParams
 from sklkl._prediction import NetPredictions
 from sklkl._seeding import local_random_state
@@ -59,6 +57,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Weight α of the teacher: a row's loss is ``(1 - α)`` times its cross-entropy plus ``α T²`` times the divergence
         of student from teacher. ``"auto"`` chooses it from 0, 0.5, 0.9 and 1 by log-loss on rows set aside; it trains
         five networks instead of one.
+    distill_rows : {"all", "unlabeled"}, default="all"
+        Which rows the teacher is heard on. With ``"unlabeled"`` a row with a label carries its whole cross-entropy and
+        no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from ``X_unlabeled``
+        if there is any. For a teacher that is wrong on the labelled rows, see the user guide.
     temperature : float > 0, default=1.0
         T, at which teacher and student are compared.
     distill_divergence : {"forward_kl", "reverse_kl", "js"}, default="forward_kl"
@@ -69,9 +71,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Whether to correct by a temperature how sure the teacher is, learned from rows set aside (the teacher is fitted
         twice) or from the predictions of ``teacher_cv``. ``"auto"`` does so from 200 rows on if the teacher is fitted
         here; one that is ready may know the rows already.
-    teacher_classes : {"same", "common", "union"}, default="same"
-        If teacher and student know different classes: an error, learning on the classes that both know, or the same
-        after the student was given the teacher's classes too.
+    teacher_classes : {"same", "common", "union", "closed"}, default="same"
+        If teacher and student know different classes: an error; learning on the classes that both know; the same after
+        the student was given the teacher's classes too; or also taking classes that the teacher does not know as ruled
+        out by it, which is right where it is heard on rows of its own classes only (``distill_rows="unlabeled"``).
     augment : {"auto", "munge", "noise"}, callable or None, default="auto"
         Synthetic rows for the teacher to label, see :func:`sklkl.distillation.augmented`. ``"auto"`` is ``"munge"`` for
         a dense table of up to 20,000 rows.
@@ -186,6 +189,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         kl_strength: float = 0.0,
         teacher: Any = None,
         distill_weight: Any = 0.5,
+        distill_rows: str = "all",
         temperature: float = 1.0,
         distill_divergence: str = "forward_kl",
         teacher_cv: Any = None,
@@ -197,6 +201,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         init_from: Any = None,
         lr: float = 2e-3,
         learning_rate: str = "onecycle",
+        kl_target: float | None = None,
         optimizer: Any = "adam",
         weight_decay: Any = "auto",
         batch_size: Any = "auto",
@@ -222,6 +227,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         self.kl_strength = kl_strength
         self.teacher = teacher
         self.distill_weight = distill_weight
+        self.distill_rows = distill_rows
         self.temperature = temperature
         self.distill_divergence = distill_divergence
         self.teacher_cv = teacher_cv
@@ -233,6 +239,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         self.init_from = init_from
         self.lr = lr
         self.learning_rate = learning_rate
+        self.kl_target = kl_target
         self.optimizer = optimizer
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -286,7 +293,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             If training was interrupted. Once an epoch is finished, the model so far is kept and ``interrupted_`` is
             True; before that the estimator is as it was.
         """
-        with self._restored_on_failure():
+        with restored_on_failure(self):
             self._validate_params()
             teaching = Teaching(self, X, y, sample_weight, teacher_proba, X_unlabeled)
             self._fit_taught(X, y, sample_weight, teaching)
@@ -349,7 +356,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         >>> clf.n_iter_
         5
         """
-        with self._restored_on_failure():
+        with restored_on_failure(self):
             self._validate_params()
             if self.class_weight == "balanced":
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
@@ -363,19 +370,6 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             net = make_net(self, lesson.train, random_state) if first else copy_net(self.net_, self)
             self._train(net, lesson, epochs=1, learning_rate="constant")
         return self
-
-    @contextmanager
-    def _restored_on_failure(self) -> Iterator[None]:
-        """Put every attribute back if training ends in an error, or is interrupted before an epoch is finished."""
-        before = self.__dict__.copy()
-        self.interrupted_ = False
-        try:
-            yield
-        except BaseException:
-            if not self.interrupted_:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
 
     def _train(self, net: KLNet, lesson: Lesson, epochs: int, learning_rate: str) -> None:
         lesson.prepare(net)

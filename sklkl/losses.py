@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sklkl.modules import few_classes, log_softmax
 
-__all__ = ["CrossEntropy", "TermMeans", "cross_entropy", "row_shares"]
+__all__ = ["CrossEntropy", "TermMeans", "cross_entropy", "expectation", "row_shares"]
 
 
 class CrossEntropy(nn.Module):
@@ -57,6 +57,32 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     if few_classes(logits):
         return F.nll_loss(log_softmax(logits), y, reduction="none")
     return F.cross_entropy(logits, y, reduction="none")
+
+
+def expectation(p: Tensor, values: Tensor) -> Tensor:
+    """Return the sum of ``p * values`` over the last axis; where p is 0, ``0 * log 0`` and its gradient are 0.
+
+    Parameters
+    ----------
+    p : Tensor of shape (..., n_classes)
+        Probabilities.
+    values : Tensor of the same shape, or one that broadcasts with it
+        Such as logarithms of probabilities; what stands where p is 0 has no say, not even if it is infinite or NaN.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        Expected values.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.losses import expectation
+    >>> p = torch.tensor([0.5, 0.5, 0.0])
+    >>> expectation(p, p.log())
+    tensor(-0.6931)
+    """
+    return (p * torch.where(p > 0, values, 0.0)).sum(-1)
 
 
 def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:

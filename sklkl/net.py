@@ -18,10 +18,10 @@ from torch.utils.data import Subset
 from sklkl._epochs import EpochLoop
 from sklkl._seeding import borrowed_global_state, make_generator
 from sklkl.data import Batch, Batches, Rows
-from sklkl.distillation import Distillation
+from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax
-from sklkl.optim import make_learning_rate
+from sklkl.optim import KLAdaptiveLR, make_learning_rate
 from sklkl.penalties import make_penalty
 
 __all__ = ["KLNet"]
@@ -58,6 +58,9 @@ class KLNet(EpochLoop):
     distill_weight : float in [0, 1], default=0.5
         Weight of the distillation term, used where the rows have a column ``teacher_proba``; the data fit gets the
         rest. A row of the class code -100 (as in torch's losses) has no label: it carries the distillation term only.
+    distill_rows : {"all", "unlabeled"}, default="all"
+        Which rows carry the distillation term. With ``"unlabeled"`` a row that has a label carries its whole data fit
+        and nothing else.
     distillation : Distillation, default=Distillation()
         The distillation term, see :class:`sklkl.distillation.Distillation`.
     multilabel : bool, default=False
@@ -99,9 +102,11 @@ class KLNet(EpochLoop):
         optimizer: Any = torch.optim.Adam,
         lr: float = 1e-3,
         learning_rate: str = "constant",
+        kl_target: float | None = None,
         kl_penalty: Any = "confidence",
         kl_strength: float = 0.0,
         distill_weight: float = 0.5,
+        distill_rows: str = "all",
         distillation: Any = Distillation(),  # noqa: B008
         multilabel: bool = False,
         random_state: Any = None,
@@ -111,9 +116,11 @@ class KLNet(EpochLoop):
         **kwargs: Any,
     ) -> None:
         self.learning_rate = learning_rate
+        self.kl_target = kl_target
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
         self.distill_weight = distill_weight
+        self.distill_rows = distill_rows
         self.distillation = distillation
         self.multilabel = multilabel
         self.random_state = random_state
@@ -141,6 +148,8 @@ class KLNet(EpochLoop):
             raise ValueError(f"'kl_strength' must be a finite number >= 0, got {self.kl_strength!r}.")
         if not 0 <= self.distill_weight <= 1:
             raise ValueError(f"'distill_weight' must be a number from 0 to 1, got {self.distill_weight!r}.")
+        if self.distill_rows not in DISTILL_ROWS:
+            raise ValueError(f"'distill_rows' must be one of {list(DISTILL_ROWS)}, got {self.distill_rows!r}.")
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
@@ -264,8 +273,12 @@ class KLNet(EpochLoop):
         log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
         terms = {"data_fit": self.criterion_(log_proba, y)}
         if teacher_proba is not None:
-            terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
-            terms["distillation"] = self.distill_weight * self.distillation(log_proba, teacher_proba)
+            distilled = self.distill_weight * self.distillation(log_proba, teacher_proba)
+            if self.distill_rows == "unlabeled":
+                distilled = distilled.masked_fill(y >= 0, 0.0)
+            else:
+                terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
+            terms["distillation"] = distilled
         if penalised:
             terms["kl_penalty"] = self.kl_strength * self._penalty(log_proba, batch)
         if self.multilabel:
@@ -283,7 +296,7 @@ class KLNet(EpochLoop):
             return values
         return values * (batch[1] >= 0)
 
-    def log_proba(self, x: Tensor, training: bool) -> Tensor:
+    def log_proba(self, x: Tensor, training: bool, **fit_params: Any) -> Tensor:
         """Return log-probabilities of a batch, in training or evaluation mode, which the network is left in.
 
         Parameters
@@ -292,6 +305,8 @@ class KLNet(EpochLoop):
             Inputs, on the device.
         training : bool
             Which mode.
+        **fit_params : dict
+            Further inputs of the module.
 
         Returns
         -------
@@ -299,7 +314,7 @@ class KLNet(EpochLoop):
             Log-probabilities in nats.
         """
         self._set_training(training)
-        logits = self.infer(x)
+        logits = self.infer(x, **fit_params)
         return label_log_proba(logits) if self.multilabel else log_softmax(logits)
 
     def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
@@ -324,13 +339,23 @@ class KLNet(EpochLoop):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
-        self.learning_rate_.before_step()
         if self._closure_steps:
+            self.learning_rate_.before_step()
             return super().train_step(batch, **fit_params)
         self._zero_grad_optimizer()
         step = self.train_step_single(batch, **fit_params)
-        self.optimizer_.step()
+        self.learning_rate_.step(step["loss"], (batch[0], fit_params), getattr(batch, "weight", None))
         return step
+
+    def make_learning_rate(self, total_steps: int | None) -> Any:
+        """Return the rule that ``learning_rate`` names, for a training of so many steps."""
+        if self.learning_rate != "kl_adaptive":
+            return make_learning_rate(self.learning_rate, self.optimizer_, total_steps)
+        return KLAdaptiveLR(self.optimizer_, self._measured, total_steps, kl_target=self.kl_target)
+
+    def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
+        x, fit_params = inputs
+        return self.log_proba(x, training=False, **fit_params)
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the log-loss of a batch, without penalties."""

@@ -19,13 +19,9 @@ from torch import Tensor
 
 from sklkl._consistency import RDrop, VirtualAdversarial
 from sklkl.data import Batch, Rows
+from sklkl.losses import expectation
 
 __all__ = ["PENALTIES", "Confidence", "LabelSmoothing", "Prior", "RDrop", "VirtualAdversarial", "make_penalty"]
-
-
-def _finite_log(log_proba: Tensor) -> Tensor:
-    """Replace log 0 by the lowest finite number, so that 0 * log 0 is 0 and its gradient finite."""
-    return log_proba.clamp(min=torch.finfo(log_proba.dtype).min)
 
 
 class Confidence(BaseEstimator):
@@ -70,7 +66,7 @@ class Confidence(BaseEstimator):
 
     def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
-        negative_entropy = (log_proba.exp() * _finite_log(log_proba)).sum(-1)
+        negative_entropy = expectation(log_proba.exp(), log_proba)
         if self.entropy_threshold is None:
             return negative_entropy + math.log(log_proba.shape[-1])
         return (negative_entropy + self.entropy_threshold).clamp(min=0)
@@ -155,7 +151,7 @@ class Prior(BaseEstimator):
     def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
         # a class without prior costs nothing, one with a prior and no probability infinitely much
-        return self._negative_entropy - (self.prior_ * torch.where(self.prior_ > 0, log_proba, 0.0)).sum(-1)
+        return self._negative_entropy - expectation(self.prior_, log_proba)
 
 
 def _floating(rows: Rows) -> torch.dtype:

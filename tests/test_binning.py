@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklkl._binning import CategoryBins, NumericBins, category_bins, is_missing, numeric_bins
+from sklkl._binning import CategoryBins, NumericBins, bin_counts, category_bins, is_missing, numeric_bins
 
 columns = arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=True, allow_infinity=True, width=16))
 
@@ -31,7 +31,7 @@ def test_codes_are_intervals_in_order(values, n_bins):
 def test_no_interval_of_the_reference_is_empty_and_none_too_many(values, n_bins):
     bins = numeric_bins(values, n_bins)
     present = values[~np.isnan(values)]
-    counts = np.bincount(bins.codes(present), minlength=bins.n_bins)[:-1]
+    counts = bin_counts(bins, present)[:-1]
     assert len(counts) == bins.n_bins - 1 <= n_bins
     assert (counts > 0).all() or not len(present)
 
@@ -46,14 +46,14 @@ def test_bins_follow_an_increasing_transformation(values, n_bins):
 @pytest.mark.parametrize("n_bins", [2, 4, 5, 10, 25])
 def test_equal_shares_of_distinct_values(n_bins):
     values = np.random.default_rng(0).permutation(1000) ** 2
-    counts = np.bincount(numeric_bins(values, n_bins).codes(values), minlength=n_bins + 1)
+    counts = bin_counts(numeric_bins(values, n_bins), values)
     np.testing.assert_array_equal(counts, [1000 // n_bins] * n_bins + [0])
 
 
 def test_shares_agree_with_pandas():
     values = np.random.default_rng(0).normal(size=137)
-    counts = np.bincount(numeric_bins(values, 7).codes(values))
-    expected = pd.qcut(values, 7).value_counts().to_numpy()
+    counts = bin_counts(numeric_bins(values, 7), values)
+    expected = [*pd.qcut(values, 7).value_counts(), 0]
     assert np.abs(counts - expected).max() <= 1
 
 
@@ -111,6 +111,16 @@ def test_categories_of_numbers_and_of_one_type_in_another():
     bins = category_bins(np.array([2.0, 1.0, np.nan]))
     np.testing.assert_array_equal(bins.codes(np.array([1, 2, 3])), [1, 0, 2])
     np.testing.assert_array_equal(category_bins(np.array(["a", "b"])).codes(np.array(["b"], dtype=object)), [1])
+
+
+def test_counts_include_empty_bins():
+    assert bin_counts(category_bins(np.array(["a", "b"])), np.array(["b", "b", None], dtype=object)).tolist() == [
+        0,
+        2,
+        0,
+        1,
+    ]
+    assert bin_counts(NumericBins(np.array([2.0, 5.0])), np.array([1, 2, 9])).tolist() == [2, 0, 1, 0]
 
 
 def test_no_categories_at_all():

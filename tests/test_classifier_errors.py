@@ -20,6 +20,7 @@ BAD_VALUES = {
     "kl_strength": [-0.1, NAN, INF, "strong", None],
     "teacher": ["forest", 3, nn.Linear, object()],
     "distill_weight": [-0.1, 1.1, NAN, "some", None],
+    "distill_rows": ["labelled", None, 3],
     "temperature": [0, -1.0, NAN, INF, "hot", None],
     "distill_divergence": ["kl", None, 3],
     "teacher_cv": [1.5, "five"],

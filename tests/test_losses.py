@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklkl.losses import CrossEntropy, TermMeans, row_shares
+from sklkl.losses import CrossEntropy, TermMeans, expectation, row_shares
 
 WEIGHTS = st.lists(st.floats(0.1, 10), min_size=2, max_size=6)
 
@@ -61,3 +61,42 @@ def test_term_means_do_not_hold_a_graph():
     means = TermMeans()
     means.add({"a": torch.ones((), requires_grad=True) * 2}, 1)
     assert not means.values["a"][0].requires_grad
+
+
+# Expectations
+
+
+def double(values):
+    return torch.tensor(values, dtype=torch.float64, requires_grad=True)
+
+
+def test_an_expectation_broadcasts():
+    p, values = torch.tensor([0.25, 0.75]), torch.tensor([[[4.0, 8.0], [0.0, -4.0]]])
+    assert expectation(p, values).tolist() == [[7.0, -3.0]]
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+def test_what_cannot_happen_has_no_say(value):
+    p, values = double([0.5, 0.5, 0.0]), double([2.0, 4.0, value])
+    expected = expectation(p, values)
+    expected.backward()
+    assert expected.item() == 3.0
+    assert values.grad.tolist() == [0.5, 0.5, 0.0]
+    assert p.grad.tolist() == [2.0, 4.0, 0.0]
+
+
+def test_the_gradient_of_a_negative_entropy_by_logit():
+    """p (log p + H(p)), also where a class has no probability at all."""
+    logits = double([1.0, 0.5, -1e9])
+    log_p = logits.log_softmax(-1)
+    expectation(log_p.exp(), log_p).backward()
+    p = np.exp([1.0, 0.5]) / np.exp([1.0, 0.5]).sum()
+    by_hand = p * (np.log(p) - (p * np.log(p)).sum())
+    np.testing.assert_allclose(logits.grad, [*by_hand, 0.0], atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("p", "values", "expected"), [(np.nan, 0.0, np.nan), (1.0, np.nan, np.nan), (0.5, -np.inf, -np.inf)]
+)
+def test_nan_and_infinity_are_not_hidden(p, values, expected):
+    np.testing.assert_equal(expectation(double([p, 0.5]), double([values, 1.0])).item(), expected)

@@ -69,13 +69,14 @@ def test_a_step_of_labels_on_the_meta_device(quick_net, table32):
 
 @pytest.mark.parametrize("divergence", DISTILL_DIVERGENCES)
 @pytest.mark.parametrize("known", [None, [0, 2]], ids=["all classes", "some"])
-@pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_a_step_with_a_teacher_on_the_meta_device(quick_net, table32, divergence, known, temperature):
+@pytest.mark.parametrize(("temperature", "distill_rows"), [(1.0, "all"), (3.0, "unlabeled")])
+def test_a_step_with_a_teacher_on_the_meta_device(quick_net, table32, divergence, known, temperature, distill_rows):
     X, y = table32
     n_known = 3 if known is None else len(known)
     rows = Rows(X, np.where(y == 1, -100, y), teacher_proba=np.full((120, n_known), 1 / n_known, np.float32)).to("meta")
     distillation = Distillation(divergence, temperature, known)
-    net = meta_net(quick_net, MLP, distillation=distillation, kl_strength=0.1, classes=[0, 1, 2])
+    params = {"distillation": distillation, "distill_rows": distill_rows, "kl_strength": 0.1}
+    net = meta_net(quick_net, MLP, classes=[0, 1, 2], **params)
     net.unlabeled_rows_ = True
     step = meta_step(net, rows, "constant")
     assert set(step["terms"]) == {"data_fit", "distillation", "kl_penalty"}

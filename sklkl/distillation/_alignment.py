@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["aligned", "checked_proba"]
 
-POLICIES = ("same", "common", "union")
+POLICIES = ("same", "common", "union", "closed")
 
 # Sums further from 1 than this are an error, nearer ones rounding.
 _TOLERANCE = 1e-3
@@ -83,15 +83,16 @@ def aligned(
         Labels of its columns; None means that they are the student's.
     classes : ndarray of shape (n_classes,)
         The student's labels.
-    policy : {"same", "common", "union"}
-        ``"same"`` demands the same labels, the others take what is common and renormalise it.
+    policy : {"same", "common", "union", "closed"}
+        ``"same"`` demands the same labels, the others take what is common and renormalise it; ``"closed"`` adds zeros
+        for the labels that the teacher does not know.
 
     Returns
     -------
-    proba : ndarray of shape (n_rows, n_common)
+    proba : ndarray of shape (n_rows, n_common), or (n_rows, n_classes) for ``"closed"``
         Renormalised; a row whose probability lies on other classes only is zero.
     common : list of int or None
-        Codes of the common classes among ``classes``; None if these are all.
+        Codes of the columns among ``classes``; None if these are all.
 
     Raises
     ------
@@ -133,4 +134,8 @@ def aligned(
     shared = proba[:, [column[labels[code]] for code in common]]
     sums = shared.sum(1, keepdims=True)
     shared = np.divide(shared, sums, out=np.zeros_like(shared), where=sums > 0)
+    if policy == "closed":
+        full = np.zeros((len(proba), len(labels)))
+        full[:, common] = shared
+        return full, None
     return shared, None if len(common) == len(labels) else common

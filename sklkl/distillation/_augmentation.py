@@ -60,7 +60,7 @@ def munge(
            [0.  , 1.  , 0.9 ]])
     """
     if len(X) < 2:
-        raise ValueError("The augmentation 'munge' mixes neighbours: it needs at least two rows. Got 1.")
+        raise ValueError(f"The augmentation 'munge' mixes neighbours: it needs at least two rows. Got {len(X)}.")
     neighbour = np.tile(X[_nearest_other(X)], (factor, 1))
     moved = np.tile(X, (factor, 1))
     for columns, discrete in feature_groups(X):

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sklkl._binning import is_missing
+
 
 @dataclass
 class Column:
@@ -53,23 +55,18 @@ def columns_of(X: Any) -> list[Column]:
 def _column(values: np.ndarray, categorical: bool = False) -> Column:
     numbers = values.dtype.kind in "biuf" or (values.dtype.kind == "O" and all(map(_is_number, values)))
     if numbers and not categorical:  # text stays text, even if it looks like a number
-        values = np.array([np.nan if _is_missing(v) else v for v in values]) if values.dtype == object else values
+        values = np.array([np.nan if is_missing(v) else v for v in values]) if values.dtype == object else values
         return Column(values.astype(np.float64))
     return _categorical(values.astype(object))
 
 
-def _is_missing(value: Any) -> bool:
-    # pandas.NA can not be compared; pandas itself may not be installed
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
-
-
 def _is_number(value: Any) -> bool:
-    return _is_missing(value) or (isinstance(value, Real) and not isinstance(value, (bool, np.bool_)))
+    return is_missing(value) or (isinstance(value, Real) and not isinstance(value, (bool, np.bool_)))
 
 
 def _categorical(values: np.ndarray) -> Column:
     code: dict[Any, int] = {}
-    codes = [np.nan if _is_missing(value) else code.setdefault(value, len(code)) for value in values]
+    codes = [np.nan if is_missing(value) else code.setdefault(value, len(code)) for value in values]
     categories = np.empty(max(1, len(code)), dtype=object)
     categories[: len(code)] = list(code)
     return Column(np.array(codes, dtype=np.float64), categories)
@@ -92,4 +89,4 @@ def _plain(values: np.ndarray) -> Any:
 
 
 def _with_none(values: np.ndarray) -> list[Any]:
-    return [None if _is_missing(value) else value for value in values.tolist()]
+    return [None if is_missing(value) else value for value in values.tolist()]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from sklkl.losses import expectation
 from sklkl.modules import log_softmax
 
-__all__ = ["DISTILL_DIVERGENCES", "Distillation", "soften"]
+__all__ = ["DISTILL_DIVERGENCES", "DISTILL_ROWS", "Distillation", "soften"]
+
+# Which rows of a training set carry the distillation term.
+DISTILL_ROWS = ("all", "unlabeled")
 
 # The reverse KL is infinite wherever the teacher rules a class out, as forests do; a share of the uniform
 # distribution, mixed into the teacher, keeps the loss and its gradient bounded.
@@ -52,23 +57,23 @@ def soften(proba: Tensor, temperature: float) -> Tensor:
 
 
 def _forward_kl(p: Tensor, log_q: Tensor) -> Tensor:
-    return (torch.xlogy(p, p) - p * torch.where(p > 0, log_q, 0.0)).sum(-1)
+    return expectation(p, p.log() - log_q)
 
 
 def _reverse_kl(p: Tensor, log_q: Tensor) -> Tensor:
     share = _TEACHER_SMOOTHING * p.sum(-1, keepdim=True) / p.shape[-1]
-    return (log_q.exp() * (_finite(log_q) - ((1 - _TEACHER_SMOOTHING) * p + share).log())).sum(-1)
+    return expectation(log_q.exp(), log_q - ((1 - _TEACHER_SMOOTHING) * p + share).log())
 
 
 def _js(p: Tensor, log_q: Tensor) -> Tensor:
     q = log_q.exp()
     log_m = ((p + q) / 2).clamp(min=torch.finfo(p.dtype).tiny).log()
-    return ((torch.xlogy(p, p) - p * log_m) + q * (_finite(log_q) - log_m)).sum(-1) / 2
+    return (expectation(p, p.log() - log_m) + expectation(q, log_q - log_m)) / 2
 
 
-def _finite(log_q: Tensor) -> Tensor:
-    # 0 * log 0 = 0, in the value and in the gradient
-    return torch.where(log_q.exp() > 0, log_q, 0.0)
+@lru_cache(maxsize=8)
+def _index(codes: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(codes, device=device)
 
 
 DISTILL_DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -132,7 +137,7 @@ class Distillation:
         teacher_proba : Tensor of shape (..., n_rows, n_known_classes)
             Of the teacher; a row of zeros is left out.
         """
-        known = logits if self.classes is None else logits[..., list(self.classes)]
+        known = logits if self.classes is None else logits.index_select(-1, _index(tuple(self.classes), logits.device))
         empty = teacher_proba.sum(-1) <= 0
         p = soften(teacher_proba + empty[..., None], self.temperature)
         log_q = log_softmax(known / self.temperature if self.temperature != 1 else known)

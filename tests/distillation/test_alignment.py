@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from sklkl.distillation import aligned, checked_proba
+from sklkl.distillation import POLICIES, aligned, checked_proba
 
 P = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
 CBA, ABC = np.array(["c", "b", "a"]), np.array(["a", "b", "c"])
@@ -67,7 +67,7 @@ def test_a_label_has_a_probability(value):
 # Alignment
 
 
-@pytest.mark.parametrize("policy", ["same", "common", "union"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_another_order_is_put_right_by_label(policy):
     proba, common = aligned(P, CBA, ABC, policy)
     np.testing.assert_allclose(proba, P[:, ::-1], rtol=1e-15)
@@ -94,7 +94,7 @@ def test_other_classes_are_an_error_by_default(teacher, student):
         aligned(proba, teacher, student, "same")
 
 
-@pytest.mark.parametrize("policy", ["common", "union"])
+@pytest.mark.parametrize("policy", ["common", "union", "closed"])
 def test_extra_classes_are_dropped_and_the_others_renormalised(policy):
     proba, common = aligned(P, CBA, np.array(["a", "c"]), policy)
     np.testing.assert_allclose(proba, [[2 / 7, 5 / 7], [7 / 8, 1 / 8]])
@@ -108,12 +108,21 @@ def test_a_subset_names_the_classes_it_knows(policy):
     assert common == [1, 2]
 
 
-def test_a_row_on_other_classes_only_is_zero():
-    proba, _ = aligned(np.array([[0.0, 1.0], [0.5, 0.5]]), np.array([0, 9]), np.array([0, 1]), "common")
-    assert proba.tolist() == [[0.0], [1.0]]
+def test_a_closed_teacher_rules_out_what_it_does_not_know():
+    proba, common = aligned(
+        P[:, :2] / P[:, :2].sum(1, keepdims=True), CBA[:2], np.array(["a", "b", "c", "d"]), "closed"
+    )
+    np.testing.assert_allclose(proba, [[0, 3 / 8, 5 / 8, 0], [0, 2 / 3, 1 / 3, 0]])
+    assert common is None
 
 
-@pytest.mark.parametrize("policy", ["common", "union"])
+@pytest.mark.parametrize(("policy", "expected"), [("common", [[0.0], [1.0]]), ("closed", [[0.0, 0.0], [1.0, 0.0]])])
+def test_a_row_on_other_classes_only_is_zero(policy, expected):
+    proba, _ = aligned(np.array([[0.0, 1.0], [0.5, 0.5]]), np.array([0, 9]), np.array([0, 1]), policy)
+    assert proba.tolist() == expected
+
+
+@pytest.mark.parametrize("policy", ["common", "union", "closed"])
 def test_nothing_in_common_is_an_error(policy):
     with pytest.raises(ValueError, match="disjoint"):
         aligned(P, CBA, np.array([0, 1, 2]), policy)

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from sklkl import KLNet
 from sklkl.data import Batches, Rows
-from sklkl.distillation import DISTILL_DIVERGENCES, Distillation, soften
+from sklkl.distillation import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation, soften
 from sklkl.divergences import js_divergence, kl_divergence
 from sklkl.modules import MLP
 
@@ -291,6 +291,34 @@ def test_a_row_without_a_label_carries_the_distillation_term_only():
     terms = net.loss_terms(net.module_(X), next(iter(Batches(rows, 4))))
     assert (terms["data_fit"] != 0).tolist() == [True, False, True, False]
     torch.testing.assert_close(terms["distillation"], 0.25 * Distillation()(net.module_(X), p))
+
+
+@pytest.mark.parametrize("distill_rows", DISTILL_ROWS)
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_which_rows_carry_which_term(distill_rows, temperature):
+    """With "unlabeled" a row is either taught, at the teacher's weight, or fitted to its label, at the weight 1."""
+    X, p = random(4, 3), random(4, 2, seed=1).softmax(-1)
+    rows = Rows(X, torch.tensor([0, -100, 1, -100]), teacher_proba=p)
+    net = KLNet(
+        torch.nn.Linear(3, 2).double(), distill_weight=0.2, distill_rows=distill_rows, classes=[0, 1], verbose=0,
+        distillation=Distillation(temperature=temperature),
+    ).initialize()  # fmt: skip
+    terms = net.loss_terms(net.module_(X), next(iter(Batches(rows, 4))))
+    z = (X @ net.module_.weight.T + net.module_.bias).detach()
+    p_t = p ** (1 / temperature) / (p ** (1 / temperature)).sum(-1, keepdim=True)
+    taught = 0.2 * temperature**2 * (p_t * (p_t.log() - (z / temperature).log_softmax(-1))).sum(-1)
+    fitted = -z.log_softmax(-1)[torch.arange(4), torch.tensor([0, 0, 1, 0])] * torch.tensor([1, 0, 1, 0])
+    if distill_rows == "unlabeled":
+        taught = taught * torch.tensor([0, 1, 0, 1])
+    else:
+        fitted = 0.8 * fitted
+    torch.testing.assert_close(terms["distillation"].detach(), taught)
+    torch.testing.assert_close(terms["data_fit"].detach(), fitted)
+
+
+def test_a_net_refuses_unknown_rows_to_distil():
+    with pytest.raises(ValueError, match=r"'distill_rows' must be one of \['all', 'unlabeled'\], got 'some'"):
+        KLNet(MLP, module__n_features=2, module__n_classes=2, distill_rows="some").initialize()
 
 
 def test_without_a_label_but_with_a_penalty():

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 __all__ = ["LEARNING_RATES", "OPTIMIZERS", "ConstantRate", "OneCycle", "make_learning_rate"]
@@ -43,8 +44,22 @@ class ConstantRate:
         self.total_steps = total_steps
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
 
+    @property
+    def lr_(self) -> float:
+        """The optimiser's own rate."""
+        return float(self.base_rates[0])
+
     def before_step(self) -> None:
         """Set the rate of the step that follows."""
+
+    def step(self, loss: Tensor, x: Any, sample_weight: Tensor | None = None) -> None:
+        """Take the optimiser's step; the arguments are those of :meth:`KLAdaptiveLR.step`."""
+        self.before_step()
+        self.optimizer.step()
+
+    def report(self) -> dict[str, float]:
+        """Return what was measured since the last report: nothing."""
+        return {}
 
     def cut(self, factor: float) -> None:
         """Multiply the rate of every step from now on by ``factor``."""
@@ -92,7 +107,7 @@ class OneCycle(ConstantRate):
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None) -> None:
         super().__init__(optimizer, total_steps)
-        self.step = 0
+        self.n_steps = 0
 
     def factor(self, step: int) -> float:
         """Return the share of the peak at step 0, 1, ... of ``total_steps``."""
@@ -106,8 +121,8 @@ class OneCycle(ConstantRate):
 
     def before_step(self) -> None:
         """Set the rate of the step that follows."""
-        self._scale(self.factor(self.step))
-        self.step += 1
+        self._scale(self.factor(self.n_steps))
+        self.n_steps += 1
 
 
 LEARNING_RATES: dict[str, type[ConstantRate]] = {"constant": ConstantRate, "onecycle": OneCycle}

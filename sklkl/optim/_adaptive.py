@@ -1,0 +1,293 @@
+"""``KLAdaptiveLR``: one step of an optimiser moves the predictions only so far."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sklkl.optim._band import Band
+from sklkl.optim._lock import Lock
+from sklkl.optim._polyak import Polyak
+from sklkl.optim._rule import LARGEST_RATE, LEAST_RATE, Rule
+from sklkl.optim._scaled_step import ScaledStep
+from sklkl.optim._step_kl import step_kl
+
+__all__ = ["RULES", "KLAdaptiveLR"]
+
+RULES: dict[str, Callable[..., Rule]] = {
+    "lock": Lock,
+    "band": Band,
+    "skrl": partial(Band, kl_target=0.008, guard=math.inf),
+    "rl_games": partial(Band, kl_target=0.008, guard=math.inf),
+    "rsl_rl": partial(Band, kl_target=0.01, bounds=(1e-5, 1e-2), guard=math.inf),
+    "polyak": Polyak,
+}
+
+# What a state has besides the rule's.
+_STATE = ("first_rate", "step_kl_", "n_measured_", "n_rejected_")
+
+# A measured step is scaled at most this often; the first may have to make up for an initial rate that is far off.
+_TRIES, _FIRST_TRIES = 6, 25
+
+
+class KLAdaptiveLR:
+    """Set the learning rate by how far one step moves the predictions, and take the optimiser's steps.
+
+    The KL divergence of a step is the mean over the rows of a batch of KL(before‖after) between the predictions
+    before and after the step. It is measured in evaluation mode, on some of the steps. A measured step that goes too
+    far is shortened, or undone if nothing helps; a loss that is not finite takes no step at all, so it never enters
+    the optimiser's moments, and halves the rate.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        An optimiser whose step is proportional to its rate and needs no closure: SGD, Adam, AdamW, RMSprop, ... Its
+        ``lr`` is only the starting point; groups keep the ratios of their rates.
+    predict : torch.nn.Module or callable
+        Returns logits of shape (..., n_rows, n_classes) for what is passed to `step` as ``x``. A module is put in
+        evaluation mode while it is measured.
+    total_steps : int or None, default=None
+        Number of steps in training; None if it is not known, as in a stream.
+    rule : {"lock", "band", "skrl", "rl_games", "rsl_rl", "polyak"}, default="lock"
+        :class:`Lock`, :class:`Band`, :class:`Band` with the constants of reinforcement learning packages, and
+        :class:`Polyak`.
+    kl_target : float > 0 or None, default=None
+        KL of a step in nats a row; None takes the rule's own.
+    **rule_params : dict
+        Further parameters of the rule.
+
+    Attributes
+    ----------
+    lr_ : float or ndarray
+        The rate found; for a stack of networks one for each.
+    step_kl_ : float or ndarray
+        KL of the last step that was measured, in nats a row.
+    n_measured_, n_rejected_ : int
+        How many steps were measured, and how many shortened or undone because they went too far or were not finite.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is invalid, or the optimiser needs a closure.
+
+    Notes
+    -----
+    For a stack of networks, parameters and logits have the same leading axes, `step` gets one loss for each network,
+    and each network gets its own rate.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.optim import KLAdaptiveLR
+    >>> _ = torch.manual_seed(0)
+    >>> X, y = torch.randn(64, 3), torch.randint(2, (64,))
+    >>> net = torch.nn.Linear(3, 2)
+    >>> optimizer = torch.optim.Adam(net.parameters(), lr=10.0)
+    >>> rate = KLAdaptiveLR(optimizer, net, total_steps=100)
+    >>> for _ in range(100):
+    ...     optimizer.zero_grad()
+    ...     loss = torch.nn.functional.cross_entropy(net(X), y)
+    ...     loss.backward()
+    ...     rate.step(loss, X)
+    >>> rate.lr_ < 1.0
+    True
+    """
+
+    step_: ScaledStep
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        predict: Callable[[Any], Tensor],
+        total_steps: int | None = None,
+        *,
+        rule: str = "lock",
+        kl_target: float | None = None,
+        **rule_params: Any,
+    ) -> None:
+        _check(optimizer, rule, kl_target, total_steps)
+        if kl_target is not None:
+            rule_params["kl_target"] = kl_target
+        self.optimizer, self.predict = optimizer, predict
+        self.rule = RULES[rule](total_steps=total_steps, **rule_params)
+        self.first_rate = max(float(group["lr"]) for group in optimizer.param_groups)
+        self.started_ = False
+        self.step_kl_: Any = math.nan
+        self.n_measured_ = self.n_rejected_ = self._n_reported = 0
+        self._measured: list[float] = []
+
+    @property
+    def lr_(self) -> Any:
+        """The rate found; for a stack of networks one for each."""
+        return self.rule.found[()] if self.started_ else self.first_rate
+
+    def step(self, loss: Tensor, x: Any, sample_weight: Tensor | None = None) -> None:
+        """Take the optimiser's step; call it after ``backward``, in place of ``optimizer.step``.
+
+        Parameters
+        ----------
+        loss : Tensor of shape (...)
+            The loss, one value for each network of a stack.
+        x : object
+            What ``predict`` is called with: the rows of this batch.
+        sample_weight : Tensor of shape (n_rows,) or None, default=None
+            Weights of these rows in the KL.
+
+        Raises
+        ------
+        ValueError
+            If the parameters or the logits have other leading axes than the loss.
+        """
+        losses = loss.detach().double().numpy(force=True)
+        if not self.started_:
+            self._start(tuple(loss.shape), self._logits(x))
+        usable = np.isfinite(losses)
+        if self.rule.measures:
+            usable = usable & self.step_.has_finite_gradients()
+        if not usable.all():
+            self._leave_out(~usable)
+        if usable.any():
+            if self.rule.measures:
+                measure = partial(self._kl, self._logits(x), x, sample_weight)
+                self._take(losses, usable)
+                self._fit_into_band(measure, usable)
+            else:
+                self._take(losses, usable)
+        self.rule.advance()
+
+    def _start(self, stack: tuple[int, ...], logits: Tensor) -> None:
+        n_stack = len(stack)
+        if logits.shape[:n_stack] != stack or logits.ndim < n_stack + 2:
+            raise ValueError(
+                f"'predict' gave logits of shape {tuple(logits.shape)}; allowed: (..., n_rows, n_classes) with the "
+                f"leading axes of the loss, {stack}."
+            )
+        n_outputs = math.prod(logits.shape[n_stack + 1 : -1])
+        self.step_ = ScaledStep(self.optimizer, stack)
+        self.rule.start(np.full(stack, self.first_rate), logits.shape[-1], n_outputs)
+        self.started_ = True
+
+    def _leave_out(self, networks: np.ndarray) -> None:
+        """Take no step with a loss or gradient that is not finite, and halve the rate."""
+        self.step_.leave_out(networks)
+        self.rule.cut(np.where(networks, 0.5, 1.0))
+        self.n_rejected_ += int(networks.sum())
+
+    def _take(self, losses: np.ndarray, usable: np.ndarray) -> None:
+        by_slope = isinstance(self.rule, Polyak)
+        self.step_.take(np.where(usable, self.rule.rate, 0.0), keep=self.rule.measures or by_slope)
+        if isinstance(self.rule, Polyak):
+            self.rule.choose(losses, self.step_.slope())
+            self.step_.retake(np.where(usable, self.rule.rate, 0.0))
+
+    def _fit_into_band(self, measure: Callable[[], np.ndarray], usable: np.ndarray) -> None:
+        """Scale the step just taken until its KL is within the rule's band, or undo it; tell the rule."""
+        low, high = self.rule.band()
+        rate, scale, kl = np.where(usable, self.rule.rate, 0.0), np.ones(usable.shape), measure()
+        too_far = usable & ~(kl <= high)
+        for _ in range(_FIRST_TRIES if self.rule.n_steps == 0 else _TRIES):
+            outside = usable & ~((low <= kl) & (kl <= high))
+            if not outside.any():
+                break
+            scale = np.where(outside, self._corrected(scale, kl), scale)
+            self.step_.retake(rate * scale)
+            kl = measure()
+        if (usable & ~(kl <= high)).any():
+            self.step_.retake(rate * np.where(kl <= high, scale, 0.0))
+        self.rule.record(np.where(usable, kl, self.rule.target), scale)
+        self.step_kl_ = np.where(usable, kl, np.nan)[()]
+        self._measured.append(float(np.mean(self.step_kl_)))
+        self.n_measured_ += 1
+        self.n_rejected_ += int(too_far.sum())
+
+    def _corrected(self, scale: np.ndarray, kl: np.ndarray) -> np.ndarray:
+        """Return the scale at which the KL, which grows with its square, would be right, within bounds."""
+        change = np.clip(np.sqrt(self.rule.target / np.maximum(kl, 1e-300)), 1e-3, 1e3)
+        return np.clip(scale * change, LEAST_RATE / self.rule.rate, LARGEST_RATE / self.rule.rate)
+
+    def _kl(self, before: Tensor, x: Any, sample_weight: Tensor | None) -> np.ndarray:
+        kl = step_kl(before, self._logits(x), sample_weight, len(self.step_.stack)).numpy(force=True)
+        return np.where(np.isnan(kl), math.inf, kl)
+
+    def _logits(self, x: Any) -> Tensor:
+        with torch.no_grad(), _evaluating(self.predict):
+            return self.predict(x)
+
+    def report(self) -> dict[str, float]:
+        """Return what was measured since the last report: the mean KL of the steps, and how many were rejected."""
+        kl, rejected = self._measured or [math.nan], self.n_rejected_ - self._n_reported
+        self._measured, self._n_reported = [], self.n_rejected_
+        return {"step_kl": float(np.mean(kl)), "rejected_steps": rejected}
+
+    def cut(self, factor: float) -> None:
+        """Multiply the rate of every step from now on by ``factor``."""
+        if self.started_:
+            self.rule.cut(factor)
+
+    def close(self) -> None:
+        """Give the optimiser the rate that was found."""
+        if self.started_:
+            self.step_.set_rate(float(np.exp(np.log(self.rule.found).mean())))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that changes from step to step; save the optimiser's own state beside it."""
+        state = {name: getattr(self, name) for name in _STATE}
+        state["rule"] = {name: _as_saved(value) for name, value in vars(self.rule).items()}
+        return state | {"stack": self.step_.stack if self.started_ else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state; the optimiser's own must be loaded beside it.
+
+        Parameters
+        ----------
+        state : dict
+            What `state_dict` returned.
+        """
+        for name in _STATE:
+            setattr(self, name, state[name])
+        for name, value in state["rule"].items():
+            setattr(self.rule, name, value.numpy().copy() if isinstance(value, Tensor) else value)
+        if state["stack"] is not None:
+            self.step_ = ScaledStep(self.optimizer, tuple(state["stack"]))
+        self.started_ = state["stack"] is not None
+
+
+def _as_saved(value: Any) -> Any:
+    # tensors and plain values are what torch.load accepts
+    return torch.as_tensor(value.copy()) if isinstance(value, np.ndarray) else value
+
+
+@contextmanager
+def _evaluating(predict: Any) -> Iterator[None]:
+    """Put a module in evaluation mode, and each of its parts back in the mode it was in."""
+    trained = [m for m in predict.modules() if m.training] if isinstance(predict, nn.Module) else []
+    for module in trained:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in trained:
+            module.training = True
+
+
+def _check(optimizer: Optimizer, rule: str, kl_target: float | None, total_steps: int | None) -> None:
+    if inspect.signature(optimizer.step).parameters["closure"].default is inspect.Parameter.empty:
+        raise ValueError(f"optimizer={type(optimizer).__name__} given; allowed: one that takes a step without closure")
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    if not all(0 <= rate < math.inf for rate in rates) or max(rates) == 0:
+        raise ValueError(f"The optimizer has the rates {rates}; allowed: finite numbers >= 0, one of them > 0")
+    if rule not in RULES:
+        raise ValueError(f"rule={rule!r} given; allowed: one of {list(RULES)}")
+    if kl_target is not None and not 0 < kl_target < math.inf:
+        raise ValueError(f"kl_target={kl_target!r} given; allowed: a finite number > 0, or None")
+    if total_steps is not None and total_steps < 1:
+        raise ValueError(f"total_steps={total_steps!r} given; allowed: an integer >= 1, or None")

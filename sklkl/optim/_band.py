@@ -1,0 +1,71 @@
+"""The rule "band" of reinforcement learning: keep the divergence of every step within a band."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sklkl.optim._rule import Rule
+
+
+class Band(Rule):
+    """Divide the rate by a factor after a step that moved too far, multiply it after one that moved too little.
+
+    Too far is more than twice ``kl_target``, too little less than half of it. The step itself is taken back to 8
+    times its target if it went beyond, unless ``guard`` is infinite, as it is in the rules that are named after
+    public code.
+
+    Parameters
+    ----------
+    total_steps : int or None, default=None
+        Not used: this rule never ends.
+    kl_target : float > 0 or None, default=None
+        Divergence of a step in nats a row; None is 0.01.
+    factor : float > 1, default=1.5
+        By which the rate changes.
+    bounds : pair of float > 0, default=(1e-6, 1e-2)
+        Least and largest rate.
+    guard : float > 2, default=8.0
+        How many times its target a step may move before it is shortened.
+
+    References
+    ----------
+    The rule is that of proximal policy optimisation with an adaptive penalty, applied to the rate: Heess et al.
+    (2017), Emergence of Locomotion Behaviours in Rich Environments, arXiv:1707.02286; Schulman et al. (2017),
+    Proximal Policy Optimization Algorithms, arXiv:1707.06347. The constants are those of the schedulers of skrl,
+    rl_games and rsl_rl.
+
+    Examples
+    --------
+    >>> from sklkl.optim import Band
+    >>> Band(kl_target=0.02).target
+    0.02
+    """
+
+    def __init__(
+        self,
+        total_steps: int | None = None,
+        kl_target: float | None = None,
+        factor: float = 1.5,
+        bounds: tuple[float, float] = (1e-6, 1e-2),
+        guard: float = 8.0,
+    ) -> None:
+        super().__init__(total_steps)
+        self.kl_target = 0.01 if kl_target is None else kl_target
+        self.factor, self.bounds, self.guard = factor, bounds, guard
+
+    @property
+    def target(self) -> float:
+        """The divergence that is wanted of every step."""
+        return self.kl_target
+
+    def band(self) -> tuple[float, float]:
+        """Return the least and the largest divergence that are accepted of the coming step."""
+        return 0.0, self.guard * self.target
+
+    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
+        """Change the rate by the factor where the step was outside of the band."""
+        up, down = kl < self.target / 2, kl > self.target * 2
+        change = math.log(self.factor) * (up.astype(float) - down)
+        self.log_rate = np.clip(self.log_rate + np.log(scale) + change, *np.log(self.bounds))

@@ -1,0 +1,132 @@
+"""The rule "lock": find the rate by the divergence of early steps, then keep it and anneal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sklkl.optim._rule import Rule, bounded
+
+# Steps of training that are assumed where their number is unknown.
+_HORIZON = 1000
+
+
+class Lock(Rule):
+    """Raise the rate until a step moves the predictions by ``kl_target``, lock it, and let it decline.
+
+    Over the first ``rise`` of training the rate is steered so that the root of the step's KL grows linearly to that
+    of ``kl_target``. The first step is scaled until its KL is within a factor 2 of its target, so the initial rate
+    does not matter. Then the rate is locked at the geometric mean of what was found in the second half of the rise,
+    and declines along half a cosine to nothing; if the number of steps is unknown, with one over the root of the
+    steps. A step that is measured and moves further than 8 times its target is shortened, throughout.
+
+    Parameters
+    ----------
+    total_steps : int or None, default=None
+        Number of steps in training; None if it is not known, as in a stream.
+    kl_target : float > 0 or None, default=None
+        Divergence at the end of the rise, in nats a row. None takes ``(log n_classes)**3 / total_steps`` for each
+        distribution: the longer the training, the smaller a step can be, and the more classes, the further the
+        predictions have to go.
+    rise : float in (0, 1], default=0.3
+        Share of training in which the rate is found; at least 10 steps. 300 steps if the number is unknown.
+    n_measured : int >= 1, default=60
+        About how many of the steps of the rise are measured.
+    guard : int >= 1, default=20
+        After the rise, every how many steps one is measured.
+
+    Examples
+    --------
+    >>> from sklkl.optim import Lock
+    >>> rule = Lock(total_steps=1000)
+    >>> rule.n_rise, rule.every
+    (300, 5)
+    """
+
+    def __init__(
+        self,
+        total_steps: int | None = None,
+        kl_target: float | None = None,
+        rise: float = 0.3,
+        n_measured: int = 60,
+        guard: int = 20,
+    ) -> None:
+        super().__init__(total_steps)
+        self.kl_target = kl_target
+        self.n_rise = max(10, int(rise * (total_steps or _HORIZON)))
+        self.every = max(1, self.n_rise // n_measured)
+        self.guard = guard
+
+    def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
+        """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
+        super().start(rates, n_classes, n_outputs)
+        automatic = n_outputs * math.log(n_classes) ** 3 / (self.total_steps or _HORIZON)
+        self.peak_target = float(automatic if self.kl_target is None else self.kl_target)
+        self.sum_peaks, self.n_peaks = np.zeros_like(self.log_rate), 0
+
+    @property
+    def rises(self) -> bool:
+        """Whether the rate is still being found."""
+        return self.n_steps < self.n_rise
+
+    @property
+    def measures(self) -> bool:
+        """Whether the coming step is to be measured."""
+        return self.n_steps < 5 or self.n_steps % (self.every if self.rises else self.guard) == 0
+
+    @property
+    def rate(self) -> np.ndarray:
+        """The rate of the coming step."""
+        return np.exp(self.log_rate) if self.rises else self.found * self._decline()
+
+    @property
+    def found(self) -> np.ndarray:
+        """The rate at the peak, as far as it is known."""
+        if self.n_peaks:
+            return np.exp(bounded(self.sum_peaks / self.n_peaks))
+        return np.exp(bounded(self.log_rate - math.log(self._ramp(self.n_steps))))
+
+    @property
+    def target(self) -> float:
+        """The divergence that is wanted of the coming step."""
+        return self.peak_target * self._ramp(self.n_steps) ** 2
+
+    def band(self) -> tuple[float, float]:
+        """Return the least and the largest divergence that are accepted of the coming step."""
+        return (0.5 * self.target, 2 * self.target) if self.n_steps == 0 else (0.0, 8 * self.target)
+
+    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
+        """Steer: half the error in logarithms is that of the rate, of which a fifth is made good at once."""
+        if self.rises:
+            error = 0.5 * (math.log(self.target) - np.log(np.maximum(kl, 1e-300)))
+            self.log_rate = bounded(self.log_rate + np.log(scale))
+            self._collect()
+            self.log_rate = bounded(self.log_rate + np.clip(0.2 * error, -3.0, math.log(1.25)))
+
+    def _collect(self) -> None:
+        if self.n_steps >= self.n_rise / 2:
+            self.sum_peaks = self.sum_peaks + self.log_rate - math.log(self._ramp(self.n_steps))
+            self.n_peaks += 1
+
+    def advance(self) -> None:
+        """Go to the next step, with a rate that keeps up with the root of the target."""
+        self.n_steps += 1
+        if self.rises:
+            self.log_rate = bounded(self.log_rate + math.log(self._ramp(self.n_steps) / self._ramp(self.n_steps - 1)))
+
+    def cut(self, factor: np.ndarray | float) -> None:
+        """Multiply all rates from now on by a factor."""
+        super().cut(factor)
+        self.sum_peaks = self.sum_peaks + self.n_peaks * np.log(factor)
+
+    def _ramp(self, step: int) -> float:
+        """Return the root of the share of the peak's target at a step, which is that of its rate too."""
+        return min(1.0, 0.04 + 0.96 * (step + 1) / self.n_rise)
+
+    def _decline(self) -> float:
+        after = self.n_steps - self.n_rise
+        if self.total_steps is None:
+            return 1 / math.sqrt(1 + after / self.n_rise)
+        share = min(1.0, after / max(1, self.total_steps - self.n_rise))
+        return max(1e-3, (1 + math.cos(math.pi * share)) / 2)

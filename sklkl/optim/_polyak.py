@@ -1,0 +1,84 @@
+"""The rule "polyak": the rate from the divergence between target and output."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sklkl.optim._rule import Rule, bounded
+
+
+class Polyak(Rule):
+    """Take the step that would bring the loss to nothing if the loss were linear, divided by ``c``.
+
+    The loss is the divergence between target and output: KL(target‖output), whose least value is 0 as this rule
+    requires, or cross-entropy, which is the same for labels. For plain SGD the rate is ``loss / (c * |gradient|²)``;
+    for other optimisers the gradient's square becomes the product of gradient and step. The rate grows by at most
+    ``growth`` a step, which caps it where the gradient vanishes.
+
+    Parameters
+    ----------
+    total_steps : int or None, default=None
+        Not used: this rule never ends.
+    kl_target : float > 0 or None, default=None
+        Every ``guard`` steps one is measured, and shortened if it moved the predictions by more than 8 times this
+        many nats a row; None is 0.05.
+    c : float > 0, default=1.0
+        Divisor of the rate.
+    growth : float > 1, default=1.1
+        Largest factor from one rate to the next.
+    guard : int >= 1, default=20
+        Every how many steps one is measured.
+
+    References
+    ----------
+    Loizou et al. (2021), Stochastic Polyak Step-size for SGD: An Adaptive Learning Rate for Fast Convergence,
+    arXiv:2002.10542.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl.optim import Polyak
+    >>> rule = Polyak(c=2.0, growth=10.0)
+    >>> rule.start(np.array(0.1), n_classes=2, n_outputs=1)
+    >>> rule.choose(loss=np.array(0.6), slope=np.array(4.0))
+    >>> rule.rate.round(3)
+    np.float64(0.075)
+    """
+
+    def __init__(
+        self,
+        total_steps: int | None = None,
+        kl_target: float | None = None,
+        c: float = 1.0,
+        growth: float = 1.1,
+        guard: int = 20,
+    ) -> None:
+        super().__init__(total_steps)
+        self.kl_target = 0.05 if kl_target is None else kl_target
+        self.c, self.growth, self.guard = c, growth, guard
+
+    @property
+    def measures(self) -> bool:
+        """Whether the coming step is to be measured."""
+        return self.n_steps % self.guard == 0
+
+    @property
+    def target(self) -> float:
+        """An eighth of the divergence beyond which a step is shortened."""
+        return self.kl_target
+
+    def band(self) -> tuple[float, float]:
+        """Return the least and the largest divergence that are accepted of the coming step."""
+        return 0.0, 8 * self.target
+
+    def choose(self, loss: np.ndarray, slope: np.ndarray) -> None:
+        """Set the rate, where a step at rate 1 lowers the loss by ``slope`` to first order."""
+        largest = self.log_rate + math.log(self.growth)
+        wanted = np.log(np.maximum(loss, 1e-300)) - np.log(np.maximum(self.c * slope, 1e-300))
+        self.log_rate = bounded(np.minimum(np.where(slope > 0, wanted, largest), largest))
+
+    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
+        """Go on from the rate at which the step was accepted."""
+        self.log_rate = bounded(self.log_rate + np.log(scale))

@@ -1,0 +1,75 @@
+"""What the rules for the rate have in common."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+# The rate of any network stays between these, so that it is finite and positive whatever is measured.
+LEAST_RATE, LARGEST_RATE = 1e-12, 1e3
+
+
+class Rule:
+    """A rate for each network of a stack, and the divergence that its next step shall have.
+
+    :class:`KLAdaptiveLR` takes every step at ``rate``. Where ``measures`` is true it measures the KL of the step and
+    scales the step until that is within ``band()``, then tells the rule with `record`. Every step ends with `advance`.
+    Rates and divergences are arrays of the shape of the stack, () for one network.
+
+    Parameters
+    ----------
+    total_steps : int or None
+        Number of steps in training; None if it is not known, as in a stream.
+    """
+
+    log_rate: np.ndarray
+
+    def __init__(self, total_steps: int | None) -> None:
+        self.total_steps = total_steps
+        self.n_steps = 0
+
+    def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
+        """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
+        self.log_rate = bounded(np.log(rates))
+
+    @property
+    def measures(self) -> bool:
+        """Whether the coming step is to be measured."""
+        return True
+
+    @property
+    def rate(self) -> np.ndarray:
+        """The rate of the coming step."""
+        return np.exp(self.log_rate)
+
+    @property
+    def found(self) -> np.ndarray:
+        """The rate that is right by this rule, as far as it knows."""
+        return self.rate
+
+    @property
+    def target(self) -> float:
+        """The divergence that is wanted of the coming step."""
+        raise NotImplementedError
+
+    def band(self) -> tuple[float, float]:
+        """Return the least and the largest divergence that are accepted of the coming step."""
+        return 0.0, math.inf
+
+    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
+        """Learn the divergence of the step, whose length was multiplied by ``scale``."""
+        raise NotImplementedError
+
+    def advance(self) -> None:
+        """Go to the next step."""
+        self.n_steps += 1
+
+    def cut(self, factor: np.ndarray | float) -> None:
+        """Multiply all rates from now on by a factor."""
+        self.log_rate = bounded(self.log_rate + np.log(factor))
+
+
+def bounded(log_rate: np.ndarray) -> np.ndarray:
+    """Return logarithms of rates that are finite and positive."""
+    return np.clip(log_rate, math.log(LEAST_RATE), math.log(LARGEST_RATE))
