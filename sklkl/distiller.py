@@ -17,13 +17,21 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_y, _num_samples, check_is_fitted
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+)
 
+from sklkl._fitting import restored_on_failure
 from sklkl._seeding import local_random_state
 from sklkl._teaching import Teaching, indexable_rows
+from sklkl._training_data import check_label_types, training_rows
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import aligned, make_teacher
-from sklkl.metrics import mean_kl_divergence, teacher_agreement
+from sklkl.metrics import teacher_agreement
 
 __all__ = ["Distiller"]
 
@@ -61,6 +69,15 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ``predict_proba``) and ``bytes`` (of a pickle).
     classes_ : ndarray of shape (n_classes,)
         The student's labels.
+    n_features_in_ : int
+        Number of columns of X, if the student knows it.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if X is a frame whose column names are all strings.
+
+    Notes
+    -----
+    ``student_`` predicts the same as the distiller, which also holds the teacher: where size matters, store
+    ``student_`` alone.
 
     Examples
     --------
@@ -113,12 +130,22 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter is invalid, the student does not end in a :class:`sklkl.KLClassifier` or has a teacher of
             its own, or the data are invalid.
+        TypeError
+            If y mixes strings with other types.
+        KeyboardInterrupt
+            If training was interrupted. If that was the student's, on all rows, after an epoch was finished, the model
+            so far is kept; else the distiller is as it was.
         """
         self._validate_params()
         _check_student(self.student)
+        make_teacher(self.teacher)  # or an error
+        check_label_types(y)
         y = _check_y(y, estimator=self)
         check_classification_targets(y)
-        X, sample_weight = indexable_rows(X), indexable_rows(sample_weight)
+        X = indexable_rows(X)
+        check_consistent_length(X, y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
         random_state = local_random_state(self.random_state)
         student, teacher = (seeded(part, random_state) for part in (self.student, self.teacher))
         seed = random_state.randint(2**31 - 1)
@@ -130,17 +157,20 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.__dict__.pop("report_", None)  # that of an earlier fit
         if report is not None:
             self.report_ = report
+        _check_finished(self.student_)
         return self
 
     def _report(
         self, student: Any, teacher: Any, seed: int, X: Any, y: Any, sample_weight: Any, X_unlabeled: Any
     ) -> dict[str, dict[str, float]]:
-        train, test = _held_out(y, self.report_fraction, seed)
+        train, test = _held_out(y, sample_weight, self.report_fraction, seed)
         weight = None if sample_weight is None else _safe_indexing(sample_weight, train)
         known, labels = _safe_indexing(X, train), _safe_indexing(y, train)
+        taught, teacher = distilled(student, teacher, known, labels, weight, X_unlabeled)
+        _check_finished(taught)
         alone, _ = distilled(student, None, known, labels, weight)
-        student, teacher = distilled(student, teacher, known, labels, weight, X_unlabeled)
-        models = {"teacher": teacher, "student": student, "student without teacher": alone}
+        _check_finished(alone)
+        models = {"teacher": teacher, "student": taught, "student without teacher": alone}
         weight = None if sample_weight is None else _safe_indexing(sample_weight, test)
         return measured(models, _safe_indexing(X, test), _safe_indexing(y, test), weight)
 
@@ -197,6 +227,11 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Number of columns of X."""
         return self.student_.n_features_in_
 
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns of X."""
+        return self.student_.feature_names_in_
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         student = get_tags(self.student)
@@ -221,6 +256,11 @@ def _check_student(student: Any) -> None:
         raise ValueError("The student of a Distiller must not have a 'teacher' of its own.")
 
 
+def _check_finished(student: Any) -> None:
+    if _final(student).interrupted_:
+        raise KeyboardInterrupt("training was interrupted; the student keeps what it has learned so far")
+
+
 def seeded(part: Any, random_state: np.random.RandomState) -> Any:
     """Return an unfitted copy of an estimator with a seed wherever it has none; anything else as it is."""
     if not hasattr(part, "get_params"):
@@ -237,35 +277,44 @@ def seeded(part: Any, random_state: np.random.RandomState) -> Any:
 def distilled(
     student: Any, teacher: Any, X: Any, y: Any, sample_weight: Any = None, X_unlabeled: Any = None
 ) -> tuple[Any, Any]:
-    """Return a fitted clone of the student, and of the teacher."""
+    """Return a fitted clone of the student, which may have been interrupted, and of the teacher."""
     student = clone(student)
     final = _final(student)
     steps = student[:-1] if isinstance(student, Pipeline) and len(student) > 1 else None
     seen = X if steps is None else steps.fit_transform(X, y)
     transform = None if steps is None else steps.transform
     if teacher is None:
-        final.set_params(augment=None, teacher_cv=None)
+        final.set_params(augment=None, teacher_cv=None, distill_rows="all")
     final._validate_params()
     teaching = Teaching(final, X, y, sample_weight, X_unlabeled=X_unlabeled, teacher=teacher, transform=transform)
-    with final._restored_on_failure():
-        final._fit_taught(seen, y, sample_weight, teaching)
+    try:
+        with restored_on_failure(final):
+            final._fit_taught(seen, y, sample_weight, teaching)
+    except KeyboardInterrupt:
+        if not getattr(final, "interrupted_", False):  # nothing was learned
+            raise
     if steps is not None:
         student.steps[:-1] = steps.steps  # a pipeline with a memory fits copies
     if teaching.teacher is not None and final.distill_weight_ == 0:  # the student was not taught after all
-        teaching.teacher.fit(X, y, sample_weight)
+        rows, _ = training_rows(final, seen, y, sample_weight, classes=final.classes_, numbered=True, reset=False)
+        teaching.fit_teacher(rows)
     return student, teaching.fitted_teacher
 
 
-def _held_out(y: np.ndarray, fraction: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return numbers of rows to train on and to measure with, which have no class that the others lack."""
+def _held_out(y: np.ndarray, sample_weight: Any, fraction: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers of rows to train on and to measure with, which have no class that the others lack, and weight."""
+    few = ValueError("There are too few rows for a report; set report_fraction=None.")
+    if len(y) < 2:
+        raise few
     counts = np.unique(y, return_counts=True)[1]
     n_test = math.ceil(fraction * len(y))
     enough = counts.min() > 1 and min(n_test, len(y) - n_test) >= len(counts)
     split = partial(train_test_split, np.arange(len(y)), test_size=fraction, random_state=seed)
     train, test = split(stratify=y if enough else None)
-    test = test[np.isin(y[test], y[train])]
-    if len(test) == 0:
-        raise ValueError("There are too few rows for a report; set report_fraction=None.")
+    used = np.ones(len(y), dtype=bool) if sample_weight is None else sample_weight > 0
+    test = test[np.isin(y[test], y[train]) & used[test]]
+    if len(test) == 0 or not used[train].any():
+        raise few
     return train, test
 
 
@@ -273,11 +322,12 @@ def measured(models: dict[str, Any], X: Any, y: Any, sample_weight: Any) -> dict
     """Return the figures of ``report_`` for a teacher and others with the student's classes."""
     classes = models["student"].classes_
     timed = {name: _timed_proba(model, X, classes) for name, model in models.items()}
+    truth = (y[:, None] == classes).astype(np.float64)  # KL from it is the log-loss, also of a single class
     figures = {}
     for name, (proba, seconds) in timed.items():
         agreement = teacher_agreement(timed["teacher"][0], proba, sample_weight=sample_weight)
         figures[name] = {
-            "log_loss": mean_kl_divergence(y, proba, sample_weight=sample_weight, labels=classes),
+            "log_loss": teacher_agreement(truth, proba, sample_weight=sample_weight).kl,
             "accuracy": accuracy_score(y, classes[proba.argmax(axis=1)], sample_weight=sample_weight),
             "agreement": agreement.top1,
             "js": agreement.js,
@@ -293,12 +343,7 @@ def _timed_proba(model: Any, X: Any, classes: np.ndarray) -> tuple[np.ndarray, f
     start = time.process_time()
     proba = teacher.predict_proba(X)
     seconds = time.process_time() - start
-    shared, known = aligned(proba, teacher.classes_, classes, "common")
-    if known is None:
-        return shared, seconds
-    full = np.zeros((len(shared), len(classes)))
-    full[:, known] = shared
-    return full, seconds
+    return aligned(proba, teacher.classes_, classes, "closed")[0], seconds
 
 
 def _size(model: Any) -> float:

@@ -115,6 +115,17 @@ def test_the_teacher_is_fitted_to_all_rows_whatever_its_weight(distiller, table,
     assert model.student_.distill_weight_ in (0.0, 0.5, 0.9, 1.0)
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.0])
+def test_the_teacher_has_the_class_weights_whatever_its_weight(distiller, table, weight):
+    X, y = table
+    model = distiller(distill_weight=weight, class_weight={0: 9.0, 2: 0.0}, teacher_classes="common", augment=None)
+    model.set_params(teacher__max_depth=1).fit(X, y, sample_weight=np.arange(120.0))
+    used = (y != 2) & (np.arange(120) > 0)
+    row_weight = np.arange(120.0) * np.choose(y, [9.0, 1.0, 0.0])
+    expected = clone(model.teacher).fit(X[used], y[used], sample_weight=row_weight[used])
+    assert np.array_equal(model.teacher_.predict_proba(X), expected.predict_proba(X))
+
+
 @pytest.mark.parametrize("kind", ["frozen", "module", "function", "this package's"])
 def test_kinds_of_teacher(distiller, quick, table, kind):
     X, y = table
@@ -182,6 +193,12 @@ def test_a_report_is_of_the_last_fit(distiller, table):
     assert not hasattr(model.set_params(report_fraction=None).fit(*table), "report_")
 
 
+def test_a_report_of_a_single_class(distiller, table):
+    report = distiller(report_fraction=0.3).fit(table[0], np.full(120, "a")).report_
+    assert [figures["log_loss"] for figures in report.values()] == [0, 0, 0]
+    assert [figures["accuracy"] for figures in report.values()] == [1, 1, 1]
+
+
 def test_few_rows_and_a_class_of_one(distiller, table):
     X, y = table
     lone = np.where(np.arange(120) == 3, 9, y)
@@ -189,8 +206,12 @@ def test_few_rows_and_a_class_of_one(distiller, table):
         model = distiller(report_fraction=0.3).set_params(random_state=seed).fit(X, lone)
         assert model.classes_.tolist() == [0, 1, 2, 9]
     assert set(distiller(report_fraction=0.2).fit(X[:9], y[:9]).report_) == set(MODELS)
-    with pytest.raises(ValueError, match="too few rows for a report; set report_fraction=None"):
-        distiller(report_fraction=0.5).fit(X[:2], [0, 1])
+    for n_rows in (0, 1, 2):
+        with pytest.raises(ValueError, match="too few rows for a report; set report_fraction=None"):
+            distiller(report_fraction=0.5).fit(X[:n_rows], [0, 1][:n_rows])
+    for row in range(8):
+        with pytest.raises(ValueError, match="too few rows for a report; set report_fraction=None"):
+            distiller(report_fraction=0.5).fit(X, y, sample_weight=np.arange(120) == row)
 
 
 def test_a_teacher_of_other_classes(distiller, table):
@@ -252,6 +273,7 @@ def test_one_seed_decides_all(table, global_state_untouched):
         ({"student": KLClassifier(teacher=LogisticRegression())}, "must not have a 'teacher' of its own"),
         ({"teacher": 3}, "'teacher' parameter"),
         ({"teacher": None}, "'teacher' parameter"),
+        ({"teacher": DecisionTreeClassifier}, "'teacher' parameter"),
         ({"report_fraction": 1.0}, "'report_fraction' parameter"),
         ({"report_fraction": 0}, "'report_fraction' parameter"),
         ({"random_state": -1}, "'random_state' parameter"),
@@ -265,6 +287,34 @@ def test_bad_parameters_are_named(distiller, table, params, match):
     with pytest.raises(ValueError, match=match):
         model.fit(*table)
     assert vars(model) == before
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "match"),
+    [
+        ({"y": np.zeros(100)}, ValueError, "inconsistent numbers of samples"),
+        ({"sample_weight": np.ones(100)}, ValueError, "sample_weight"),
+        ({"sample_weight": -np.ones(120)}, ValueError, "sample_weight"),
+        ({"y": ["a", 1] * 60}, TypeError, "uniformly strings or numbers"),
+        ({"y": ["a", None] * 60}, ValueError, "contains None"),
+        ({"y": np.linspace(0, 1, 120)}, ValueError, "Unknown label type"),
+    ],
+    ids=str,
+)
+def test_bad_labels_and_weights_are_told_before_any_work(distiller, table, data, error, match):
+    def teacher(X):
+        raise AssertionError("the teacher was asked")
+
+    for fraction in (None, 0.3):
+        with pytest.raises(error, match=match):
+            distiller(teacher, report_fraction=fraction).fit(**{"X": table[0], "y": table[1], **data})
+
+
+def test_a_weight_for_all_rows(distiller, table):
+    assert np.array_equal(
+        distiller(report_fraction=0.3).fit(*table, sample_weight=2.0).predict_proba(table[0]),
+        distiller().fit(*table, sample_weight=np.full(120, 2.0)).predict_proba(table[0]),
+    )
 
 
 def test_several_labels_are_refused(distiller, table):
@@ -287,7 +337,67 @@ def test_a_failed_refit_keeps_the_old_model(distiller, table):
     assert vars(model) == before
 
 
+# Interrupts
+
+
+class Interrupted(nn.Linear):
+    """A linear network whose training is interrupted in a step, counted from 1."""
+
+    def __init__(self, n_features, n_classes, step):
+        super().__init__(n_features, n_classes)
+        self.steps_to_go = step
+
+    def forward(self, x):
+        self.steps_to_go -= self.training
+        if self.training and self.steps_to_go == 0:
+            raise KeyboardInterrupt
+        return super().forward(x)
+
+
+@pytest.fixture
+def interrupted(distiller):
+    """Return ``interrupted(step, report_fraction)``: a distiller of four batches an epoch."""
+
+    def make(step, report_fraction=None):
+        student = {"module": Interrupted, "module__step": step, "batch_size": 30, "augment": None, "max_epochs": 9}
+        return distiller(report_fraction=report_fraction, **student)
+
+    return make
+
+
+def test_an_interrupt_keeps_the_finished_epochs_and_is_raised_again(interrupted, table):
+    model = interrupted(step=11)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table)
+    assert model.student_.interrupted_
+    assert model.student_.n_iter_ == 2
+    assert model.predict_proba(table[0]).shape == (120, 3)
+    expected = clone(model.teacher).fit(*table)
+    assert np.array_equal(model.teacher_.predict_proba(table[0]), expected.predict_proba(table[0]))
+
+
+@pytest.mark.parametrize(("step", "report_fraction"), [(2, None), (11, 0.3)])
+def test_an_interrupt_before_there_is_a_student_leaves_none(interrupted, table, step, report_fraction):
+    model = interrupted(step, report_fraction)
+    before = dict(vars(model))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table)
+    assert vars(model) == before
+
+
 # As every estimator
+
+
+def test_columns_are_known_as_the_student_knows_them(quick, table):
+    X, y = mixed(60)
+    model = Distiller(preprocessed(quick()), BOOSTING, report_fraction=None, random_state=0)
+    assert not hasattr(model, "n_features_in_")
+    assert not hasattr(model, "feature_names_in_")
+    assert model.fit(X, y).n_features_in_ == 4
+    assert model.feature_names_in_.tolist() == ["city", "age", "x", "flag"]
+    model = Distiller(quick(), LogisticRegression(), report_fraction=None).fit(*table)
+    assert model.n_features_in_ == 5
+    assert not hasattr(model, "feature_names_in_")
 
 
 def test_clone_pickle_and_parameters(distiller, table):
