@@ -142,7 +142,6 @@ def _valid_loss(lesson: Lesson, weight: float, random_state: np.random.RandomSta
     estimator = lesson.estimator
     net = lesson.prepare(make_net(estimator, lesson.train, random_state))
     net.max_epochs = lesson.epochs(estimator.max_epochs) if weight else estimator.max_epochs
-    net.learning_rate = estimator.learning_rate
     net.partial_fit(lesson.train if weight else labelled_part(lesson.train))
     return float(np.nanmin(net.history[:, "valid_loss"]))
 

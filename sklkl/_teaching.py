@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 from torch import Tensor
 
@@ -26,6 +26,7 @@ from sklkl.distillation import (
     make_teacher,
     soften,
 )
+from sklkl.distillation._teachers import known_labels
 from sklkl.penalties import make_penalty
 
 # torch's own mark of a row without a label
@@ -34,8 +35,8 @@ NO_LABEL = -100
 MAX_ROWS_TO_AUGMENT = 20_000
 
 
-def is_ready(estimator: Any) -> bool:
-    """Whether an estimator's teacher need not be fitted, so that it can teach a stream of rows.
+def can_teach_a_stream(estimator: Any) -> bool:
+    """Whether an estimator's teacher is ready, so that it can teach one part of the rows after the other.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def is_ready(estimator: Any) -> bool:
         If it would be fitted to every part of the stream anew.
     """
     teacher = estimator.teacher
-    if not _is_ready(teacher) or estimator.distill_weight == "auto":
+    if not is_ready(teacher) or estimator.distill_weight == "auto":
         raise AttributeError(
             "partial_fit needs a teacher that is ready, such as a FrozenEstimator, and a number as distill_weight. Got "
             f"teacher={teacher!r} and distill_weight={estimator.distill_weight!r}."
@@ -51,14 +52,18 @@ def is_ready(estimator: Any) -> bool:
     return True
 
 
-def _is_ready(teacher: Any) -> bool:
+def is_ready(teacher: Any) -> bool:
+    """Whether a teacher need not be fitted."""
     return not hasattr(teacher, "fit") or isinstance(teacher, FrozenEstimator)
 
 
 def limit_tags(tags: Any, teacher: Any) -> None:
-    """Change the tags of a student to what its teacher can do as well."""
-    tags.input_tags.sparse &= teacher.input_tags.sparse
-    tags.classifier_tags.multi_label &= bool(teacher.classifier_tags and teacher.classifier_tags.multi_label)
+    """Change the tags of a student to what its teacher can do as well, if that is known."""
+    model = teacher.estimator if isinstance(teacher, FrozenEstimator) else teacher
+    if hasattr(model, "__sklearn_tags__"):
+        known = get_tags(model)
+        tags.input_tags.sparse &= known.input_tags.sparse
+        tags.classifier_tags.multi_label &= bool(known.classifier_tags and known.classifier_tags.multi_label)
 
 
 class Teaching:
@@ -104,7 +109,7 @@ class Teaching:
     ) -> None:
         self.estimator = estimator
         self.X, self.y, self.sample_weight = indexable_rows(X), indexable_rows(y), indexable_rows(sample_weight)
-        self.teacher_proba, self.X_unlabeled = indexable_rows(teacher_proba), indexable_rows(X_unlabeled)
+        self.teacher_proba, self.X_unlabeled = indexable_rows(teacher_proba), _if_any(indexable_rows(X_unlabeled))
         self.transform = transform
         self.given_teacher = estimator.teacher if teacher is None else teacher
         self.teacher: Any = None if self.given_teacher is None else make_teacher(self.given_teacher)
@@ -166,8 +171,7 @@ class Teaching:
         if self.teacher_proba is not None:
             return column_labels(self.teacher_proba)
         # an estimator that is not frozen will be fitted to y
-        classes = getattr(self.given_teacher, "classes_", None) if _is_ready(self.given_teacher) else None
-        return None if classes is None or isinstance(classes, list) else np.asarray(classes)
+        return known_labels(self.given_teacher) if is_ready(self.given_teacher) else None
 
     @property
     def fitted_teacher(self) -> Any:
@@ -213,7 +217,7 @@ class Teaching:
     def calibrates(self, rows: Rows) -> bool:
         """Whether to correct how sure the teacher is: a temperature can be learned from rows it was not fitted to."""
         if self.estimator.calibrate_teacher == "auto":
-            return self.taught and not _is_ready(self.given_teacher) and len(rows) >= MIN_ROWS_TO_SPLIT
+            return self.taught and not is_ready(self.given_teacher) and len(rows) >= MIN_ROWS_TO_SPLIT
         return self.taught and self.estimator.calibrate_teacher
 
     def fit_teacher(self, rows: Rows) -> None:
@@ -296,8 +300,13 @@ class Teaching:
                 raise ValueError(f"The teacher gives {proba.shape[1]} labels, y has {len(labels)}.")
             return torch.from_numpy(proba), None
         known = column_labels(self.teacher_proba, labels) if self.teacher is None else self.teacher.classes_
-        proba, classes = aligned(proba, known, labels, self.estimator.teacher_classes)
+        proba, classes = aligned(proba, known, labels, self._policy())
         return torch.from_numpy(proba), classes
+
+    def _policy(self) -> str:
+        """Return what to do about other classes; those that a teacher fitted here has met in no row, it rules out."""
+        policy = self.estimator.teacher_classes
+        return "closed" if policy == "same" and self.teacher is not None and self.teacher.closed_ else policy
 
 
 def indexable_rows(values: Any) -> Any:
@@ -308,13 +317,21 @@ def indexable_rows(values: Any) -> Any:
     return values if values is None or by_number else np.asarray(values)
 
 
+def _if_any(rows: Any) -> Any:
+    """Return the rows, or None if there are none."""
+    return None if rows is None or rows.shape[:1] == (0,) else rows
+
+
 def _numbers(rows: Rows) -> np.ndarray:
     """Return the places of rows in X."""
     return rows.columns["number"].cpu().numpy()
 
 
 def _taken(values: Any, index: np.ndarray) -> Any:
-    return None if values is None else _safe_indexing(values, index)
+    """Return the values of some rows; a number is the value of each."""
+    if values is None:
+        return None
+    return np.full(len(index), values) if values.shape == () else _safe_indexing(values, index)
 
 
 def _stacked(rows: Rows, X: Any) -> Rows:

@@ -18,11 +18,20 @@ from sklkl.data import Rows, is_sparse
 
 # early_stopping="auto" keeps smaller data whole: a validation part of a few rows says little.
 MIN_ROWS_TO_SPLIT = 200
+TEXT_HINT = (
+    "The network takes numbers only: encode the other columns in a Pipeline before it. sklkl.Distiller gives the "
+    "teacher the rows as they are, and the network those that its Pipeline has encoded."
+)
 
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
     """Validate X, or X and y, as scikit-learn does, and let a network of the user's own have inputs of any rank."""
-    return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=estimator.module is not None, **kwargs)
+    try:
+        return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=estimator.module is not None, **kwargs)
+    except ValueError as error:
+        if any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
+            error.add_note(TEXT_HINT)
+        raise
 
 
 def training_rows(
@@ -231,8 +240,8 @@ def validation_split(
     alone = counts[codes] == 1
     if alone.any():
         warnings.warn(
-            f"{alone.sum()} classes have one row only, which stays in the training part: early stopping does not "
-            "see these classes.",
+            f"{alone.sum()} classes have one row only, which stays in the training part: the rows set aside, for early "
+            "stopping or to calibrate a teacher, have none of these classes.",
             UserWarning,
             stacklevel=4,
         )

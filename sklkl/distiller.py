@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
 
 from sklkl._fitting import restored_on_failure
 from sklkl._seeding import local_random_state
-from sklkl._teaching import Teaching, indexable_rows
+from sklkl._teaching import Teaching, indexable_rows, is_ready, limit_tags
 from sklkl._training_data import check_label_types, training_rows
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import aligned, make_teacher
@@ -95,7 +95,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints = {
         "student": [HasMethods(["fit", "predict_proba"])],
-        "teacher": [HasMethods(["fit", "predict_proba"]), callable],
+        "teacher": [HasMethods(["predict_proba"]), callable],
         "report_fraction": [Interval(RealNotInt, 0, 1, closed="neither"), None],
         "random_state": ["random_state"],
     }
@@ -235,10 +235,8 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         student = get_tags(self.student)
-        tags.input_tags = student.input_tags
-        if hasattr(self.teacher, "__sklearn_tags__"):
-            tags.input_tags.sparse &= get_tags(self.teacher).input_tags.sparse
-        tags.classifier_tags = student.classifier_tags
+        tags.input_tags, tags.classifier_tags = student.input_tags, student.classifier_tags
+        limit_tags(tags, self.teacher)
         tags.classifier_tags.multi_label = False
         return tags
 
@@ -303,7 +301,8 @@ def distilled(
 
 def _held_out(y: np.ndarray, sample_weight: Any, fraction: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers of rows to train on and to measure with, which have no class that the others lack, and weight."""
-    few = ValueError("There are too few rows for a report; set report_fraction=None.")
+    used = np.ones(len(y), dtype=bool) if sample_weight is None else sample_weight > 0
+    few = ValueError(f"There are too few rows for a report (n_samples={used.sum()}); set report_fraction=None.")
     if len(y) < 2:
         raise few
     counts = np.unique(y, return_counts=True)[1]
@@ -311,7 +310,6 @@ def _held_out(y: np.ndarray, sample_weight: Any, fraction: Any, seed: int) -> tu
     enough = counts.min() > 1 and min(n_test, len(y) - n_test) >= len(counts)
     split = partial(train_test_split, np.arange(len(y)), test_size=fraction, random_state=seed)
     train, test = split(stratify=y if enough else None)
-    used = np.ones(len(y), dtype=bool) if sample_weight is None else sample_weight > 0
     test = test[np.isin(y[test], y[train]) & used[test]]
     if len(test) == 0 or not used[train].any():
         raise few
@@ -339,7 +337,7 @@ def measured(models: dict[str, Any], X: Any, y: Any, sample_weight: Any) -> dict
 
 def _timed_proba(model: Any, X: Any, classes: np.ndarray) -> tuple[np.ndarray, float]:
     """Return probabilities of the classes, zero where the model does not know one, and the processor time."""
-    teacher = make_teacher(FrozenEstimator(model) if hasattr(model, "fit") else model).fit(X, None)
+    teacher = make_teacher(model if is_ready(model) else FrozenEstimator(model)).fit(X, None)
     start = time.process_time()
     proba = teacher.predict_proba(X)
     seconds = time.process_time() - start

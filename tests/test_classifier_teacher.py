@@ -89,6 +89,41 @@ def test_an_estimator_is_cloned_with_its_weights(taught, table):
     np.testing.assert_allclose(student.predict_proba(X), by_array.predict_proba(X), rtol=1e-5)
 
 
+@pytest.mark.parametrize("teacher_cv", [None, 3])
+def test_a_number_is_the_weight_of_every_row(taught, table, teacher_cv):
+    X, y = table
+    student = taught(teacher=LogisticRegression(), teacher_cv=teacher_cv)
+    expected = clone(student).fit(X, y, sample_weight=np.full(120, 9.0)).predict_proba(X)
+    assert np.array_equal(clone(student).fit(X, y, sample_weight=9.0).predict_proba(X), expected)
+    assert not np.array_equal(student.fit(X, y).predict_proba(X), expected)  # it counts for a regularised teacher
+
+
+# a class without weight: by weights of rows or of classes, with each way to a soft target and to calibration
+WITHOUT_WEIGHT = [{}, {"teacher_cv": 3}, {"calibrate_teacher": True}, {"distill_weight": "auto"}]
+
+
+@pytest.mark.parametrize("params", WITHOUT_WEIGHT, ids=str)
+@pytest.mark.parametrize("by_class", [False, True])
+def test_a_class_without_weight_has_the_probability_0(patient, table, params, by_class):
+    X, y = table
+    student = patient(teacher=LogisticRegression(), **params)
+    if by_class:
+        student.set_params(class_weight={0: 0.0}).fit(X, y)
+    else:
+        student.fit(X, y, sample_weight=(y > 0).astype(float))
+    assert student.classes_.tolist() == [0, 1, 2]
+    assert student.predict_proba(X[y > 0])[:, 0].max() < 0.1
+
+
+def test_a_class_without_weight_in_an_array_with_a_zero_is_the_same(taught, table):
+    X, y = table
+    weight = (y > 0).astype(float)
+    student = taught(teacher=LogisticRegression()).fit(X, y, weight)
+    proba = np.c_[np.zeros(120), LogisticRegression().fit(X[y > 0], y[y > 0]).predict_proba(X)]
+    by_array = taught().fit(X, y, weight, teacher_proba=proba)
+    np.testing.assert_allclose(student.predict_proba(X), by_array.predict_proba(X), rtol=1e-5)
+
+
 def test_class_weights_are_weights_of_the_teacher_too(taught, table):
     X, y = table
     weight = {0: 1000.0, 1: 1e-3, 2: 1e-3}
@@ -134,6 +169,38 @@ def test_a_classifier_of_this_package_can_teach(taught, quick, table):
     by_array = taught().fit(X, y, teacher_proba=old.predict_proba(X))
     assert np.array_equal(student.predict_proba(X), by_array.predict_proba(X))
     assert taught(teacher=quick()).fit(X, y).n_iter_ == 3
+
+
+class Foreign:
+    """A fitted model of the labels a, b and c that scikit-learn does not know, as are those of other libraries."""
+
+    def __init__(self, X, letters):
+        self.model = LogisticRegression().fit(X, letters)
+        self.classes_ = ["c", "b", "a"]
+
+    def predict_proba(self, X):
+        return self.model.predict_proba(X)[:, ::-1]
+
+
+class ForeignWithFit(Foreign):
+    def fit(self, X, y):
+        raise AssertionError("it is frozen")
+
+
+FOREIGN = {"bare": Foreign, "frozen": lambda *data: FrozenEstimator(Foreign(*data))}
+FOREIGN["frozen, with a fit"] = lambda *data: FrozenEstimator(ForeignWithFit(*data))
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_any_model_with_predict_proba_can_teach(taught, table, kind):
+    X, y = table[0], np.array(["a", "b", "c"])[table[1]]
+    student = taught(teacher=FOREIGN[kind](X, y), class_weight={"a": 2.0})
+    by_array = taught(class_weight={"a": 2.0})
+    proba = LogisticRegression().fit(X, y).predict_proba(X)
+    expected = by_array.fit(X, y, teacher_proba=proba).predict_proba(X)
+    np.testing.assert_allclose(clone(student).fit(X, y).predict_proba(X), expected, rtol=1e-5)
+    first = student.set_params(class_weight=None).partial_fit(X, y, classes=["a", "b", "c"])
+    assert first.history_[-1]["train_distillation"] > 0
 
 
 # How often it is asked
@@ -397,3 +464,12 @@ def test_frames_are_sliced_with_their_names(taught, table):
         named = cross_validate(student, X, y, cv=3, scoring=scorer, params={"teacher_proba": proba})
         plain = cross_validate(student, X, y, cv=3, scoring=scorer, params={"teacher_proba": softmax(X)})
     np.testing.assert_allclose(named["test_score"], plain["test_score"])
+
+
+def test_a_classifier_without_its_frozen_teacher_is_smaller_and_predicts_the_same(taught, table):
+    X, y = table
+    clf = taught(teacher=FrozenEstimator(RandomForestClassifier(50, random_state=0).fit(X, y))).fit(X, y)
+    size, proba = len(pickle.dumps(clf)), clf.predict_proba(X)
+    clf.set_params(teacher=None)
+    assert len(pickle.dumps(clf)) < size / 2
+    assert np.array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), proba)

@@ -98,6 +98,16 @@ def test_they_carry_the_distillation_term_only(taught, table, trained_on):
     assert all((p.grad == 0).all() for p in net.module_.parameters())
 
 
+@pytest.mark.parametrize(
+    "none", [[], np.zeros((0, 5)), pd.DataFrame(np.zeros((0, 5))), sparse.csr_array((0, 5))], ids=type
+)
+@pytest.mark.parametrize("teacher", [softmax, None], ids=["teacher", "none"])
+def test_no_rows_without_a_label(taught, table, none, teacher):
+    X, y = table
+    expected = taught(teacher=teacher).fit(X, y).predict_proba(X)
+    assert np.array_equal(taught(teacher=teacher).fit(X, y, X_unlabeled=none).predict_proba(X), expected)
+
+
 def test_more_rows_help_a_small_sample(taught, make_table):
     X, y = make_table(600)
     teacher = FrozenEstimator(LogisticRegression().fit(X, y))
@@ -116,6 +126,17 @@ def test_rows_without_a_label_of_several_labels(taught, table, trained_on):
     assert (rows.y[120:] == -100).all()
     assert rows.columns["teacher_proba"].shape == (729, 3, 2)
     assert clf.predict_proba(X).shape == (120, 3)
+
+
+@pytest.mark.parametrize("distill_weight", [0.5, "auto"])
+@pytest.mark.filterwarnings("ignore:1 classes have one row only")  # of the row that cannot be set aside
+def test_a_row_alone_in_its_class_has_no_out_of_fold_target(taught, table, trained_on, distill_weight):
+    X, y = table[0], np.where(np.arange(120) == 7, 9, table[1])
+    taught(teacher=LogisticRegression(), teacher_cv=3, distill_weight=distill_weight).fit(X, y)
+    for rows in trained_on if distill_weight == 0.5 else trained_on[1:4]:  # the first is of weight 0
+        targets = rows.columns["teacher_proba"].sum(1)
+        np.testing.assert_allclose(targets, rows.y != 3, atol=1e-6)
+        assert (rows.y == 3).sum() == 1
 
 
 # Several labels

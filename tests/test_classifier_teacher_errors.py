@@ -7,6 +7,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from sklkl import KLNet
@@ -87,7 +88,9 @@ def test_row_16_a_teacher_of_another_order(taught, lettered):
 def test_row_16_other_classes_are_an_error_by_default(taught, lettered, kept):
     X, y = lettered
     theirs = np.resize(list(kept), 120)
-    match = r"The teacher knows the classes \[.*\], the student \['a', 'b', 'c'\]\. Set teacher_classes='common'"
+    match = (
+        r"The teacher knows the classes \[.*\], the student \['a', 'b', 'c'\]\. Set teacher_classes='common'.*'closed'"
+    )
     refused(taught(teacher=frozen(X, theirs)), match, X, y)
 
 
@@ -241,9 +244,8 @@ def test_what_does_not_go_together(taught, table, case):
     [
         (np.zeros((3, 4)), "X has 4 features, but KLClassifier is expecting 5"),
         (np.full((3, 5), np.nan), "contains NaN"),
-        (np.zeros((0, 5)), "0 sample"),
     ],
-    ids=["width", "nan", "none"],
+    ids=["width", "nan"],
 )
 def test_bad_rows_without_a_label_are_refused_before_the_teacher_is_fitted(taught, table, extra, match):
     class Never(LogisticRegression):
@@ -251,6 +253,19 @@ def test_bad_rows_without_a_label_are_refused_before_the_teacher_is_fitted(taugh
             raise AssertionError("the teacher was fitted")
 
     refused(taught(teacher=Never()), match, *table, X_unlabeled=extra)
+
+
+@pytest.mark.usefixtures("never_trained")
+@pytest.mark.parametrize("weights", [{"class_weight": "balanced"}, {}], ids=str)
+def test_weights_that_a_teacher_cannot_take(taught, table, weights):
+    clf = taught(teacher=KNeighborsClassifier(), **weights)
+    refused(clf, "no sample_weight, but 'sample_weight' or 'class_weight'", *table, None if weights else np.ones(120))
+
+
+@pytest.mark.usefixtures("never_trained")
+def test_folds_that_cannot_be(taught, table):
+    match = "teacher_cv=3 cannot split these rows: n_splits=3 cannot be greater"
+    refused(taught(teacher=DecisionTreeClassifier(), teacher_cv=3), match, table[0][:3], [0, 1, 2])
 
 
 @pytest.mark.usefixtures("never_trained")

@@ -207,10 +207,11 @@ def test_few_rows_and_a_class_of_one(distiller, table):
         assert model.classes_.tolist() == [0, 1, 2, 9]
     assert set(distiller(report_fraction=0.2).fit(X[:9], y[:9]).report_) == set(MODELS)
     for n_rows in (0, 1, 2):
-        with pytest.raises(ValueError, match="too few rows for a report; set report_fraction=None"):
+        match = rf"too few rows for a report \(n_samples={n_rows}\); set report_fraction=None"
+        with pytest.raises(ValueError, match=match):
             distiller(report_fraction=0.5).fit(X[:n_rows], [0, 1][:n_rows])
     for row in range(8):
-        with pytest.raises(ValueError, match="too few rows for a report; set report_fraction=None"):
+        with pytest.raises(ValueError, match=r"too few rows for a report \(n_samples=1\); set report_fraction=None"):
             distiller(report_fraction=0.5).fit(X, y, sample_weight=np.arange(120) == row)
 
 
@@ -220,6 +221,25 @@ def test_a_teacher_of_other_classes(distiller, table):
     model = distiller(teacher, report_fraction=0.3, teacher_classes="common")
     model.fit(X[y > 0], y[y > 0])
     assert model.classes_.tolist() == [1, 2]
+    assert model.report_["teacher"]["agreement"] == 1
+
+
+class Foreign:
+    """A fitted model that scikit-learn does not know."""
+
+    def __init__(self, X, y):
+        self.model = LogisticRegression().fit(X, y)
+        self.classes_ = self.model.classes_.tolist()
+
+    def predict_proba(self, X):
+        return self.model.predict_proba(X)
+
+
+@pytest.mark.parametrize("wrap", [FrozenEstimator, lambda model: model], ids=["frozen", "bare"])
+def test_a_teacher_that_is_no_estimator(distiller, table, wrap):
+    model = distiller(wrap(Foreign(*table)), report_fraction=0.3).fit(*table)
+    expected = distiller(FrozenEstimator(LogisticRegression().fit(*table))).fit(*table)
+    assert np.array_equal(model.predict_proba(table[0]), expected.predict_proba(table[0]))
     assert model.report_["teacher"]["agreement"] == 1
 
 
@@ -315,6 +335,22 @@ def test_a_weight_for_all_rows(distiller, table):
         distiller(report_fraction=0.3).fit(*table, sample_weight=2.0).predict_proba(table[0]),
         distiller().fit(*table, sample_weight=np.full(120, 2.0)).predict_proba(table[0]),
     )
+
+
+def test_a_class_without_weight(distiller, table):
+    X, y = table
+    model = distiller(report_fraction=0.3).fit(X, y, sample_weight=(y > 0).astype(float))
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert set(model.report_) == set(MODELS)
+    assert model.teacher_.classes_.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("dtype", ["category", "object", "str"])
+def test_text_in_the_students_columns_is_told(distiller, dtype):
+    X, y = mixed(60)
+    with pytest.raises(ValueError, match="could not convert string to float|Cannot cast") as error:
+        distiller(lambda X: np.full((len(X), 2), 0.5)).fit(X.astype({"city": dtype}), y)
+    assert "encode the other columns in a Pipeline" in error.value.__notes__[0]
 
 
 def test_several_labels_are_refused(distiller, table):

@@ -126,8 +126,8 @@ def aligned(
     if policy == "same" and (len(common) < len(labels) or len(column) > len(labels)):
         raise ValueError(
             f"The teacher knows the classes {teacher_classes.tolist()}, the student {labels}. Set "
-            "teacher_classes='common' to learn from it on the classes both know, or 'union' to give the student the "
-            "teacher's classes as well."
+            "teacher_classes='common' to learn from it on the classes both know, or 'union' or 'closed' to give the "
+            "student the teacher's classes as well."
         )
     if not common:
         raise ValueError(f"The teacher's classes {teacher_classes.tolist()} and the student's {labels} are disjoint.")

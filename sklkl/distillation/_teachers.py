@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,12 +29,21 @@ _BATCH = 10_000
 
 
 class FunctionTeacher:
-    """A function from inputs to probabilities; its columns are the student's classes.
+    """A function from inputs to probabilities.
 
     Parameters
     ----------
     function : callable
         ``function(X) -> array of shape (n_rows, n_classes)``.
+    classes : ndarray or None, default=None
+        Labels of its columns; None if they are the student's classes.
+
+    Attributes
+    ----------
+    classes_ : ndarray or None
+        The labels.
+    closed_ : bool
+        Whether classes that it does not know have the probability 0, since the rows it was fitted to have none.
 
     Examples
     --------
@@ -44,9 +54,10 @@ class FunctionTeacher:
     """
 
     classes_: np.ndarray | None = None
+    closed_: bool = False
 
-    def __init__(self, function: Any) -> None:
-        self.function = function
+    def __init__(self, function: Any, classes: np.ndarray | None = None) -> None:
+        self.function, self.classes_ = function, classes
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FunctionTeacher:
         """Do nothing: the function is what it is."""
@@ -125,6 +136,8 @@ class EstimatorTeacher(FunctionTeacher):
         The fitted clone.
     classes_ : ndarray or None
         Its labels.
+    closed_ : bool
+        Whether its labels are those of the rows it was fitted to.
 
     Examples
     --------
@@ -150,13 +163,17 @@ class EstimatorTeacher(FunctionTeacher):
         self.estimator_ = clone(self.estimator)
         with config_context(enable_metadata_routing=False):  # weights are passed on without a request
             self.estimator_.fit(X, y, **self._weights(sample_weight))
-        classes = getattr(self.estimator_, "classes_", None)
-        # a list of arrays where there are several labels, whose classes are 0 and 1
-        self.classes_ = None if isinstance(classes, list) or np.ndim(y) == 2 else classes
+        self.classes_ = None if np.ndim(y) == 2 else known_labels(self.estimator_)
+        frozen = isinstance(self.estimator, FrozenEstimator)
+        self.closed_ = (
+            not frozen and self.classes_ is not None and set(self.classes_.tolist()) == set(np.unique(y).tolist())
+        )
         return self
 
     def predict_out_of_fold(self, X: Any, y: Any, cv: Any, sample_weight: Any = None) -> np.ndarray:
         """Return the probabilities of each row by a clone that was fitted without it; call ``fit`` before.
+
+        A row of a class that its clone has never seen is all zero: the clone could only deny that there is this class.
 
         Parameters
         ----------
@@ -170,16 +187,21 @@ class EstimatorTeacher(FunctionTeacher):
         Raises
         ------
         ValueError
-            If a row is in no test part, so that it has no probabilities.
+            If the rows cannot be split like this, or one is in no test part, so that it has no probabilities.
         """
         params = self._weights(sample_weight)
+        known = np.ones(_num_samples(X), dtype=bool)
         with config_context(enable_metadata_routing=False):
             if self.classes_ is None:  # several labels, with an array each, which cross_val_predict puts together
                 proba = cross_val_predict(self.estimator, X, y, cv=cv, method="predict_proba", params=params)
             else:
-                splits = check_cv(cv, y, classifier=True).split(X, y)
-                proba = out_of_fold_proba(self.estimator, X, np.asarray(y), splits, params, self.classes_)
-        return checked_proba(self._complete(proba), _num_samples(X), multilabel=np.ndim(y) == 2)
+                y = np.asarray(y)
+                splits = _splits(cv, X, y)
+                proba = out_of_fold_proba(self.estimator, X, y, splits, params, self.classes_)
+                known = _of_known_classes(y, splits)
+        proba = checked_proba(self._complete(proba), _num_samples(X), multilabel=np.ndim(y) == 2)
+        proba[~known] = 0
+        return proba
 
     def _proba(self, X: Any, multilabel: bool) -> Any:
         return self._complete(self.estimator_.predict_proba(X))
@@ -200,7 +222,9 @@ class EstimatorTeacher(FunctionTeacher):
             return {}
         parameters = inspect.signature(last.fit).parameters.values()
         if not any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
-            raise ValueError(f"The teacher {last!r} takes no sample_weight, but there are weights.")
+            raise ValueError(
+                f"The teacher {last!r} takes no sample_weight, but 'sample_weight' or 'class_weight' gives weights."
+            )
         return {f"{name}__sample_weight" if name else "sample_weight": sample_weight}
 
 
@@ -210,7 +234,8 @@ def make_teacher(teacher: Any) -> FunctionTeacher:
     Parameters
     ----------
     teacher : estimator, torch.nn.Module or callable
-        An estimator with ``predict_proba``, a network that gives logits, or a function from X to probabilities.
+        An estimator with ``predict_proba``, a network that gives logits, or a function from X to probabilities. What
+        has ``predict_proba`` and is no estimator is used as it is, if it has no ``fit`` or is in a ``FrozenEstimator``.
 
     Returns
     -------
@@ -230,16 +255,47 @@ def make_teacher(teacher: Any) -> FunctionTeacher:
     'EstimatorTeacher'
     """
     if not isinstance(teacher, type):
-        if hasattr(teacher, "predict_proba") and hasattr(teacher, "fit"):
+        if hasattr(teacher, "predict_proba") and hasattr(teacher, "fit") and not _holds_no_estimator(teacher):
             return EstimatorTeacher(teacher)
         if isinstance(teacher, nn.Module):
             return ModuleTeacher(teacher)
+        if hasattr(teacher, "predict_proba"):
+            return FunctionTeacher(teacher.predict_proba, known_labels(teacher))
         if callable(teacher):
             return FunctionTeacher(teacher)
     raise ValueError(
         "The 'teacher' parameter must be an estimator with 'predict_proba', a torch.nn.Module that gives logits, a "
         f"function from X to probabilities, or None. Got {teacher!r} instead."
     )
+
+
+def known_labels(model: Any) -> np.ndarray | None:
+    """Return the labels in ``classes_``; None if there are none, or those of several targets, each with its own."""
+    classes = getattr(model, "classes_", None)
+    several = isinstance(classes, list) and any(np.ndim(label) > 0 for label in classes)
+    return None if classes is None or several else np.asarray(classes)
+
+
+def _holds_no_estimator(teacher: Any) -> bool:
+    """Whether a FrozenEstimator's ``fit``, which asks whether the estimator in it is fitted, would fail."""
+    return isinstance(teacher, FrozenEstimator) and not hasattr(teacher.estimator, "__sklearn_tags__")
+
+
+def _splits(cv: Any, X: Any, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    with warnings.catch_warnings():  # a class of fewer rows than parts does no harm, see _of_known_classes
+        warnings.filterwarnings("ignore", message="The least populated class")
+        try:
+            return list(check_cv(cv, y, classifier=True).split(X, y))
+        except ValueError as error:
+            raise ValueError(f"teacher_cv={cv!r} cannot split these rows: {error}") from error
+
+
+def _of_known_classes(y: np.ndarray, splits: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return which rows are of a class that a training part has of which they are in the test part."""
+    known = np.zeros(len(y), dtype=bool)
+    for train, test in splits:
+        known[test] |= np.isin(y[test], y[train])
+    return known
 
 
 def _batches(X: Any) -> Iterator[Any]:

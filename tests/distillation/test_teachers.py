@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from scipy import sparse
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -68,6 +70,21 @@ def test_each_kind_has_its_face(teacher, kind):
 def test_what_cannot_teach_is_refused(teacher):
     with pytest.raises(ValueError, match="'teacher' parameter must be an estimator with 'predict_proba'.*Got"):
         make_teacher(teacher)
+
+
+class Foreign:
+    classes_ = ["b", "a"]
+
+    def predict_proba(self, X):
+        return np.tile([0.25, 0.75], (len(X), 1))
+
+
+@pytest.mark.parametrize("wrap", [FrozenEstimator, lambda model: model], ids=["frozen", "bare"])
+def test_a_model_that_is_no_estimator_is_used_as_it_is(table, wrap):
+    teacher = make_teacher(wrap(Foreign())).fit(*table, np.ones(120))
+    assert teacher.classes_.tolist() == ["b", "a"]
+    assert teacher.predict_proba(table[0]).tolist() == [[0.25, 0.75]] * 120
+    assert not teacher.closed_
 
 
 # Bounded batches
@@ -143,7 +160,7 @@ def test_weights_reach_the_estimator(table, kind, routing):
 
 
 def test_an_estimator_that_takes_no_weights_says_so(table):
-    with pytest.raises(ValueError, match="KNeighborsClassifier.* takes no sample_weight"):
+    with pytest.raises(ValueError, match="KNeighborsClassifier.* takes no sample_weight.*'class_weight'"):
         EstimatorTeacher(KNeighborsClassifier()).fit(*table, np.ones(120))
 
 
@@ -192,6 +209,39 @@ def test_labels_reach_the_folds_as_they_are(table):
     for train, test in KFold(3).split(X):
         expected[test] = forest.fit(X[train], y[train]).predict_proba(X[test])
     np.testing.assert_allclose(actual, expected)
+
+
+@pytest.mark.parametrize("cv", [2, 3, KFold(40)], ids=str)
+def test_rows_of_classes_that_their_clone_has_not_seen_are_zero(table, cv):
+    X, y = table[0], np.array(["a", "b", "c"])[table[1]]
+    y[7], y[[9, 10]] = "x", "z"
+    proba = EstimatorTeacher(GaussianNB()).fit(X, y).predict_out_of_fold(X, y, cv)
+    zero = proba.sum(1) == 0
+    assert zero[7]
+    assert zero[9] == zero[10] == isinstance(cv, KFold)  # which has three rows a part, in their order
+    np.testing.assert_allclose(np.delete(proba, [7, 9, 10], axis=0).sum(1), 1)
+
+
+def test_a_class_that_some_clones_have_seen_counts(table):
+    X, y = table
+    splits = [(np.arange(120), np.arange(120)), (np.flatnonzero(y > 0), np.arange(120))]
+    proba = EstimatorTeacher(GaussianNB()).fit(X, y).predict_out_of_fold(X, y, splits)
+    np.testing.assert_allclose(proba.sum(1), 1)
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.array(["a", "b", "c"])], ids=["numbers", "text"])
+@pytest.mark.parametrize("container", [np.asarray, np.ndarray.tolist, pd.Series, pl.Series], ids=lambda c: c.__name__)
+def test_a_teacher_fitted_here_is_closed(table, labels, container):
+    X, y = table[0], container(labels[table[1]])
+    assert EstimatorTeacher(GaussianNB()).fit(X, y).closed_
+    frozen = FrozenEstimator(GaussianNB().fit(X, y))
+    assert not EstimatorTeacher(frozen).fit(X, y).closed_
+
+
+def test_a_frozen_last_step_of_other_classes_is_not_closed(table):
+    X, y = table
+    pipeline = make_pipeline(StandardScaler(), FrozenEstimator(GaussianNB().fit(X, y)))
+    assert not EstimatorTeacher(pipeline).fit(X[y > 0], y[y > 0]).closed_
 
 
 def test_rows_that_no_fold_predicts_are_refused(table):
