@@ -87,6 +87,7 @@ def update_net(
     make_penalty(estimator.kl_penalty).fit(rows, 2 if net.multilabel else len(estimator.classes_))
     net.kl_penalty, net.kl_strength = estimator.kl_penalty, estimator.kl_strength
     net.distill_weight, net.distill_rows = distill_weight, estimator.distill_rows
+    net.learning_rate, net.kl_target = estimator.learning_rate, estimator.kl_target
     net.distillation = Distillation(estimator.distill_divergence, estimator.temperature, known)
     net.batch_size = min(128, len(rows)) if estimator.batch_size == "auto" else int(estimator.batch_size)
     if net.lr != estimator.lr:

@@ -11,7 +11,7 @@ from skorch.dataset import get_len
 
 from sklkl.callbacks import StopTraining
 from sklkl.losses import TermMeans
-from sklkl.optim import make_learning_rate
+from sklkl.optim import KLAdaptiveLR, make_learning_rate
 
 
 def _overrides(instance: Any, base: type, method: str) -> bool:
@@ -22,6 +22,8 @@ class EpochLoop(NeuralNetClassifier):
     """A skorch net whose train step returns named terms and their mass instead of one loss that is read at once."""
 
     learning_rate_: Any
+    stream = False  # whether training has no known end: each call of fit_loop goes on with the rate of the last one
+    rate_state_: dict[str, Any] | None = None
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> EpochLoop:
         """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
@@ -52,11 +54,19 @@ class EpochLoop(NeuralNetClassifier):
             self._end_learning_rate()
         return self
 
+    def _start_learning_rate(self, n_batches: int) -> None:
+        total_steps = None if self.stream else self.total_epochs_ * n_batches
+        self.learning_rate_ = self.make_learning_rate(total_steps)
+        if self.stream and self.rate_state_ and isinstance(self.learning_rate_, KLAdaptiveLR):
+            self.learning_rate_.load_state_dict(self.rate_state_)
+
     def _end_learning_rate(self) -> None:
-        # a cycle ends at no rate at all
+        self.rate_state_ = None
         if self.learning_rate_ is not None:
-            self.lr_ = self.learning_rate_.lr_
-            self.learning_rate_.close()
+            self.lr_ = float(self.learning_rate_.lr_)
+            if self.stream and isinstance(self.learning_rate_, KLAdaptiveLR):
+                self.rate_state_ = self.learning_rate_.state_dict()
+            self.learning_rate_.close()  # a cycle ends at no rate at all
         self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
 
     def _drop_unfinished_epoch(self) -> None:
@@ -86,9 +96,8 @@ class EpochLoop(NeuralNetClassifier):
         if iterator is None:
             return
         if training and self.learning_rate_ is None:
-            total_steps = self.total_epochs_ * len(iterator)
-            self.learning_rate_ = self.make_learning_rate(total_steps)
-        self._closure_steps = self._needs_closure or self._has_hooks("on_grad_computed")
+            self._start_learning_rate(len(iterator))
+        self._grad_hooks = self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
         for batch in iterator:

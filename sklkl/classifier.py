@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
@@ -16,7 +15,7 @@ from sklkl._fitting import Lesson, make_lesson, restored_on_failure
 from sklkl._params import PassedOnParams
 from sklkl._prediction import NetPredictions
 from sklkl._seeding import local_random_state
-from sklkl._teaching import Teaching, is_ready, limit_tags
+from sklkl._teaching import Teaching, can_teach_a_stream, limit_tags
 from sklkl._training_data import training_rows
 from sklkl.net import KLNet
 
@@ -51,8 +50,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Weight of the penalty in the loss, which is in nats per row. Useful values are small: up to about 0.1.
     teacher : estimator, torch.nn.Module, callable or None, default=None
         Whose probabilities the network learns from, see the user guide. An estimator with ``predict_proba`` is cloned
-        and fitted to the rows; a :class:`sklearn.frozen.FrozenEstimator` around a fitted one is used as it is. A
-        network gives logits, a function probabilities, both in the order of the sorted labels.
+        and fitted to the rows; a fitted one in a :class:`sklearn.frozen.FrozenEstimator`, or a model without ``fit``,
+        is used as it is. A network gives logits, a function probabilities, both in the order of the sorted labels.
     distill_weight : float in [0, 1] or "auto", default=0.5
         Weight α of the teacher: a row's loss is ``(1 - α)`` times its cross-entropy plus ``α T²`` times the divergence
         of student from teacher. ``"auto"`` chooses it from 0, 0.5, 0.9 and 1 by log-loss on rows set aside; it trains
@@ -66,7 +65,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     distill_divergence : {"forward_kl", "reverse_kl", "js"}, default="forward_kl"
         KL(teacher‖student), KL(student‖teacher) or their Jensen-Shannon divergence.
     teacher_cv : int, splitter or None, default=None
-        If set, a row's soft target comes from a clone of the teacher that was fitted without that row.
+        If set, a row's soft target comes from a clone of the teacher fitted without that row, if it knows its class.
     calibrate_teacher : bool or "auto", default="auto"
         Whether to correct by a temperature how sure the teacher is, learned from rows set aside (the teacher is fitted
         twice) or from the predictions of ``teacher_cv``. ``"auto"`` does so from 200 rows on if the teacher is fitted
@@ -86,9 +85,13 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         A fitted :class:`KLClassifier` (in a ``FrozenEstimator``) or a network to start from: layers of the same name
         and shape get its weights, the output layer those of the classes both know.
     lr : float > 0, default=2e-3
-        Learning rate; the peak of the cycle for ``learning_rate="onecycle"``.
-    learning_rate : {"onecycle", "constant"}, default="onecycle"
-        How the rate moves over ``max_epochs``. In :meth:`partial_fit`, which knows no end, it is constant.
+        Learning rate: the peak of the cycle for ``"onecycle"``, only the starting point for ``"kl_adaptive"``.
+    learning_rate : {"kl_adaptive", "onecycle", "constant"}, default="kl_adaptive"
+        How the rate moves over ``max_epochs``. ``"kl_adaptive"`` finds it by how far a step moves the predictions, see
+        :class:`sklkl.optim.KLAdaptiveLR`. In :meth:`partial_fit`, which knows no end, ``"onecycle"`` is constant.
+    kl_target : float > 0 or None, default=None
+        KL divergence between the predictions before and after a step, in nats per row, at the peak of
+        ``"kl_adaptive"``. None takes ``log(n_classes)**3`` divided by the number of steps.
     optimizer : {"adam", "sgd"} or torch.optim.Optimizer class, default="adam"
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.
@@ -141,7 +144,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         The network with its best weights.
     history_ : skorch.history.History
         What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty``,
-        ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds).
+        ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with ``"kl_adaptive"`` also
+        ``step_kl`` (mean over the steps measured, in nats; NaN if none was) and ``rejected_steps``.
+    lr_ : float
+        The learning rate that was found, at its peak.
     n_iter_ : int
         Number of epochs.
     distill_weight_ : float
@@ -200,7 +206,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         n_generations: int = 1,
         init_from: Any = None,
         lr: float = 2e-3,
-        learning_rate: str = "onecycle",
+        learning_rate: str = "kl_adaptive",
         kl_target: float | None = None,
         optimizer: Any = "adam",
         weight_decay: Any = "auto",
@@ -314,14 +320,14 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         lesson = make_lesson(self, teaching, rows, random_state)
         net = copy_net(self.net_, self) if goes_on else make_net(self, lesson.train, random_state)
         net.penalty_ = None  # it is fitted to these rows
-        self._train(net, lesson, self.max_epochs, self.learning_rate)
+        self._train(net, lesson, self.max_epochs)
         for _ in range(1, self.n_generations):
             lesson.next_generation(self.net_)
-            self._train(make_net(self, lesson.train, random_state), lesson, self.max_epochs, self.learning_rate)
+            self._train(make_net(self, lesson.train, random_state), lesson, self.max_epochs)
 
-    @available_if(is_ready)
+    @available_if(can_teach_a_stream)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> KLClassifier:
-        """Train for one more pass over these rows, at a constant rate and without a validation part.
+        """Train for one more pass over these rows, without a validation part.
 
         Parameters
         ----------
@@ -368,12 +374,12 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             random_state = local_random_state(self.random_state)
             lesson = Lesson(self, teaching, rows, self.distill_weight, random_state, validation=False)
             net = make_net(self, lesson.train, random_state) if first else copy_net(self.net_, self)
-            self._train(net, lesson, epochs=1, learning_rate="constant")
+            self._train(net, lesson, epochs=1, stream=True)
         return self
 
-    def _train(self, net: KLNet, lesson: Lesson, epochs: int, learning_rate: str) -> None:
+    def _train(self, net: KLNet, lesson: Lesson, epochs: int, stream: bool = False) -> None:
         lesson.prepare(net)
-        net.max_epochs, net.learning_rate = lesson.epochs(epochs), learning_rate
+        net.max_epochs, net.stream = lesson.epochs(epochs), stream
         n_before = len(net.history)
         try:
             net.partial_fit(lesson.train)
@@ -382,13 +388,12 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             raise
         finally:
             net.train_split = None  # the model keeps no rows
-            self.net_, self.distill_weight_ = net, lesson.distill_weight
+            self.net_, self.distill_weight_, self.lr_ = net, lesson.distill_weight, net.lr_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         tags.input_tags.three_d_array = self.module is not None
-        if hasattr(self.teacher, "__sklearn_tags__"):
-            limit_tags(tags, get_tags(self.teacher))
+        limit_tags(tags, self.teacher)
         return tags

@@ -12,6 +12,7 @@ from typing import Any
 import joblib
 import torch
 from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.utils import TeeGenerator
 from torch import Tensor
 from torch.utils.data import Subset
 
@@ -48,9 +49,11 @@ class KLNet(EpochLoop):
     optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
         Optimiser.
     lr : float, default=1e-3
-        Learning rate, or the peak of a cycle.
-    learning_rate : {"constant", "onecycle"}, default="constant"
-        Rule for the rate, see :data:`sklkl.optim.LEARNING_RATES`.
+        Learning rate, the peak of a cycle, or only the starting point for ``"kl_adaptive"``.
+    learning_rate : {"constant", "onecycle", "kl_adaptive"}, default="constant"
+        Rule for the rate, see :mod:`sklkl.optim`.
+    kl_target : float > 0 or None, default=None
+        How far a step may move the predictions, see :class:`sklkl.optim.KLAdaptiveLR`.
     kl_penalty : str or object, default="confidence"
         Penalty, see :mod:`sklkl.penalties`.
     kl_strength : float >= 0, default=0.0
@@ -75,6 +78,8 @@ class KLNet(EpochLoop):
     ----------
     penalty_ : object
         The fitted penalty; only set where ``kl_strength`` is not 0.
+    lr_ : float
+        The learning rate of the last training, at its peak.
     interrupted_ : bool
         Whether the last training was interrupted from the keyboard.
 
@@ -221,10 +226,9 @@ class KLNet(EpochLoop):
         """Make the optimiser."""
         super().initialize_optimizer(*args, **kwargs)
         # Only an optimiser that evaluates the loss several times a step, such as LBFGS, needs skorch's closure.
-        self._needs_closure = self._closure_steps = (
-            inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
-        )
-        self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
+        self._grad_hooks = False
+        self._needs_closure = inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
+        self.learning_rate_, self.lr_ = make_learning_rate("constant", self.optimizer_, None), self.lr
         return self
 
     def _set_training(self, training: bool = True) -> None:
@@ -339,11 +343,14 @@ class KLNet(EpochLoop):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
-        if self._closure_steps:
+        if self._needs_closure:
             self.learning_rate_.before_step()
             return super().train_step(batch, **fit_params)
         self._zero_grad_optimizer()
         step = self.train_step_single(batch, **fit_params)
+        if self._grad_hooks:
+            parameters = TeeGenerator(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.learning_rate_.step(step["loss"], (batch[0], fit_params), getattr(batch, "weight", None))
         return step
 

@@ -31,6 +31,7 @@ BAD_VALUES = {
     "n_generations": [0, -1, 1.5, None],
     "init_from": ["old", 3, object()],
     "lr": [0, -1.0, NAN, INF, "fast", None],
+    "kl_target": [0, -1.0, NAN, INF, "far"],
     "learning_rate": ["linear", 0.1, None],
     "optimizer": ["adagrad", None, 3, dict, nn.Linear, lambda params: None],
     "weight_decay": [-0.1, NAN, INF, "some", None],
@@ -213,7 +214,7 @@ def test_the_network_sees_no_more_than_two_rows_before_it_is_trained(quick, tabl
         seen.append(len(logits))
         return logits
 
-    quick(module=Returns, module__function=watched, batch_size=30, max_epochs=1).fit(*table)
+    quick(module=Returns, module__function=watched, batch_size=30, max_epochs=1, learning_rate="onecycle").fit(*table)
     assert seen == [2] + [30] * 4
 
 

@@ -216,7 +216,7 @@ def test_kinds_of_module(quick, table, module):
 def test_a_module_instance_is_copied_with_its_weights_and_never_changed(quick, table):
     instance = nn.Linear(5, 3)
     before = instance.weight.detach().clone()
-    clf = quick(module=instance, lr=1e-12, weight_decay=0.0).fit(*table)
+    clf = quick(module=instance, lr=1e-12, learning_rate="constant", weight_decay=0.0).fit(*table)
     assert clf.module_ is not instance
     torch.testing.assert_close(clf.module_.weight.detach(), before)
     quick(module=instance, lr=0.5).fit(*table)

@@ -105,7 +105,7 @@ def test_another_width_later_is_refused(quick, table):
 
 def test_partial_fit_goes_on_after_fit(quick, table):
     X, y = table
-    clf = quick(max_epochs=30, lr=0.05).fit(X, y)
+    clf = quick(max_epochs=30, lr=0.05, learning_rate="onecycle").fit(X, y)
     before = clf.predict_proba(X)
     clf.set_params(lr=1e-9).partial_fit(X, y)
     assert clf.n_iter_ == 31

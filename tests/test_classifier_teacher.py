@@ -291,7 +291,7 @@ def test_a_frozen_teacher_that_saw_the_rows_does_leak(taught):
     """The guard above can fail."""
     X, y = memorised(60)
     frozen = FrozenEstimator(DecisionTreeClassifier(random_state=0).fit(X, y))
-    student = taught(teacher=frozen, hidden_layer_sizes=(64,), max_epochs=150, lr=0.02)
+    student = taught(teacher=frozen, hidden_layer_sizes=(64,), max_epochs=150, kl_target=0.01)
     assert student.fit(X[:30], y[:30], X_unlabeled=X[30:]).score(X[30:], y[30:]) > 0.9
 
 

@@ -185,7 +185,9 @@ def test_the_validation_fraction(quick, make_table):
 def test_the_validation_loss_is_the_log_loss(exact, make_table):
     """A validation part that is half of twice the same rows is the training part."""
     X, y = make_table(40)
-    clf = exact(early_stopping=True, validation_fraction=0.5, max_epochs=1, lr=1e-12).fit(X, y)
+    clf = exact(early_stopping=True, validation_fraction=0.5, max_epochs=1, lr=1e-12, learning_rate="constant").fit(
+        X, y
+    )
     whole = log_loss(y, clf.predict_proba(X))
     halves = clf.history_[-1, "train_loss"] + clf.history_[-1, "valid_loss"]
     assert halves / 2 == pytest.approx(whole, rel=1e-6)

@@ -12,7 +12,12 @@ from torch import nn
 
 from sklkl.modules import MLP
 
-STILL = {"lr": 1e-300, "weight_decay": 0.0, "early_stopping": False}  # what is trained stays where it starts
+STILL = {
+    "learning_rate": "constant",
+    "lr": 1e-300,
+    "weight_decay": 0.0,
+    "early_stopping": False,
+}  # what is trained stays where it starts
 
 
 def weights(clf):
@@ -189,7 +194,7 @@ def test_a_layer_of_rate_zero_stays_as_it_is(start, old, table, optimizer, learn
 
 def test_layers_have_rates_of_their_own_over_the_cycle(quick, table):
     groups = [("0.*", {"lr": 0.001})]
-    clf = quick(lr=0.1, optimizer__param_groups=groups).fit(*table)
+    clf = quick(lr=0.1, learning_rate="onecycle", optimizer__param_groups=groups).fit(*table)
     assert [group["lr"] for group in clf.net_.optimizer_.param_groups] == [0.001, 0.1]
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sklkl._checks import check_choice
 from sklkl.optim._band import Band
 from sklkl.optim._lock import Lock
 from sklkl.optim._polyak import Polyak
@@ -33,7 +34,10 @@ RULES: dict[str, Callable[..., Rule]] = {
 }
 
 # What a state has besides the rule's.
-_STATE = ("first_rate", "step_kl_", "n_measured_", "n_rejected_")
+_STATE = ("first_rate", "step_kl_", "n_measured_", "n_rejected_", "_n_reported", "_measured")
+
+# Optimisers whose step is not proportional to their rate.
+_UNSCALABLE = ("ASGD", "Adafactor", "Rprop")
 
 # A measured step is scaled at most this often; the first may have to make up for an initial rate that is far off.
 _TRIES, _FIRST_TRIES = 6, 25
@@ -44,8 +48,8 @@ class KLAdaptiveLR:
 
     The KL divergence of a step is the mean over the rows of a batch of KL(before‖after) between the predictions
     before and after the step. It is measured in evaluation mode, on some of the steps. A measured step that goes too
-    far is shortened, or undone if nothing helps; a loss that is not finite takes no step at all, so it never enters
-    the optimiser's moments, and halves the rate.
+    far is shortened, or undone if nothing helps, which halves the rate. A loss or gradient that is not finite takes no
+    step at all, so it never enters the optimiser's moments, and halves the rate too.
 
     Parameters
     ----------
@@ -62,6 +66,8 @@ class KLAdaptiveLR:
         :class:`Polyak`.
     kl_target : float > 0 or None, default=None
         KL of a step in nats a row; None takes the rule's own.
+    lr : array-like of float > 0, default=None
+        Initial rates, one for each network of a stack; None takes the largest of the optimiser's.
     **rule_params : dict
         Further parameters of the rule.
 
@@ -77,7 +83,7 @@ class KLAdaptiveLR:
     Raises
     ------
     ValueError
-        If a parameter is invalid, or the optimiser needs a closure.
+        If a parameter is invalid, or the optimiser needs a closure or has steps that are not proportional to its rate.
 
     Notes
     -----
@@ -112,14 +118,16 @@ class KLAdaptiveLR:
         *,
         rule: str = "lock",
         kl_target: float | None = None,
+        lr: Any = None,
         **rule_params: Any,
     ) -> None:
-        _check(optimizer, rule, kl_target, total_steps)
+        _check(optimizer)
+        check_choice("rule", rule, RULES)
         if kl_target is not None:
             rule_params["kl_target"] = kl_target
         self.optimizer, self.predict = optimizer, predict
         self.rule = RULES[rule](total_steps=total_steps, **rule_params)
-        self.first_rate = max(float(group["lr"]) for group in optimizer.param_groups)
+        self.first_rate = _first_rate(optimizer, lr)
         self.started_ = False
         self.step_kl_: Any = math.nan
         self.n_measured_ = self.n_rejected_ = self._n_reported = 0
@@ -128,7 +136,7 @@ class KLAdaptiveLR:
     @property
     def lr_(self) -> Any:
         """The rate found; for a stack of networks one for each."""
-        return self.rule.found[()] if self.started_ else self.first_rate
+        return _plain(self.rule.found if self.started_ else self.first_rate)
 
     def step(self, loss: Tensor, x: Any, sample_weight: Tensor | None = None) -> None:
         """Take the optimiser's step; call it after ``backward``, in place of ``optimizer.step``.
@@ -140,29 +148,50 @@ class KLAdaptiveLR:
         x : object
             What ``predict`` is called with: the rows of this batch.
         sample_weight : Tensor of shape (n_rows,) or None, default=None
-            Weights of these rows in the KL.
+            Weights of these rows in the KL. Without any weight the step is not measured.
 
         Raises
         ------
         ValueError
             If the parameters or the logits have other leading axes than the loss.
         """
-        losses = loss.detach().double().numpy(force=True)
         if not self.started_:
             self._start(tuple(loss.shape), self._logits(x))
-        usable = np.isfinite(losses)
-        if self.rule.measures:
-            usable = usable & self.step_.has_finite_gradients()
+        if loss.shape != self.step_.stack:
+            raise ValueError(f"loss of shape {tuple(loss.shape)} given; allowed: {self.step_.stack}, as before")
+        if self._is_plain():
+            self._plain_step(loss.item())
+        else:
+            self._step(loss.detach().double().numpy(force=True), x, sample_weight)
+            self.step_.forget()
+        self.rule.advance()
+
+    def _is_plain(self) -> bool:
+        """Whether the coming step is that of one network, at a rate that is known, and not measured."""
+        by_slope = isinstance(self.rule, Polyak)
+        return not (self.step_.stack or self.rule.measures or self.rule.is_new or by_slope)
+
+    def _plain_step(self, loss: float) -> None:
+        # what _step does too, without arrays of one number: most steps are such ones
+        if math.isfinite(loss) and self.step_.has_finite_gradients():
+            self.step_.set_rate(float(self.rule.rate))
+            self.optimizer.step()
+        else:
+            self._leave_out(np.asarray(True))
+
+    def _step(self, losses: np.ndarray, x: Any, sample_weight: Tensor | None) -> None:
+        usable = np.isfinite(losses) & self.step_.has_finite_gradients()
         if not usable.all():
             self._leave_out(~usable)
-        if usable.any():
-            if self.rule.measures:
-                measure = partial(self._kl, self._logits(x), x, sample_weight)
-                self._take(losses, usable)
-                self._fit_into_band(measure, usable)
-            else:
-                self._take(losses, usable)
-        self.rule.advance()
+        if not usable.any():
+            return
+        # rows without any weight do not say how far a step goes
+        if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any())):
+            measure = partial(self._kl, self._logits(x), x, sample_weight)
+            self._take(self.rule.rate, losses, usable, keep=True)
+            self._fit_into_band(measure, usable)
+        else:
+            self._take(self.rule.blind_rate, losses, usable, keep=False)
 
     def _start(self, stack: tuple[int, ...], logits: Tensor) -> None:
         n_stack = len(stack)
@@ -171,9 +200,11 @@ class KLAdaptiveLR:
                 f"'predict' gave logits of shape {tuple(logits.shape)}; allowed: (..., n_rows, n_classes) with the "
                 f"leading axes of the loss, {stack}."
             )
+        if self.first_rate.shape not in {(), stack}:
+            raise ValueError(f"lr of shape {self.first_rate.shape} given; allowed: {stack}, the shape of the loss")
         n_outputs = math.prod(logits.shape[n_stack + 1 : -1])
         self.step_ = ScaledStep(self.optimizer, stack)
-        self.rule.start(np.full(stack, self.first_rate), logits.shape[-1], n_outputs)
+        self.rule.start(np.broadcast_to(self.first_rate, stack), logits.shape[-1], n_outputs)
         self.started_ = True
 
     def _leave_out(self, networks: np.ndarray) -> None:
@@ -182,32 +213,44 @@ class KLAdaptiveLR:
         self.rule.cut(np.where(networks, 0.5, 1.0))
         self.n_rejected_ += int(networks.sum())
 
-    def _take(self, losses: np.ndarray, usable: np.ndarray) -> None:
+    def _take(self, rate: np.ndarray, losses: np.ndarray, usable: np.ndarray, keep: bool) -> None:
         by_slope = isinstance(self.rule, Polyak)
-        self.step_.take(np.where(usable, self.rule.rate, 0.0), keep=self.rule.measures or by_slope)
+        far = by_slope or bool(self.rule.is_new.any())
+        self.step_.take(np.where(usable, rate, 0.0), keep=keep, far=far)
         if isinstance(self.rule, Polyak):
-            self.rule.choose(losses, self.step_.slope())
+            self.rule.choose(losses, self.step_.slope(), usable)
             self.step_.retake(np.where(usable, self.rule.rate, 0.0))
 
     def _fit_into_band(self, measure: Callable[[], np.ndarray], usable: np.ndarray) -> None:
-        """Scale the step just taken until its KL is within the rule's band, or undo it; tell the rule."""
+        """Scale the step just taken until its KL is within the rule's band, or undo it; tell the rule.
+
+        A step is undone if it is too far however short, which halves the rate, or nothing if it should be something.
+        """
         low, high = self.rule.band()
         rate, scale, kl = np.where(usable, self.rule.rate, 0.0), np.ones(usable.shape), measure()
         too_far = usable & ~(kl <= high)
-        for _ in range(_FIRST_TRIES if self.rule.n_steps == 0 else _TRIES):
+        for _ in range(_FIRST_TRIES if self.rule.is_new.any() else _TRIES):
             outside = usable & ~((low <= kl) & (kl <= high))
-            if not outside.any():
+            last, scale = scale, np.where(outside, self._corrected(scale, kl), scale)
+            if np.array_equal(last, scale):
                 break
-            scale = np.where(outside, self._corrected(scale, kl), scale)
             self.step_.retake(rate * scale)
             kl = measure()
-        if (usable & ~(kl <= high)).any():
-            self.step_.retake(rate * np.where(kl <= high, scale, 0.0))
-        self.rule.record(np.where(usable, kl, self.rule.target), scale)
-        self.step_kl_ = np.where(usable, kl, np.nan)[()]
-        self._measured.append(float(np.mean(self.step_kl_)))
-        self.n_measured_ += 1
+        hopeless = usable & ~(kl <= high)
+        undone = hopeless | (usable & (kl == 0) & (low > 0))
+        if undone.any():
+            self.step_.retake(rate * np.where(undone, 0.0, scale))
+            self.rule.cut(np.where(hopeless, 0.5, 1.0))
+        self._tell(np.where(undone, 0.0, kl), scale, usable, usable & ~undone)
         self.n_rejected_ += int(too_far.sum())
+
+    def _tell(self, kl: np.ndarray, scale: np.ndarray, usable: np.ndarray, known: np.ndarray) -> None:
+        """Tell the rule of the networks whose step is known; to it, the others took one that was right."""
+        self.rule.record(np.where(known, kl, self.rule.target), np.where(known, scale, 1.0))
+        self.rule.is_new = self.rule.is_new & ~known
+        self.step_kl_ = _plain(np.where(usable, kl, np.nan))
+        self._measured.append(float(np.mean(np.asarray(kl)[usable])))
+        self.n_measured_ += 1
 
     def _corrected(self, scale: np.ndarray, kl: np.ndarray) -> np.ndarray:
         """Return the scale at which the KL, which grows with its square, would be right, within bounds."""
@@ -232,6 +275,8 @@ class KLAdaptiveLR:
         """Multiply the rate of every step from now on by ``factor``."""
         if self.started_:
             self.rule.cut(factor)
+        else:
+            self.first_rate = self.first_rate * factor
 
     def close(self) -> None:
         """Give the optimiser the rate that was found."""
@@ -240,9 +285,11 @@ class KLAdaptiveLR:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that changes from step to step; save the optimiser's own state beside it."""
-        state = {name: getattr(self, name) for name in _STATE}
+        state = {name: _as_saved(getattr(self, name)) for name in _STATE}
         state["rule"] = {name: _as_saved(value) for name, value in vars(self.rule).items()}
-        return state | {"stack": self.step_.stack if self.started_ else None}
+        state["rule_class"] = type(self.rule).__name__
+        step = {"stack": self.step_.stack, "ratios": list(self.step_.ratios)} if self.started_ else None
+        return state | {"step": step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state; the optimiser's own must be loaded beside it.
@@ -251,19 +298,35 @@ class KLAdaptiveLR:
         ----------
         state : dict
             What `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If the state is that of another rule, or of networks of another shape.
         """
+        if state["rule_class"] != type(self.rule).__name__:
+            raise ValueError(f"a state of {state['rule_class']} given; allowed: one of {type(self.rule).__name__}")
+        if state["step"] is not None:
+            self.step_ = ScaledStep(self.optimizer, tuple(state["step"]["stack"]))
+            self.step_.ratios = list(state["step"]["ratios"])
+        self.started_ = state["step"] is not None
         for name in _STATE:
-            setattr(self, name, state[name])
+            setattr(self, name, _as_used(state[name]))
         for name, value in state["rule"].items():
-            setattr(self.rule, name, value.numpy().copy() if isinstance(value, Tensor) else value)
-        if state["stack"] is not None:
-            self.step_ = ScaledStep(self.optimizer, tuple(state["stack"]))
-        self.started_ = state["stack"] is not None
+            setattr(self.rule, name, _as_used(value))
 
 
 def _as_saved(value: Any) -> Any:
-    # tensors and plain values are what torch.load accepts
-    return torch.as_tensor(value.copy()) if isinstance(value, np.ndarray) else value
+    """Return a copy of what torch.load accepts: a tensor or a plain value."""
+    if isinstance(value, np.ndarray | np.generic):
+        return torch.as_tensor(np.array(value))
+    return list(value) if isinstance(value, list) else value
+
+
+def _as_used(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.numpy(force=True).copy()
+    return list(value) if isinstance(value, list) else value
 
 
 @contextmanager
@@ -279,15 +342,27 @@ def _evaluating(predict: Any) -> Iterator[None]:
             module.training = True
 
 
-def _check(optimizer: Optimizer, rule: str, kl_target: float | None, total_steps: int | None) -> None:
-    if inspect.signature(optimizer.step).parameters["closure"].default is inspect.Parameter.empty:
-        raise ValueError(f"optimizer={type(optimizer).__name__} given; allowed: one that takes a step without closure")
+def _plain(values: np.ndarray) -> Any:
+    return float(values) if np.ndim(values) == 0 else values
+
+
+def _first_rate(optimizer: Optimizer, lr: Any) -> np.ndarray:
+    rate = np.array(max(float(group["lr"]) for group in optimizer.param_groups) if lr is None else lr, dtype=float)
+    if not (np.isfinite(rate) & (rate > 0)).all():
+        raise ValueError(f"lr={lr!r} given; allowed: finite numbers > 0, one for each network of a stack")
+    return rate
+
+
+def _check(optimizer: Optimizer) -> None:
+    name, closure = type(optimizer).__name__, inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise ValueError(
+            f"optimizer={name} given; allowed: one that takes a step without closure, unless the rate is constant"
+        )
+    if name in _UNSCALABLE:
+        raise ValueError(
+            f"optimizer={name} given; allowed: one whose step is proportional to its rate, unless that is constant"
+        )
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     if not all(0 <= rate < math.inf for rate in rates) or max(rates) == 0:
         raise ValueError(f"The optimizer has the rates {rates}; allowed: finite numbers >= 0, one of them > 0")
-    if rule not in RULES:
-        raise ValueError(f"rule={rule!r} given; allowed: one of {list(RULES)}")
-    if kl_target is not None and not 0 < kl_target < math.inf:
-        raise ValueError(f"kl_target={kl_target!r} given; allowed: a finite number > 0, or None")
-    if total_steps is not None and total_steps < 1:
-        raise ValueError(f"total_steps={total_steps!r} given; allowed: an integer >= 1, or None")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from sklkl._checks import check_number
 from sklkl.optim._rule import Rule
 
 
@@ -51,7 +52,15 @@ class Band(Rule):
         bounds: tuple[float, float] = (1e-6, 1e-2),
         guard: float = 8.0,
     ) -> None:
-        super().__init__(total_steps)
+        super().__init__(total_steps, kl_target)
+        check_number("factor", factor, "a finite number > 1", above=1)
+        if guard != math.inf:
+            check_number("guard", guard, "a number > 2, or inf", above=2)
+        least, most = bounds
+        if not 0 < least <= most < math.inf:
+            raise ValueError(
+                f"bounds={bounds!r} given; allowed: two finite numbers > 0, the least and the largest rate"
+            )
         self.kl_target = 0.01 if kl_target is None else kl_target
         self.factor, self.bounds, self.guard = factor, bounds, guard
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
+from sklkl._checks import check_integer, check_number
 from sklkl.optim._rule import Rule, bounded
 
 # Steps of training that are assumed where their number is unknown.
-_HORIZON = 1000
+_HORIZON = 50
 
 
 class Lock(Rule):
@@ -29,11 +31,11 @@ class Lock(Rule):
         Divergence at the end of the rise, in nats a row. None takes ``(log n_classes)**3 / total_steps`` for each
         distribution: the longer the training, the smaller a step can be, and the more classes, the further the
         predictions have to go.
-    rise : float in (0, 1], default=0.3
-        Share of training in which the rate is found; at least 10 steps. 300 steps if the number is unknown.
-    n_measured : int >= 1, default=60
+    rise : float in (0, 1], default=0.2
+        Share of training in which the rate is found; at least 10 steps. 10 steps if the number is unknown.
+    n_measured : int >= 1, default=30
         About how many of the steps of the rise are measured.
-    guard : int >= 1, default=20
+    guard : int >= 1, default=50
         After the rise, every how many steps one is measured.
 
     Examples
@@ -41,18 +43,21 @@ class Lock(Rule):
     >>> from sklkl.optim import Lock
     >>> rule = Lock(total_steps=1000)
     >>> rule.n_rise, rule.every
-    (300, 5)
+    (200, 6)
     """
 
     def __init__(
         self,
         total_steps: int | None = None,
         kl_target: float | None = None,
-        rise: float = 0.3,
-        n_measured: int = 60,
-        guard: int = 20,
+        rise: float = 0.2,
+        n_measured: int = 30,
+        guard: int = 50,
     ) -> None:
-        super().__init__(total_steps)
+        super().__init__(total_steps, kl_target)
+        check_number("rise", rise, "a number > 0 and <= 1", above=0, high=1)
+        check_integer("n_measured", n_measured, 1)
+        check_integer("guard", guard, 1)
         self.kl_target = kl_target
         self.n_rise = max(10, int(rise * (total_steps or _HORIZON)))
         self.every = max(1, self.n_rise // n_measured)
@@ -61,9 +66,10 @@ class Lock(Rule):
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
         super().start(rates, n_classes, n_outputs)
-        automatic = n_outputs * math.log(n_classes) ** 3 / (self.total_steps or _HORIZON)
+        # one class has no target of its own, as nothing ever moves
+        automatic = n_outputs * math.log(max(2, n_classes)) ** 3 / (self.total_steps or _HORIZON)
         self.peak_target = float(automatic if self.kl_target is None else self.kl_target)
-        self.sum_peaks, self.n_peaks = np.zeros_like(self.log_rate), 0
+        self.sum_peaks, self.n_peaks, self.peak = np.zeros_like(self.log_rate), 0, np.exp(self.log_rate)
 
     @property
     def rises(self) -> bool:
@@ -78,11 +84,18 @@ class Lock(Rule):
     @property
     def rate(self) -> np.ndarray:
         """The rate of the coming step."""
-        return np.exp(self.log_rate) if self.rises else self.found * self._decline()
+        return np.exp(self.log_rate) if self.rises else self.peak * self._decline()
+
+    @property
+    def blind_rate(self) -> np.ndarray:
+        """The rate of a step that is not measured: none from an initial rate, which says nothing."""
+        return np.where(self.is_new, 0.0, self.rate) if self.is_new.any() else self.rate
 
     @property
     def found(self) -> np.ndarray:
         """The rate at the peak, as far as it is known."""
+        if not self.rises:
+            return self.peak
         if self.n_peaks:
             return np.exp(bounded(self.sum_peaks / self.n_peaks))
         return np.exp(bounded(self.log_rate - math.log(self._ramp(self.n_steps))))
@@ -92,9 +105,9 @@ class Lock(Rule):
         """The divergence that is wanted of the coming step."""
         return self.peak_target * self._ramp(self.n_steps) ** 2
 
-    def band(self) -> tuple[float, float]:
+    def band(self) -> tuple[Any, Any]:
         """Return the least and the largest divergence that are accepted of the coming step."""
-        return (0.5 * self.target, 2 * self.target) if self.n_steps == 0 else (0.0, 8 * self.target)
+        return np.where(self.is_new, 0.5, 0.0) * self.target, np.where(self.is_new, 2.0, 8.0) * self.target
 
     def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
         """Steer: half the error in logarithms is that of the rate, of which a fifth is made good at once."""
@@ -114,15 +127,18 @@ class Lock(Rule):
         self.n_steps += 1
         if self.rises:
             self.log_rate = bounded(self.log_rate + math.log(self._ramp(self.n_steps) / self._ramp(self.n_steps - 1)))
+        elif self.n_steps == self.n_rise:
+            self.peak = np.exp(bounded(self.sum_peaks / self.n_peaks if self.n_peaks else self.log_rate))
 
     def cut(self, factor: np.ndarray | float) -> None:
         """Multiply all rates from now on by a factor."""
         super().cut(factor)
         self.sum_peaks = self.sum_peaks + self.n_peaks * np.log(factor)
+        self.peak = np.exp(bounded(np.log(self.peak) + np.log(factor)))
 
     def _ramp(self, step: int) -> float:
         """Return the root of the share of the peak's target at a step, which is that of its rate too."""
-        return min(1.0, 0.04 + 0.96 * (step + 1) / self.n_rise)
+        return min(1.0, 0.15 + 0.85 * (step + 1) / self.n_rise)
 
     def _decline(self) -> float:
         after = self.n_steps - self.n_rise

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from sklkl._checks import check_integer, check_number
 from sklkl.optim._rule import Rule, bounded
 
 
@@ -55,7 +56,10 @@ class Polyak(Rule):
         growth: float = 1.1,
         guard: int = 20,
     ) -> None:
-        super().__init__(total_steps)
+        super().__init__(total_steps, kl_target)
+        check_number("c", c, "a finite number > 0", above=0)
+        check_number("growth", growth, "a finite number > 1", above=1)
+        check_integer("guard", guard, 1)
         self.kl_target = 0.05 if kl_target is None else kl_target
         self.c, self.growth, self.guard = c, growth, guard
 
@@ -73,11 +77,12 @@ class Polyak(Rule):
         """Return the least and the largest divergence that are accepted of the coming step."""
         return 0.0, 8 * self.target
 
-    def choose(self, loss: np.ndarray, slope: np.ndarray) -> None:
-        """Set the rate, where a step at rate 1 lowers the loss by ``slope`` to first order."""
+    def choose(self, loss: np.ndarray, slope: np.ndarray, usable: np.ndarray | bool = True) -> None:
+        """Set the rate of networks that are usable, where a step at rate 1 lowers the loss by ``slope`` at first."""
         largest = self.log_rate + math.log(self.growth)
         wanted = np.log(np.maximum(loss, 1e-300)) - np.log(np.maximum(self.c * slope, 1e-300))
-        self.log_rate = bounded(np.minimum(np.where(slope > 0, wanted, largest), largest))
+        chosen = bounded(np.minimum(np.where(slope > 0, wanted, largest), largest))
+        self.log_rate = np.where(usable, chosen, self.log_rate)
 
     def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
         """Go on from the rate at which the step was accepted."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
+from sklkl._checks import check_integer, check_number
+
 # The rate of any network stays between these, so that it is finite and positive whatever is measured.
 LEAST_RATE, LARGEST_RATE = 1e-12, 1e3
+_LEAST, _LARGEST = math.log(LEAST_RATE), math.log(LARGEST_RATE)
 
 
 class Rule:
@@ -21,17 +25,30 @@ class Rule:
     ----------
     total_steps : int or None
         Number of steps in training; None if it is not known, as in a stream.
+    kl_target : float > 0 or None
+        Divergence of a step in nats a row, whatever a rule makes of it; None takes its own.
+
+    Attributes
+    ----------
+    is_new : ndarray of bool
+        Of which networks no step has been measured.
     """
 
     log_rate: np.ndarray
+    is_new: np.ndarray
 
-    def __init__(self, total_steps: int | None) -> None:
+    def __init__(self, total_steps: int | None, kl_target: float | None) -> None:
+        if total_steps is not None:
+            check_integer("total_steps", total_steps, 1, why=", or None")
+        if kl_target is not None:
+            check_number("kl_target", kl_target, "a finite number > 0, or None", above=0)
         self.total_steps = total_steps
         self.n_steps = 0
 
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
         self.log_rate = bounded(np.log(rates))
+        self.is_new = np.ones(rates.shape, dtype=bool)
 
     @property
     def measures(self) -> bool:
@@ -44,6 +61,11 @@ class Rule:
         return np.exp(self.log_rate)
 
     @property
+    def blind_rate(self) -> np.ndarray:
+        """The rate of the coming step if that is not measured."""
+        return self.rate
+
+    @property
     def found(self) -> np.ndarray:
         """The rate that is right by this rule, as far as it knows."""
         return self.rate
@@ -53,7 +75,7 @@ class Rule:
         """The divergence that is wanted of the coming step."""
         raise NotImplementedError
 
-    def band(self) -> tuple[float, float]:
+    def band(self) -> tuple[Any, Any]:
         """Return the least and the largest divergence that are accepted of the coming step."""
         return 0.0, math.inf
 
@@ -72,4 +94,5 @@ class Rule:
 
 def bounded(log_rate: np.ndarray) -> np.ndarray:
     """Return logarithms of rates that are finite and positive."""
-    return np.clip(log_rate, math.log(LEAST_RATE), math.log(LARGEST_RATE))
+    # not np.clip, whose checks cost more than a scalar's whole step here
+    return np.minimum(np.maximum(log_rate, _LEAST), _LARGEST)

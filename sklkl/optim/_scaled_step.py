@@ -15,6 +15,10 @@ class ScaledStep:
     moments know nothing of the rate. A step at another rate is then another point on the line through the weights
     before and after, and the moments, which come from the gradient before the step, remain valid.
 
+    A step of one network that is unlikely to be changed is the optimiser's own, to the bit. Any other is taken at rate
+    1 and shortened: a short step would be lost in the rounding of the weights, and could not be lengthened. In a
+    stack it makes the step of each network independent of the rates of the others.
+
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
@@ -45,19 +49,32 @@ class ScaledStep:
         for group, ratio in zip(self.optimizer.param_groups, self.ratios, strict=True):
             group["lr"] = rate * ratio
 
-    def take(self, rate: np.ndarray, keep: bool) -> None:
-        """Step at these rates; ``keep`` the weights before, without which the step cannot be changed."""
-        self.rate = float(rate.max())
+    def take(self, rate: np.ndarray, keep: bool = False, far: bool = False) -> None:
+        """Step at these rates.
+
+        Parameters
+        ----------
+        rate : ndarray
+            The rate of each network.
+        keep : bool, default=False
+            Whether to keep the weights before, without which the step cannot be changed.
+        far : bool, default=False
+            Whether it may be changed by much, or its slope is wanted.
+        """
+        far = far or bool(self.stack)
+        self.rate = 1.0 if far else float(rate)
         self.set_rate(self.rate)
         self.after: list[Tensor] = []
-        self.before = [p.detach().clone() for p in self.parameters] if keep or self.stack else []
+        self.before = [p.detach().clone() for p in self.parameters] if keep or far else []
         self.optimizer.step()
-        if self.stack:
+        if far:
             self.retake(rate)
 
     @torch.no_grad()
     def retake(self, rate: np.ndarray) -> None:
         """Change the step that was taken into the one at these rates; 0 undoes it."""
+        if rate.any():
+            self.set_rate(float(rate.max()))
         self.after = self.after or [p.detach().clone() for p in self.parameters]
         shares = torch.as_tensor(rate / self.rate)
         for parameter, before, after in zip(self.parameters, self.before, self.after, strict=True):
@@ -70,7 +87,7 @@ class ScaledStep:
         """Return by how much a step at rate 1 lowers the loss to first order: the product of gradient and step."""
         after = self.after or self.parameters
         products = [
-            (p.grad * (old - new)).flatten(len(self.stack)).sum(-1, dtype=torch.float64)
+            self._sum(p.grad.double() * (old - new))
             for p, old, new in zip(self.parameters, self.before, after, strict=True)
             if p.grad is not None
         ]
@@ -78,8 +95,10 @@ class ScaledStep:
 
     def has_finite_gradients(self) -> np.ndarray:
         """Return for each network whether its gradients are finite."""
-        sums = [gradient.flatten(len(self.stack)).sum(-1, dtype=torch.float64) for gradient in self._gradients()]
-        return torch.isfinite(torch.stack(sums)).all(0).numpy(force=True)
+        sums = [self._sum(gradient) for gradient in self._gradients()]
+        if not sums:
+            return np.ones(self.stack, dtype=bool)
+        return np.isfinite(torch.stack(sums).sum(0).numpy(force=True))
 
     @torch.no_grad()
     def leave_out(self, networks: np.ndarray) -> None:
@@ -88,6 +107,14 @@ class ScaledStep:
         for gradient in self._gradients():
             shape = (*self.stack, *(1,) * (gradient.ndim - len(self.stack)))
             gradient.masked_fill_(out.to(gradient.device).reshape(shape), 0.0)
+
+    def forget(self) -> None:
+        """Drop the weights before and after: the step is final."""
+        self.before, self.after = [], []
+
+    def _sum(self, values: Tensor) -> Tensor:
+        """Return the sum over all but the axes of the stack."""
+        return values.reshape(*self.stack, -1).sum(-1) if self.stack else values.sum()
 
     def _gradients(self) -> list[Tensor]:
         return [p.grad for p in self.parameters if p.grad is not None]

@@ -7,8 +7,8 @@ from torch import Tensor
 
 __all__ = ["step_kl"]
 
-# Where no logit has changed by more than this, the divergence is taken from expm1, which does not cancel.
-_NEAR = 0.5
+# Where no logit has grown by more than this, the divergence is taken from expm1, which neither cancels nor overflows.
+_NEAR = 50.0
 
 
 def step_kl(
@@ -33,7 +33,8 @@ def step_kl(
     Returns
     -------
     Tensor of shape (...)
-        Divergences in nats, at least 0; ``inf`` or NaN where logits are not finite.
+        Divergences in nats, at least 0. A logit may be ``-inf``, for a class that is ruled out: ``inf`` if it was
+        possible before. NaN where logits are NaN or ``+inf``.
 
     Examples
     --------
@@ -58,10 +59,12 @@ def _row_kl(before: Tensor, after: Tensor) -> Tensor:
     """Return KL of each row: log E_p[exp d], where d is the change of the logits less its mean under p."""
     log_p = torch.log_softmax(before, -1)
     p = log_p.exp()
-    change = after - before
+    # equal logits have not changed, even if both are -inf
+    change = torch.where(before == after, 0.0, after - before)
     change = change - (p * change).sum(-1, keepdim=True)
-    if change.abs().max() < _NEAR:
-        return torch.log1p((p * torch.expm1(change)).sum(-1)).clamp(min=0.0)
     near = torch.log1p((p * torch.expm1(change.clamp(max=_NEAR))).sum(-1))
-    far = torch.logsumexp(log_p + change, -1)
-    return torch.where(change.abs().amax(-1) < _NEAR, near, far).clamp(min=0.0)
+    is_near = change.amax(-1) < _NEAR
+    if not is_near.all():
+        far = torch.where(p == 0, 0.0, p * (log_p - torch.log_softmax(after, -1))).sum(-1)
+        near = torch.where(is_near, near, far)
+    return near.clamp(min=0.0)

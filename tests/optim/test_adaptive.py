@@ -1,0 +1,576 @@
+"""``KLAdaptiveLR`` whatever the rule: stacks, safety, states that can be resumed, and measuring without a trace."""
+
+import copy
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklkl.optim import RULES, KLAdaptiveLR
+
+from .training import (
+    OPTIMIZERS,
+    Stack,
+    adaptive,
+    batches,
+    copied,
+    losses,
+    network,
+    one_step,
+    table,
+    train,
+)
+
+each_rule = pytest.mark.parametrize("rule", RULES)
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+
+def is_guarded(name):
+    rule = RULES[name]()
+    rule.start(np.array(0.1), n_classes=3, n_outputs=1)
+    return rule.band()[1] < math.inf
+
+
+each_guarded_rule = pytest.mark.parametrize("rule", [name for name in RULES if is_guarded(name)])
+each_bad = pytest.mark.parametrize("bad", [math.nan, math.inf])
+
+
+def equal(ours, theirs):
+    return all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def moments(optimizer):
+    return [value for state in optimizer.state.values() for value in state.values() if value is not None]
+
+
+@each_rule
+@each_optimizer
+def test_rates_are_finite_and_positive_and_losses_fall(rule, optimizer):
+    net = network()
+    rate = adaptive(net, optimizer, 1e-3, rule=rule)
+    before = losses(net(table()[0]), table()[1]).item()
+    seen = train(rate, net, 25, lambda rate: rate.lr_)
+    assert all(isinstance(lr, float) and 0 < lr < math.inf for lr in seen)
+    assert losses(net(table()[0]), table()[1]).item() < before
+
+
+@each_rule
+def test_the_measured_kl_is_that_of_the_step(rule):
+    net, (x, y) = network(), table()
+    rate = adaptive(net, "adam", 1e-3, rule=rule)
+    weight = torch.rand(len(x), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    p = net(x).softmax(-1)
+    one_step(rate, net, x, y, sample_weight=weight)
+    rows = (p * (p / net(x).softmax(-1)).log()).sum(-1)
+    assert rate.step_kl_ == pytest.approx((weight @ rows / weight.sum()).item(), rel=1e-6)
+    assert rate.n_measured_ == 1
+
+
+# Stacks
+
+
+@each_rule
+@each_optimizer
+def test_networks_of_a_stack_train_as_if_alone(rule, optimizer):
+    stack = Stack([network(0), network(1), network(2)])
+    together = adaptive(stack, optimizer, rule=rule, total_steps=16)
+    train(together, stack, 16)
+    for i in range(3):
+        net = network(i)
+        alone = adaptive(net, optimizer, rule=rule, total_steps=16)
+        train(alone, net, 16)
+        assert together.lr_[i] == pytest.approx(alone.lr_, rel=1e-6)
+        assert together.step_kl_[i] == pytest.approx(alone.step_kl_, rel=1e-5)
+        for ours, theirs in zip(stack.alone(i), net.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("when", [{0}, {3}, set(range(40)), {11, 12, 20}], ids=str)
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@each_guarded_rule
+def test_a_network_without_a_loss_leaves_the_others_equal_to_the_bit(rule, optimizer, when):
+    seen, bad = [], torch.tensor([1.0, math.nan, 1.0], dtype=torch.float64)
+    for is_bad in (False, True):
+        stack = Stack([network(0), network(1), network(2)])
+        rate = adaptive(stack, optimizer, rule=rule, total_steps=40)
+        for step, (x, y) in enumerate(batches(*table(), 40)):
+            before = copied(stack.alone(1))
+            failing = is_bad and step in when
+            one_step(rate, stack, x, y, (lambda value: value * bad) if failing else None)
+            assert equal(before, stack.alone(1)) or not failing
+        seen.append([*stack.alone(0), *stack.alone(2), *torch.as_tensor(rate.lr_)[[0, 2]]])
+        assert np.isfinite(rate.lr_).all()
+        assert (rate.lr_ > 0).all()
+        assert all(parameter.isfinite().all() for parameter in stack.parameters())
+    assert equal(*seen)
+
+
+def test_a_network_that_diverges_leaves_the_others_equal_to_the_bit():
+    seen = []
+    for size in (1.0, 1e200):
+        stack = Stack([network(0), network(1)])
+        with torch.no_grad():
+            stack.weights[2][1] *= size
+        rate = adaptive(stack, "sgd", rule="lock", total_steps=30)
+        train(rate, stack, 30)
+        seen.append([*stack.alone(0), torch.as_tensor(rate.lr_[0])])
+    assert equal(*seen)
+
+
+def test_each_network_of_a_stack_may_begin_at_a_rate_of_its_own():
+    stack = Stack([network(0), network(1)])
+    rate = adaptive(stack, rule="skrl", lr=0.1)
+    ours = KLAdaptiveLR(rate.optimizer, stack, rule="band", bounds=(1e-9, 1.0), kl_target=100.0, lr=[1e-4, 1e-5])
+    assert ours.lr_.tolist() == [1e-4, 1e-5]
+    train(ours, stack, 1)
+    assert ours.lr_ == pytest.approx([1.5e-4, 1.5e-5])
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    net, stack, (x, y) = network(), Stack([network(0), network(1)]), table()
+    with pytest.raises(ValueError, match=r"parameter has the shape \(8, 4\); allowed: .* leading axes are \(2,\)"):
+        adaptive_of(net, lambda x: stack(x)).step(torch.zeros(2), x)
+    with pytest.raises(ValueError, match=r"'predict' gave logits of shape \(96, 3\); allowed: .*\(2,\)"):
+        adaptive_of(stack, net).step(torch.zeros(2), x)
+    with pytest.raises(ValueError, match=r"'predict' gave logits of shape \(3,\)"):
+        adaptive_of(net, lambda x: net(x)[0]).step(torch.zeros(()), x)
+    rate = adaptive(stack)
+    one_step(rate, stack, x, y)
+    with pytest.raises(ValueError, match=r"loss of shape \(\) given; allowed: \(2,\)"):
+        rate.step(torch.zeros(()), x)
+    with pytest.raises(ValueError, match=r"lr of shape \(3,\) given; allowed: \(2,\)"):
+        adaptive_of(stack, stack, lr=[1, 2, 3]).step(torch.zeros(2), x)
+
+
+def adaptive_of(net, predict, **params):
+    return KLAdaptiveLR(torch.optim.SGD(net.parameters(), lr=0.1), predict, **params)
+
+
+# Losses and gradients that are not finite
+
+
+def idle_for_a_step(rule, lr):
+    """The rate after a first step that said nothing."""
+    net, (x, y) = network(), table()
+    rate = adaptive(net, lr=lr, rule=rule, kl_target=0.1)
+    one_step(rate, net, x, y, sample_weight=torch.zeros(len(x)))
+    return rate.lr_
+
+
+@each_bad
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize("step", [0, 3, 13])
+@each_rule
+def test_what_is_not_finite_takes_no_step_leaves_no_trace_and_halves_the_rate(rule, step, what, bad):
+    net = network()
+    rate = adaptive(net, "adamw", 1e-3, rule=rule, kl_target=0.1)
+    train(rate, net, step)
+    before, moments_before, lr = copied(net.parameters()), copied(moments(rate.optimizer)), rate.lr_
+    x, y = table()
+    if what == "gradient":
+        net[0].bias.register_hook(lambda gradient: gradient * bad)
+        one_step(rate, net, x, y)
+    else:
+        one_step(rate, net, x, y, lambda value: value * bad)
+    assert equal(before, net.parameters())
+    assert equal(moments_before, moments(rate.optimizer))
+    assert rate.n_rejected_ >= 1
+    # before the first step "lock" knows no peak yet
+    expected = idle_for_a_step(rule, lr / 2) if rule == "lock" and step == 0 else lr / 2
+    assert rate.lr_ == pytest.approx(expected)
+
+
+@each_rule
+def test_training_recovers_after_losses_that_are_not_finite(rule):
+    net, (x, y) = network(), table()
+    rate = adaptive(net, "adam", 1e-3, rule=rule, total_steps=60)
+    before = losses(net(x), y).item()
+    for step in range(60):
+        one_step(rate, net, x, y, (lambda value: value * math.nan) if step in {0, 7, 30} else None)
+    assert losses(net(x), y).item() < before
+    assert rate.n_rejected_ >= 3
+
+
+class Odd(nn.Module):
+    """A network whose predictions are odd in evaluation mode, in which steps are measured."""
+
+    def __init__(self, odd):
+        super().__init__()
+        self.inner, self.odd = network(), odd
+
+    def forward(self, x):
+        logits = self.inner(x)
+        return logits if self.training else self.odd(logits)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(lambda logits: logits * math.nan, id="nan"),
+        pytest.param(lambda logits: logits + math.inf, id="inf"),
+        pytest.param(lambda logits: logits * 0, id="still"),
+        pytest.param(lambda logits: logits * 1e300, id="huge"),
+        pytest.param(lambda logits: logits[:, :1], id="one class"),
+    ],
+)
+@each_rule
+def test_the_rate_is_finite_and_positive_whatever_is_measured(rule, odd):
+    net = Odd(odd)
+    rate = adaptive(net, "adamw", 0.1, rule=rule, total_steps=30)
+    seen = train(rate, net, 40, lambda rate: rate.lr_)
+    assert all(0 < lr < math.inf for lr in seen)
+    assert all(parameter.isfinite().all() for parameter in net.parameters())
+
+
+@each_guarded_rule
+def test_a_hopeless_step_is_undone_to_the_bit_and_halves_the_rate(rule):
+    net = Odd(lambda logits: logits * math.nan)
+    rate = adaptive(net, "adamw", 1e-3, rule=rule, kl_target=0.1)
+    before = copied(net.parameters())
+    train(rate, net, 1)
+    assert equal(before, net.parameters())
+    assert rate.n_rejected_ == 1
+    assert rate.step_kl_ == 0
+    if rule != "polyak":  # which chooses its rate before
+        assert rate.lr_ == pytest.approx(idle_for_a_step(rule, 5e-4))
+
+
+@each_guarded_rule
+def test_one_hopeless_step_does_not_spoil_the_rate(rule):
+    net = Odd(lambda logits: logits)
+    rate = adaptive(net, "adam", 1e-3, rule=rule, total_steps=400)
+    train(rate, net, 40)
+    lr = rate.lr_
+    net.odd = lambda logits: logits * math.nan
+    train(rate, net, 1)
+    assert rate.lr_ == pytest.approx(lr / 2, rel=0.2)
+
+
+@pytest.mark.parametrize("rule", ["lock", "band"])
+def test_a_step_beyond_the_guard_is_shortened_for_its_weighted_rows(rule):
+    net, (x, y) = network(), table()
+    rate = adaptive(net, "adam", 1e-4, rule=rule, kl_target=1e-3, total_steps=30)
+    train(rate, net, 20)
+    while not rate.rule.measures:
+        train(rate, net, 1)
+    rate.rule.cut(1e4)
+    high, rejected = float(rate.rule.band()[1]), rate.n_rejected_
+    weight, p = (torch.arange(len(x)) < 5).double(), net(x).softmax(-1)
+    one_step(rate, net, x, y, sample_weight=weight)
+    rows = (p * (p / net(x).softmax(-1)).log()).sum(-1)
+    assert 0 < (weight @ rows / 5).item() <= high * (1 + 1e-6)
+    assert rate.n_rejected_ == rejected + 1
+
+
+@each_rule
+def test_rows_of_no_weight_are_not_measured(rule):
+    net, (x, y) = network(), table()
+    rate, none = adaptive(net, "adamw", 1e-3, rule=rule), torch.zeros(len(x))
+    train(rate, net, 3)
+    n_measured, before = rate.n_measured_, copied(net.parameters())
+    one_step(rate, net, x, y, sample_weight=none)
+    assert rate.n_measured_ == n_measured
+    assert not equal(before, net.parameters())
+    assert all(parameter.isfinite().all() for parameter in net.parameters())
+
+
+def test_an_initial_rate_takes_no_step_that_is_not_measured():
+    net, (x, y) = network(), table()
+    rate = adaptive(net, "adamw", 10.0)
+    before = copied(net.parameters())
+    one_step(rate, net, x, y, sample_weight=torch.zeros(len(x)))
+    assert equal(before, net.parameters())
+    one_step(rate, net, x, y)
+    assert rate.n_measured_ == 1
+    assert not equal(before, net.parameters())
+    assert losses(net(x), y) < 2
+
+
+@each_rule
+def test_a_row_without_weight_may_be_nan(rule):
+    net, (x, y) = network(), table()
+    rate = adaptive(net, "adamw", 1e-3, rule=rule)
+    weight = (torch.arange(len(x)) > 0).double()
+    loss = losses(net(x[1:]), y[1:])
+    loss.backward()
+    rate.step(loss, x.index_fill(0, torch.tensor([0]), math.nan), weight)
+    assert 0 < rate.step_kl_ < math.inf
+    assert rate.n_rejected_ == 0
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if not is_guarded(name)])
+def test_without_a_guard_a_kl_that_is_nan_is_too_far(rule):
+    net = Odd(lambda logits: logits * math.nan)
+    rate = adaptive(net, "adam", 1e-3, rule=rule)
+    train(rate, net, 1)
+    assert rate.lr_ == pytest.approx(1e-3 / 1.5)
+
+
+# States
+
+
+def saved(state):
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def resumed(make, n_steps, n_before):
+    """Train with a break: new objects after ``n_before`` steps, from what was saved of the old ones."""
+    net, rate = make()
+    steps = list(batches(*table(), n_steps))
+    for x, y in steps[:n_before]:
+        one_step(rate, net, x, y)
+    rate.report()
+    state = saved([net.state_dict(), rate.optimizer.state_dict(), rate.state_dict()])
+    for x, y in steps[n_before : n_before + 3]:
+        one_step(rate, net, x, y)  # the state is a copy
+    net, rate = make()
+    for target, part in zip((net, rate.optimizer, rate), state, strict=True):
+        target.load_state_dict(part)
+    for x, y in steps[n_before:]:
+        one_step(rate, net, x, y)
+    return net, rate
+
+
+def two_groups(net):
+    first, *rest = net.parameters()
+    return torch.optim.AdamW([{"params": [first], "lr": 0.03}, {"params": rest, "lr": 0.07}], lr=1.0)
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 7, 21])
+@pytest.mark.parametrize("stacked", [False, True], ids=["one", "stack"])
+@each_rule
+def test_training_resumes_to_the_bit(rule, stacked, n_before):
+    def make():
+        net = Stack([network(0, torch.float32), network(1, torch.float32)]) if stacked else network()
+        net = net.double()
+        return net, KLAdaptiveLR(two_groups(net), net, 24, rule=rule)
+
+    net, rate = resumed(make, 24, n_before)
+    whole_net, whole = make()
+    for step, (x, y) in enumerate(batches(*table(), 24)):
+        if step == n_before:
+            whole.report()
+        one_step(whole, whole_net, x, y)
+    assert equal(net.parameters(), whole_net.parameters())
+    assert np.array_equal(rate.lr_, whole.lr_)
+    assert np.array_equal(rate.step_kl_, whole.step_kl_)
+    assert (rate.n_measured_, rate.n_rejected_) == (whole.n_measured_, whole.n_rejected_)
+    # as text: nan, where no step was measured, is nan
+    assert str(rate.report()) == str(whole.report())
+
+
+def test_the_states_of_other_rules_and_networks_are_refused():
+    net = network()
+    rate = adaptive(net)
+    train(rate, net, 1)
+    with pytest.raises(ValueError, match="a state of Lock given; allowed: one of Band"):
+        adaptive(net, rule="band").load_state_dict(rate.state_dict())
+    stack = Stack([network(0), network(1), network(2)])
+    together = adaptive(stack)
+    train(together, stack, 1)
+    other = adaptive(net)
+    with pytest.raises(ValueError, match="parameters whose leading axes are"):
+        other.load_state_dict(together.state_dict())
+    assert not other.started_
+
+
+# Measuring leaves no trace
+
+
+class Noisy(nn.Module):
+    def __init__(self, p=0.5):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(p), nn.ReLU(), nn.Linear(8, 3))
+        self.modes = []
+
+    def forward(self, x):
+        self.modes.append(tuple(m.training for m in self.modules()))
+        if len(x) == 0:
+            raise RuntimeError("no rows")
+        return self.layers(x)
+
+
+@each_rule
+def test_predictions_are_measured_in_evaluation_mode_and_every_part_gets_its_own_mode_back(rule):
+    net, (x, y) = Noisy().double(), table()
+    net.layers[1].eval()
+    own = [m.training for m in net.modules()]
+    assert len(set(own)) == 2
+    rate = adaptive(net, rule=rule)
+    one_step(rate, net, x, y)
+    assert [m.training for m in net.modules()] == own
+    assert net.modes[0] == tuple(own)
+    assert len(net.modes) >= 3
+    assert not any(map(any, net.modes[1:]))
+
+
+def test_modes_are_put_back_when_predict_raises():
+    net = Noisy().double()
+    net.layers[1].eval()
+    own = [m.training for m in net.modules()]
+    with pytest.raises(RuntimeError, match="no rows"):
+        adaptive(net).step(torch.tensor(1.0), torch.zeros(0, 4, dtype=torch.float64))
+    assert [m.training for m in net.modules()] == own
+
+
+@each_rule
+def test_measuring_uses_no_chance_and_changes_no_statistics(rule, global_state_untouched):
+    net, (x, y) = Noisy(p=0.0).double(), table()
+    rate = adaptive(net, rule=rule)
+    net.zero_grad()
+    loss = losses(net(x), y)
+    loss.backward()
+    before = copied(net.buffers())
+    with global_state_untouched():
+        rate.step(loss, x)
+    assert rate.n_measured_ == 1
+    assert equal(before, net.buffers())
+
+
+def test_dropout_does_not_enter_what_is_measured():
+    net, (x, y) = Noisy().double(), table()
+    rate = adaptive(net, "sgd", 1e-9, rule="skrl")
+    one_step(rate, net, x, y)
+    assert rate.step_kl_ < 1e-12
+
+
+# What others see
+
+
+@each_rule
+def test_a_report_has_the_mean_since_the_last(rule):
+    net = network()
+    rate = adaptive(net, rule=rule)
+    seen = train(rate, net, 4, lambda rate: (rate.n_measured_, rate.step_kl_))
+    measured = [kl for (n, kl), last in zip(seen, [0, *[n for n, _ in seen]], strict=False) if n > last]
+    report = rate.report()
+    assert report["step_kl"] == pytest.approx(np.mean(measured))
+    assert report["rejected_steps"] == rate.n_rejected_
+    assert rate.report()["rejected_steps"] == 0
+    assert math.isnan(rate.report()["step_kl"])
+
+
+def test_a_report_leaves_out_networks_without_a_step():
+    stack, (x, y) = Stack([network(0), network(1)]), table()
+    rate = adaptive(stack)
+    one_step(rate, stack, x, y, lambda value: value * torch.tensor([1.0, math.nan], dtype=torch.float64))
+    assert rate.report() == {"step_kl": rate.step_kl_[0], "rejected_steps": 1 + int(rate.step_kl_[0] > 0)}
+
+
+@each_rule
+def test_the_optimizer_has_the_rate_of_the_last_step_and_at_the_end_the_rate_found(rule):
+    stack, (x, y) = Stack([network(0), network(1)]), table()
+    rate = adaptive(stack, "sgd", 0.02, rule=rule)
+    one_step(rate, stack, x, y)
+    assert 0 < rate.optimizer.param_groups[0]["lr"] < 1
+    rate.close()
+    assert rate.optimizer.param_groups[0]["lr"] == pytest.approx(math.sqrt(math.prod(rate.lr_)))
+
+
+@each_rule
+def test_close_and_cut_before_the_first_step(rule):
+    net = network()
+    rate = adaptive(net, lr=0.1, rule=rule)
+    rate.close()
+    assert rate.optimizer.param_groups[0]["lr"] == 0.1
+    rate.cut(0.5)
+    assert rate.lr_ == pytest.approx(0.05)
+
+
+@each_rule
+def test_it_can_be_copied_in_training(rule):
+    net = network()
+    rate = adaptive(net, rule=rule)
+    train(rate, net, 7)
+    twin = copy.deepcopy(rate)
+    assert twin.lr_ == rate.lr_
+    train(twin, twin.predict, 5)
+    train(rate, net, 5)
+    assert equal(net.parameters(), twin.predict.parameters())
+
+
+@each_rule
+def test_no_copy_of_the_weights_is_kept_between_steps(rule):
+    net = network()
+    rate = adaptive(net, rule=rule)
+    train(rate, net, 3)
+    assert rate.step_.before == rate.step_.after == []
+
+
+# Bad parameters
+
+
+class NeedsClosure(torch.optim.SGD):
+    def step(self, closure):
+        return super().step(closure)
+
+
+class NoClosure(torch.optim.SGD):
+    def step(self):
+        return super().step()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (torch.optim.LBFGS, "optimizer=LBFGS given; allowed: one that takes a step without closure"),
+        (NeedsClosure, "optimizer=NeedsClosure given; allowed: one that takes a step without closure"),
+        (torch.optim.Rprop, "optimizer=Rprop given; allowed: one whose step is proportional to its rate"),
+        (torch.optim.ASGD, "optimizer=ASGD given; allowed: one whose step is proportional to its rate"),
+    ],
+)
+def test_optimizers_that_cannot_be_scaled_are_refused(optimizer, message):
+    net = network()
+    with pytest.raises(ValueError, match=message):
+        KLAdaptiveLR(optimizer(net.parameters(), lr=0.1), net)
+
+
+def test_an_optimizer_whose_step_takes_no_closure_at_all_will_do():
+    net = network()
+    rate = KLAdaptiveLR(NoClosure(net.parameters(), lr=0.1), net)
+    train(rate, net, 3)
+    assert rate.n_measured_ == 3
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"rule": "locked"}, "rule='locked' given; allowed: 'lock', 'band'"),
+        ({"rule": None}, "rule=None given; allowed: 'lock', 'band'"),
+        ({"kl_target": 0}, "kl_target=0 given; allowed: a finite number > 0, or None"),
+        ({"kl_target": math.nan}, "kl_target=nan given; allowed: a finite number > 0, or None"),
+        ({"kl_target": "much", "rule": "skrl"}, "kl_target='much' given; allowed: a finite number > 0, or None"),
+        ({"total_steps": 0}, "total_steps=0 given; allowed: an integer >= 1, or None"),
+        ({"total_steps": 2.5, "rule": "polyak"}, "total_steps=2.5 given; allowed: an integer >= 1, or None"),
+        ({"rise": 2}, "rise=2 given"),
+        ({"rule": "band", "factor": 1}, "factor=1 given"),
+        ({"rule": "rsl_rl", "factor": 0.5}, "factor=0.5 given"),
+        ({"lr": 0.0}, "lr=0.0 given; allowed: finite numbers > 0"),
+        ({"lr": [0.1, math.nan]}, r"lr=\[0.1, nan\] given; allowed: finite numbers > 0"),
+    ],
+)
+def test_bad_parameters_are_refused(params, message):
+    net = network()
+    with pytest.raises(ValueError, match=f"^{message}"):
+        KLAdaptiveLR(torch.optim.SGD(net.parameters(), lr=0.1), net, **params)
+
+
+@pytest.mark.parametrize("lr", [0.0, math.nan, math.inf])
+def test_bad_rates_of_the_optimizer_are_refused(lr):
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    optimizer.param_groups[0]["lr"] = lr
+    with pytest.raises(ValueError, match="has the rates .* allowed: finite numbers >= 0, one of them > 0"):
+        KLAdaptiveLR(optimizer, net)
+
+
+def test_parameters_of_other_rules_are_refused():
+    net = network()
+    with pytest.raises(TypeError, match="rise"):
+        adaptive(net, rule="band", rise=0.1)

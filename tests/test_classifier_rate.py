@@ -1,0 +1,118 @@
+"""The KL-adaptive learning rate in the classifier and in the net."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.metrics import log_loss
+from skorch.callbacks import GradientNormClipping
+
+from sklkl import KLClassifier
+
+INITIAL = [1e-6, 2e-3, 10.0]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:900] / 16, y[:900], X[900:] / 16, y[900:]
+
+
+def measured(clf):
+    return [epoch["step_kl"] for epoch in clf.history_ if math.isfinite(epoch["step_kl"])]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_any_initial_rate_ends_well(digits, optimizer):
+    X, y, X_test, y_test = digits
+    params = {"hidden_layer_sizes": (64,), "max_epochs": 20, "random_state": 0, "optimizer": optimizer}
+    fitted = [KLClassifier(lr=lr, **params).fit(X, y) for lr in INITIAL]
+    losses = [log_loss(y_test, clf.predict_proba(X_test)) for clf in fitted]
+    assert max(losses) < 0.45
+    assert max(losses) < 1.1 * min(losses)
+    assert max(clf.lr_ for clf in fitted) < 1.3 * min(clf.lr_ for clf in fitted)
+
+
+def test_the_rate_is_the_default_and_is_recorded(quick, table):
+    clf = quick(max_epochs=20).fit(*table)
+    assert clf.learning_rate == "kl_adaptive"
+    assert all(epoch["rejected_steps"] >= 0 for epoch in clf.history_)
+    assert measured(clf)
+    rates = clf.history_[:, "lr"]
+    assert rates[-1] < 0.05 * clf.lr_ < max(rates) <= 1.5 * clf.lr_
+
+
+def test_the_target_sets_how_far_a_step_goes(quick, table):
+    bold, careful = (quick(max_epochs=40, dropout=0.0, kl_target=target).fit(*table) for target in (1e-2, 1e-5))
+    assert max(measured(bold)) > 30 * max(measured(careful))
+    assert 1e-6 < max(measured(careful)) < 1e-4
+    assert bold.lr_ > 10 * careful.lr_
+
+
+def test_rows_without_weight_do_not_count(exact, table):
+    X, y = table
+    weight = np.random.RandomState(0).randint(3, size=120)
+    weighted = exact().fit(X, y, sample_weight=weight)
+    repeated = exact().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert weighted.lr_ == pytest.approx(repeated.lr_, rel=1e-9)
+
+
+def test_several_labels(quick, table):
+    X, y = table
+    clf = quick(max_epochs=20).fit(X, np.stack([y > 0, y > 1], axis=1).astype(int))
+    assert 0 < clf.lr_ < math.inf
+    assert measured(clf)
+
+
+def streamed(clf, X, y, start, stop):
+    for i in range(start, stop):
+        clf.partial_fit(X[i * 40 : (i + 1) * 40], y[i * 40 : (i + 1) * 40], classes=np.unique(y))
+    return clf
+
+
+def test_a_stream_goes_on_with_the_rate_it_has_found(digits):
+    X, y, X_test, y_test = digits
+    clf = KLClassifier(hidden_layer_sizes=(64,), lr=1e-6, random_state=0)
+    losses = [log_loss(y_test, streamed(clf, X, y, i, i + 11).predict_proba(X_test)) for i in (0, 11)]
+    assert losses[1] < losses[0] < 2
+    assert clf.net_.rate_state_["rule"]["n_steps"] == 22
+
+
+def test_a_copy_of_a_stream_goes_on_in_the_same_way(digits):
+    X, y, X_test, _ = digits
+    clf = streamed(KLClassifier(hidden_layer_sizes=(16,), random_state=0), X, y, 0, 3)
+    clone = pickle.loads(pickle.dumps(clf))
+    before = clf.predict_proba(X_test)
+    here, there = (streamed(model, X, y, 3, 8).predict_proba(X_test) for model in (clf, clone))
+    np.testing.assert_array_equal(here, there)
+    assert np.abs(here - before).max() > 0.01
+
+
+def test_a_fit_after_a_stream_begins_anew(quick, table):
+    X, y = table
+    clf = quick().partial_fit(X, y, classes=[0, 1, 2]).fit(X, y)
+    assert clf.net_.rate_state_ is None
+    np.testing.assert_array_equal(clf.predict_proba(X), quick().fit(X, y).predict_proba(X))
+
+
+def test_gradients_can_be_clipped(quick, table):
+    plain, clipped = (
+        quick(callbacks=c, optimizer="sgd", lr=1e-3, dropout=0.0) for c in (None, [GradientNormClipping(1e-3)])
+    )
+    steps = [clf.fit(*table).lr_ for clf in (plain, clipped)]
+    assert steps[1] > 10 * steps[0]  # the same divergence wants a greater rate
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.LBFGS, torch.optim.Rprop])
+def test_an_optimizer_whose_step_cannot_be_scaled(quick, table, optimizer):
+    with pytest.raises(ValueError, match=f"optimizer={optimizer.__name__} given; .* unless .* constant"):
+        quick(optimizer=optimizer).fit(*table)
+
+
+def test_a_net_of_ones_own(quick_net, table32):
+    net = quick_net(learning_rate="kl_adaptive", kl_target=1e-4, lr=10.0, max_epochs=10).fit(*table32)
+    assert np.isfinite(net.history[:, "train_loss"]).all()
+    assert net.lr_ < 1
