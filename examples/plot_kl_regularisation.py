@@ -38,7 +38,8 @@ strengths = [0.0, 0.01, 0.03, 0.1, 0.3, 1.0]
 penalties = ["confidence", "label_smoothing", "prior"]
 
 
-plain = {"hidden_layer_sizes": (128,), "lr": 5e-3, "dropout": 0.0, "weight_decay": 0.0, "early_stopping": False}
+plain = {"hidden_layer_sizes": (128,), "dropout": 0.0, "weight_decay": 0.0, "early_stopping": False}
+plain |= {"learning_rate": "onecycle", "lr": 5e-3}
 
 
 def test_log_loss(labels, penalty, strength):

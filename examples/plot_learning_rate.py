@@ -137,8 +137,8 @@ axis.legend()
 # %%
 # A rate that is given has to be right: a power of ten beside the best, the loss is larger by a third and more. The
 # rules come to much the same from anywhere. The best fixed rate and the best cycle, which took eight trainings each to
-# find, are somewhat better here than ``"lock"`` with the target that it takes by itself; how much depends on that
-# target, see the end of this page. ``"band"`` and ``"polyak"`` do not anneal the rate, which costs something too.
+# find, are as good or somewhat better than ``"lock"`` with the target that it takes by itself; how much depends on
+# that target, see the end of this page. ``"band"`` and ``"polyak"`` do not anneal the rate, which costs something too.
 #
 # What happens on the way
 # -----------------------

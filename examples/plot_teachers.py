@@ -41,7 +41,7 @@ X, y = chessboard(600, seed=0)
 X_test, y_test = chessboard(10_000, seed=1)
 
 teacher = RandomForestClassifier(random_state=0).fit(X, y)
-small = KLClassifier(hidden_layer_sizes=(128, 128), dropout=0.0, random_state=0)
+small = KLClassifier(hidden_layer_sizes=(128, 128), dropout=0.0, learning_rate="onecycle", random_state=0)
 alone = clone(small).fit(X, y)
 taught = clone(small).set_params(teacher=FrozenEstimator(teacher), distill_weight=0.9).fit(X, y)
 
@@ -75,7 +75,9 @@ for name, model in {"labels only": clone(large), "taught": clone(large).set_para
 # predicted at once; the time of a row that comes alone is measured here. All figures are means of three splits.
 
 sets = {"digits": load_digits, "breast cancer": load_breast_cancer, "wine": load_wine}
-student = make_pipeline(StandardScaler(), KLClassifier(hidden_layer_sizes=(64, 64), device="cpu"))
+student = make_pipeline(
+    StandardScaler(), KLClassifier(hidden_layer_sizes=(64, 64), learning_rate="onecycle", device="cpu")
+)
 
 
 def milliseconds_for_one(model, X):

@@ -25,7 +25,8 @@ from sklkl import KLClassifier
 X, y = load_digits(return_X_y=True)
 X = X / 16
 splits = [train_test_split(X, y, stratify=y, random_state=seed) for seed in range(5)]
-settings = {"hidden_layer_sizes": (128,), "max_epochs": 40, "lr": 5e-3, "early_stopping": False, "random_state": 0}
+settings = {"hidden_layer_sizes": (128,), "max_epochs": 40, "early_stopping": False, "random_state": 0}
+settings |= {"learning_rate": "onecycle", "lr": 5e-3}
 
 
 def going_on_from(before, **params):

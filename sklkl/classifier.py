@@ -91,7 +91,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         :class:`sklkl.optim.KLAdaptiveLR`. In :meth:`partial_fit`, which knows no end, ``"onecycle"`` is constant.
     kl_target : float > 0 or None, default=None
         KL divergence between the predictions before and after a step, in nats per row, at the peak of
-        ``"kl_adaptive"``. None takes ``log(n_classes)**3`` divided by the number of steps.
+        ``"kl_adaptive"``. None takes ``0.6 * log(n_classes)**3`` divided by the number of steps.
     optimizer : {"adam", "sgd"} or torch.optim.Optimizer class, default="adam"
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.

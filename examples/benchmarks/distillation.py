@@ -46,7 +46,7 @@ def models(seed):
         ],
         voting="soft",
     )
-    hard = KLClassifier(hidden_layer_sizes=(128, 128), device="cpu", random_state=seed)
+    hard = KLClassifier(hidden_layer_sizes=(128, 128), learning_rate="onecycle", device="cpu", random_state=seed)
     # A teacher's probabilities regularise, so there is less need of dropout and no harm in longer training.
     student = clone(hard).set_params(teacher=clone(teacher), distill_weight=0.9, dropout=0.1, lr=5e-3, max_epochs=200)
     return {TEACHER: teacher, HARD: hard, STUDENT: student}

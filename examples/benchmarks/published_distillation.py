@@ -92,7 +92,8 @@ def network_students(data, teacher, own, out_of_fold, seed):
     """Return {what is learned: positive probabilities} of networks; as the trees they learn from the teacher alone."""
     X_train, X_test, y_train, _ = data
     hard = make_pipeline(
-        preprocessing(len(X_train)), KLClassifier(hidden_layer_sizes=(64, 64), device="cpu", random_state=seed)
+        preprocessing(len(X_train)),
+        KLClassifier(hidden_layer_sizes=(64, 64), learning_rate="onecycle", device="cpu", random_state=seed),
     )
     taught = clone(hard).set_params(klclassifier__distill_weight=1.0)
     augmented = Distiller(

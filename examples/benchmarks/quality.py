@@ -37,6 +37,7 @@ from sklkl import KLClassifier
 
 CLASSIFIERS = {
     "KLClassifier": KLClassifier(device="cpu"),
+    "KLClassifier, one cycle": KLClassifier(device="cpu", learning_rate="onecycle"),
     "MLPClassifier": MLPClassifier(),
     "HistGradientBoosting": HistGradientBoostingClassifier(),
     "LogisticRegression": LogisticRegression(max_iter=1000),
@@ -132,7 +133,7 @@ def scores(classifier, X_train, X_test, y_train, y_test, seed):
 
 def measured(sets, classifiers, seeds, max_train):
     """Return an array (set, classifier, measure) of means over seeds, printing a line a set and classifier."""
-    print(f"{'set':16s} {'classifier':22s} {'log-loss':>9s} {'accuracy':>9s} {'fit, s':>8s}")
+    print(f"{'set':16s} {'classifier':24s} {'log-loss':>9s} {'accuracy':>9s} {'fit, s':>8s}")
     table = []
     for name, load in sets.items():
         runs = []
@@ -141,7 +142,7 @@ def measured(sets, classifiers, seeds, max_train):
             runs.append([scores(classifier, *data, seed) for classifier in classifiers.values()])
         table.append(np.mean(runs, axis=0))
         for classifier, (loss, accuracy, seconds) in zip(classifiers, table[-1], strict=True):
-            print(f"{name:16s} {classifier:22s} {loss:9.4f} {accuracy:9.4f} {seconds:8.2f}", flush=True)
+            print(f"{name:16s} {classifier:24s} {loss:9.4f} {accuracy:9.4f} {seconds:8.2f}", flush=True)
     return np.array(table)
 
 
@@ -153,7 +154,7 @@ def summary(table, names):
     for name, (loss, _, seconds), values in zip(names, ratios, table.transpose(1, 0, 2), strict=True):
         worst = (values[:, 0] / table[:, reference, 0]).max()
         print(
-            f"  {name:22s} log-loss {loss:.3f} (worst set {worst:.2f}), fit time {seconds:.2f}, "
+            f"  {name:24s} log-loss {loss:.3f} (worst set {worst:.2f}), fit time {seconds:.2f}, "
             f"mean accuracy {values[:, 1].mean():.4f}"
         )
 

@@ -2,7 +2,8 @@
 
 Every figure is processor time on one thread, the median of several rounds; the rounds of all contestants are
 interleaved, so that a machine whose speed drifts slows them all. The work is the same for everyone: one hidden layer
-of 64 units, Adam at a constant rate, float32 for torch, no validation rows.
+of 64 units, Adam at a constant rate, float32 for torch, no validation rows. The KL-adaptive rate is compared in the
+default network with one that measures nothing.
 
     python examples/benchmarks/speed.py          # a few minutes
     python examples/benchmarks/speed.py --quick  # seconds, only to see that it runs
@@ -100,6 +101,18 @@ def training(X, y, batch_size, epochs, rounds):
     report(title, processor_seconds(contestants, rounds))
 
 
+def rates(X, y, epochs, rounds):
+    """Compare rules for the learning rate in the default network, which goes through all epochs."""
+
+    def fit(rule):
+        params = {"learning_rate": rule, "max_epochs": epochs, "n_iter_no_change": None}
+        return lambda: KLClassifier(device="cpu", random_state=0, **params).fit(X, y)
+
+    contestants = {"KLClassifier": fit("kl_adaptive"), "one cycle": fit("onecycle")}
+    title = f"KL-adaptive rate, {len(X)} x {X.shape[1]}, default network, batch 128, {epochs} epochs"
+    report(title, processor_seconds(contestants, rounds))
+
+
 def prediction(X, y, sizes, rounds):
     ours, mlp = sklkl_classifier(1024, 1).fit(X, y), mlp_classifier(1024, 1).fit(X.astype(float), y)
     plain = skorch_classifier(X, y, 1024, 1).fit(X, y)
@@ -129,6 +142,7 @@ def main():
     with threadpool_limits(1):
         training(X, y, batch_size=128, epochs=1 if quick else 20, rounds=rounds)
         training(X, y, batch_size=1024, epochs=1 if quick else 20, rounds=rounds)
+        rates(X[:3000], y[:3000], epochs=2 if quick else 100, rounds=rounds)
         prediction(X, y, sizes=[1, 1_000] if quick else [1, 1_000, 100_000], rounds=rounds)
 
 

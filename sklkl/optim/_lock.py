@@ -28,8 +28,8 @@ class Lock(Rule):
     total_steps : int or None, default=None
         Number of steps in training; None if it is not known, as in a stream.
     kl_target : float > 0 or None, default=None
-        Divergence at the end of the rise, in nats a row. None takes ``(log n_classes)**3 / total_steps`` for each
-        distribution: the longer the training, the smaller a step can be, and the more classes, the further the
+        Divergence at the end of the rise, in nats a row. None takes ``0.6 * log(n_classes)**3 / total_steps`` for
+        each distribution: the longer the training, the smaller a step can be, and the more classes, the further the
         predictions have to go.
     rise : float in (0, 1], default=0.2
         Share of training in which the rate is found; at least 10 steps. 10 steps if the number is unknown.
@@ -67,7 +67,7 @@ class Lock(Rule):
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
         super().start(rates, n_classes, n_outputs)
         # one class has no target of its own, as nothing ever moves
-        automatic = n_outputs * math.log(max(2, n_classes)) ** 3 / (self.total_steps or _HORIZON)
+        automatic = 0.6 * n_outputs * math.log(max(2, n_classes)) ** 3 / (self.total_steps or _HORIZON)
         self.peak_target = float(automatic if self.kl_target is None else self.kl_target)
         self.sum_peaks, self.n_peaks, self.peak = np.zeros_like(self.log_rate), 0, np.exp(self.log_rate)
 
