@@ -14,7 +14,7 @@ NEED_NO_CHANCE = {
     "check_sample_weight_equivalence_on_sparse_data",
 }
 # small and short, for the speed
-QUICK = {"hidden_layer_sizes": (64,), "max_epochs": 20, "lr": 0.02}
+QUICK = {"hidden_layer_sizes": (64,), "max_epochs": 20, "kl_target": 0.1}
 TAUGHT = {**QUICK, "teacher": LogisticRegression()}
 # synthetic rows, and rows set aside to calibrate a teacher, are a matter of chance too
 AS_GIVEN = {"augment": None, "calibrate_teacher": False}

@@ -209,15 +209,15 @@ PACKAGES = {"prodigy": "prodigyopt", "schedulefree": "schedulefree"}
 
 
 def image_sets(folder):
-    """Return {name: loader} for the sets of square images of a folder, or the one that scikit-learn ships."""
-    if folder is None:
-        return {"digits": lambda: load_digits(return_X_y=True)}
+    """Return {name: loader} for the digits that scikit-learn ships, and sets of square images in a folder."""
 
     def load(path):
         with np.load(path) as arrays:
             return arrays["X"], arrays["y"]
 
-    return {path.stem: lambda path=path: load(path) for path in sorted(folder.glob("*.npz"))}
+    paths = sorted(folder.glob("*.npz")) if folder else []
+    digits = {"digits, images": lambda: load_digits(return_X_y=True)}
+    return digits | {path.stem: lambda path=path: load(path) for path in paths}
 
 
 def image_parts(load, seed, max_train, max_test):
@@ -232,7 +232,8 @@ def image_parts(load, seed, max_train, max_test):
 def tensors(load, seed, max_train, setting):
     """Return the training, validation and test rows as pairs of tensors, and the number of classes."""
     X, X_test, y, y_test = (image_parts if setting.images else prepared)(load, seed, max_train, max_test=5000)
-    encoder, rng = LabelEncoder().fit(y), np.random.default_rng(seed)
+    # a rare class may be in the test rows only
+    encoder, rng = LabelEncoder().fit(np.concatenate([y, y_test])), np.random.default_rng(seed)
     order, n_valid = rng.permutation(len(X)), int(0.15 * len(X))
 
     def pair(X, y):
