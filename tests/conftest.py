@@ -114,3 +114,16 @@ def global_state_untouched():
         assert after[2] == before[2]
 
     return guard
+
+
+@pytest.fixture
+def trained_on(monkeypatch):
+    """The rows that networks were trained on."""
+    seen, train = [], KLNet.partial_fit
+
+    def watched(net, X, *args, **kwargs):
+        seen.append(X)
+        return train(net, X, *args, **kwargs)
+
+    monkeypatch.setattr(KLNet, "partial_fit", watched)
+    return seen

@@ -12,8 +12,6 @@ from sklearn.metrics import log_loss
 from sklearn.multioutput import MultiOutputClassifier
 from torch import nn
 
-from sklkl import KLNet
-
 
 def softmax(X):
     logits = np.asarray(X.todense() if sparse.issparse(X) else X)[:, :3]
@@ -27,19 +25,6 @@ def taught(quick):
         return quick(**{**steady, "calibrate_teacher": False, **params})
 
     return make
-
-
-@pytest.fixture
-def trained_on(monkeypatch):
-    """The rows that networks were trained on."""
-    seen, train = [], KLNet.partial_fit
-
-    def watched(net, X, *args, **kwargs):
-        seen.append(X)
-        return train(net, X, *args, **kwargs)
-
-    monkeypatch.setattr(KLNet, "partial_fit", watched)
-    return seen
 
 
 # Rows that were given

@@ -43,19 +43,6 @@ def taught(quick):
 
 
 @pytest.fixture
-def trained_on(monkeypatch):
-    """The rows that networks were trained on."""
-    seen, train = [], KLNet.partial_fit
-
-    def watched(net, X, *args, **kwargs):
-        seen.append(X)
-        return train(net, X, *args, **kwargs)
-
-    monkeypatch.setattr(KLNet, "partial_fit", watched)
-    return seen
-
-
-@pytest.fixture
 def never_trained(monkeypatch):
     """Fail if training begins."""
 

@@ -160,27 +160,26 @@ class KLAdaptiveLR:
         if loss.shape != self.step_.stack:
             raise ValueError(f"loss of shape {tuple(loss.shape)} given; allowed: {self.step_.stack}, as before")
         if self._is_plain():
-            self._plain_step(loss.item())
+            self._plain_step(loss)
         else:
-            self._step(loss.detach().double().numpy(force=True), x, sample_weight)
+            self._step(loss, x, sample_weight)
             self.step_.forget()
         self.rule.advance()
 
     def _is_plain(self) -> bool:
         """Whether the coming step is that of one network, at a rate that is known, and not measured."""
-        by_slope = isinstance(self.rule, Polyak)
-        return not (self.step_.stack or self.rule.measures or self.rule.is_new or by_slope)
+        return not (self.step_.stack or self.rule.measures or self.rule.is_new or isinstance(self.rule, Polyak))
 
-    def _plain_step(self, loss: float) -> None:
+    def _plain_step(self, loss: Tensor) -> None:
         # what _step does too, without arrays of one number: most steps are such ones
-        if math.isfinite(loss) and self.step_.has_finite_gradients():
+        if self.step_.is_finite(loss):
             self.step_.set_rate(float(self.rule.rate))
             self.optimizer.step()
         else:
             self._leave_out(np.asarray(True))
 
-    def _step(self, losses: np.ndarray, x: Any, sample_weight: Tensor | None) -> None:
-        usable = np.isfinite(losses) & self.step_.has_finite_gradients()
+    def _step(self, loss: Tensor, x: Any, sample_weight: Tensor | None) -> None:
+        usable = self.step_.is_finite(loss)
         if not usable.all():
             self._leave_out(~usable)
         if not usable.any():
@@ -188,10 +187,10 @@ class KLAdaptiveLR:
         # rows without any weight do not say how far a step goes
         if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any())):
             measure = partial(self._kl, self._logits(x), x, sample_weight)
-            self._take(self.rule.rate, losses, usable, keep=True)
+            self._take(self.rule.rate, loss, usable, keep=True)
             self._fit_into_band(measure, usable)
         else:
-            self._take(self.rule.blind_rate, losses, usable, keep=False)
+            self._take(self.rule.blind_rate, loss, usable, keep=False)
 
     def _start(self, stack: tuple[int, ...], logits: Tensor) -> None:
         n_stack = len(stack)
@@ -213,12 +212,11 @@ class KLAdaptiveLR:
         self.rule.cut(np.where(networks, 0.5, 1.0))
         self.n_rejected_ += int(networks.sum())
 
-    def _take(self, rate: np.ndarray, losses: np.ndarray, usable: np.ndarray, keep: bool) -> None:
-        by_slope = isinstance(self.rule, Polyak)
-        far = by_slope or bool(self.rule.is_new.any())
+    def _take(self, rate: np.ndarray, loss: Tensor, usable: np.ndarray, keep: bool) -> None:
+        far = isinstance(self.rule, Polyak) or bool(self.rule.is_new.any())
         self.step_.take(np.where(usable, rate, 0.0), keep=keep, far=far)
         if isinstance(self.rule, Polyak):
-            self.rule.choose(losses, self.step_.slope(), usable)
+            self.rule.choose(loss.detach().double().numpy(force=True), self.step_.slope(), usable)
             self.step_.retake(np.where(usable, self.rule.rate, 0.0))
 
     def _fit_into_band(self, measure: Callable[[], np.ndarray], usable: np.ndarray) -> None:

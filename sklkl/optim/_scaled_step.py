@@ -93,12 +93,12 @@ class ScaledStep:
         ]
         return torch.stack(products).sum(0).numpy(force=True) / self.rate
 
-    def has_finite_gradients(self) -> np.ndarray:
-        """Return for each network whether its gradients are finite."""
+    def is_finite(self, loss: Tensor) -> np.ndarray:
+        """Return for each network whether its loss and gradients are finite; the device is asked once."""
         sums = [self._sum(gradient) for gradient in self._gradients()]
-        if not sums:
-            return np.ones(self.stack, dtype=bool)
-        return np.isfinite(torch.stack(sums).sum(0).numpy(force=True))
+        loss = loss.detach()
+        total = torch.stack([loss.to(sums[0]), *sums]).sum(0) if sums else loss
+        return np.isfinite(total.numpy(force=True))
 
     @torch.no_grad()
     def leave_out(self, networks: np.ndarray) -> None:

@@ -194,23 +194,33 @@ def test_gradients_that_are_not_finite_are_seen(shape, bad):
     parameter.grad, other.grad = torch.ones(shape), torch.ones(2)
     for stack in [(), (2,)] if shape else [()]:
         step = ScaledStep(torch.optim.SGD([other, parameter], lr=1), stack)
-        assert step.has_finite_gradients().tolist() == ([True, True] if stack else True)
+        assert step.is_finite(torch.zeros(stack)).tolist() == ([True, True] if stack else True)
     parameter.grad.view(-1)[-1] = bad
     for stack in [(), (2,)] if shape else [()]:
         step = ScaledStep(torch.optim.SGD([other, parameter], lr=1), stack)
-        assert step.has_finite_gradients().tolist() == ([True, False] if stack else False)
+        assert step.is_finite(torch.zeros(stack)).tolist() == ([True, False] if stack else False)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("gradient", [None, torch.ones(2)])
+def test_a_loss_that_is_not_finite_is_seen(gradient, bad):
+    parameter = torch.zeros(2, requires_grad=True)
+    parameter.grad = gradient
+    optimizer = torch.optim.SGD([parameter], lr=1)
+    assert not ScaledStep(optimizer, ()).is_finite(torch.tensor(bad))
+    assert ScaledStep(optimizer, (2,)).is_finite(torch.tensor([bad, 1.0])).tolist() == [False, True]
 
 
 def test_infinities_of_both_signs_do_not_cancel():
     parameter = torch.zeros(2, requires_grad=True)
     parameter.grad = torch.tensor([math.inf, -math.inf])
-    assert not ScaledStep(torch.optim.SGD([parameter], lr=1), ()).has_finite_gradients()
+    assert not ScaledStep(torch.optim.SGD([parameter], lr=1), ()).is_finite(torch.tensor(0.0))
 
 
 def test_no_gradient_is_finite():
     optimizer = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=1)
-    assert ScaledStep(optimizer, ()).has_finite_gradients()
-    assert ScaledStep(optimizer, (2,)).has_finite_gradients().tolist() == [True, True]
+    assert ScaledStep(optimizer, ()).is_finite(torch.tensor(0.0))
+    assert ScaledStep(optimizer, (2,)).is_finite(torch.zeros(2)).tolist() == [True, True]
 
 
 def test_what_is_left_out_has_no_gradient():
