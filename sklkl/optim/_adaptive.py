@@ -16,9 +16,10 @@ from torch.optim import Optimizer
 
 from sklkl._checks import check_choice
 from sklkl.optim._band import Band
+from sklkl.optim._first_step import FirstStep
 from sklkl.optim._lock import Lock
 from sklkl.optim._polyak import Polyak
-from sklkl.optim._rule import LARGEST_RATE, LEAST_RATE, Rule
+from sklkl.optim._rule import LEAST_RATE, Rule
 from sklkl.optim._scaled_step import ScaledStep
 from sklkl.optim._step_kl import step_kl
 
@@ -39,8 +40,10 @@ _STATE = ("first_rate", "step_kl_", "n_measured_", "n_rejected_", "_n_reported",
 # Optimisers whose step is not proportional to their rate.
 _UNSCALABLE = ("ASGD", "Adafactor", "Rprop")
 
-# A measured step is scaled at most this often; the first may have to make up for an initial rate that is far off.
-_TRIES, _FIRST_TRIES = 6, 25
+# A step that is too far is shortened at most this often before it is undone.
+_TRIES = 6
+
+_RateAndKL = tuple[np.ndarray, np.ndarray]
 
 
 class KLAdaptiveLR:
@@ -188,7 +191,7 @@ class KLAdaptiveLR:
         if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any())):
             measure = partial(self._kl, self._logits(x), x, sample_weight)
             self._take(self.rule.rate, loss, usable, keep=True)
-            self._fit_into_band(measure, usable)
+            self._fit(measure, usable)
         else:
             self._take(self.rule.blind_rate, loss, usable, keep=False)
 
@@ -219,41 +222,57 @@ class KLAdaptiveLR:
             self.rule.choose(loss.detach().double().numpy(force=True), self.step_.slope(), usable)
             self.step_.retake(np.where(usable, self.rule.rate, 0.0))
 
-    def _fit_into_band(self, measure: Callable[[], np.ndarray], usable: np.ndarray) -> None:
-        """Scale the step just taken until its KL is within the rule's band, or undo it; tell the rule.
+    def _fit(self, measure: Callable[[], np.ndarray], usable: np.ndarray) -> None:
+        """Change the step just taken until the rule accepts its KL, or undo it; tell the rule.
 
         A step is undone if it is too far however short, which halves the rate, or nothing if it should be something.
         """
-        low, high = self.rule.band()
-        rate, scale, kl = np.where(usable, self.rule.rate, 0.0), np.ones(usable.shape), measure()
-        too_far = usable & ~(kl <= high)
-        for _ in range(_FIRST_TRIES if self.rule.is_new.any() else _TRIES):
-            outside = usable & ~((low <= kl) & (kl <= high))
-            last, scale = scale, np.where(outside, self._corrected(scale, kl), scale)
-            if np.array_equal(last, scale):
-                break
-            self.step_.retake(rate * scale)
-            kl = measure()
-        hopeless = usable & ~(kl <= high)
-        undone = hopeless | (usable & (kl == 0) & (low > 0))
+        rate, kl = np.where(usable, self.rule.rate, 0.0), measure()
+        too_far = usable & ~(kl <= self.rule.largest_kl)
+        new = usable & self.rule.is_new & self.rule.searches
+        if new.any():
+            rate, kl = self._search(measure, rate, new)
+        rate, kl = self._shorten(measure, rate, kl, usable)
+        hopeless = usable & ~(kl <= self.rule.largest_kl)
+        undone = hopeless | (new & (kl == 0))
         if undone.any():
-            self.step_.retake(rate * np.where(undone, 0.0, scale))
+            self.step_.retake(np.where(undone, 0.0, rate))
             self.rule.cut(np.where(hopeless, 0.5, 1.0))
-        self._tell(np.where(undone, 0.0, kl), scale, usable, usable & ~undone)
+        self._tell(np.where(undone, 0.0, kl), rate, usable, usable & ~undone)
         self.n_rejected_ += int(too_far.sum())
 
-    def _tell(self, kl: np.ndarray, scale: np.ndarray, usable: np.ndarray, known: np.ndarray) -> None:
+    def _search(self, measure: Callable[[], np.ndarray], rate: np.ndarray, new: np.ndarray) -> _RateAndKL:
+        """Find the rates of first steps, wherever they began."""
+        search, ended = FirstStep(np.where(new, rate, 1.0)), False
+        while not ended:
+            ended = bool((search.ended | ~new).all())
+            rate = np.where(new, search.rate, rate)
+            self.step_.retake(rate)
+            kl = measure()
+            search.tell(kl, self.rule.target)
+        return rate, kl
+
+    def _shorten(
+        self, measure: Callable[[], np.ndarray], rate: np.ndarray, kl: np.ndarray, usable: np.ndarray
+    ) -> _RateAndKL:
+        """Shorten steps that are too far, by the KL, which grows with the square of the rate."""
+        for _ in range(_TRIES):
+            too_far = usable & ~(kl <= self.rule.largest_kl)
+            if not too_far.any():
+                break
+            change = np.clip(np.sqrt(self.rule.target / np.maximum(kl, 1e-300)), 1e-3, 1.0)
+            rate = np.where(too_far, np.maximum(rate * change, LEAST_RATE), rate)
+            self.step_.retake(rate)
+            kl = measure()
+        return rate, kl
+
+    def _tell(self, kl: np.ndarray, rate: np.ndarray, usable: np.ndarray, known: np.ndarray) -> None:
         """Tell the rule of the networks whose step is known; to it, the others took one that was right."""
-        self.rule.record(np.where(known, kl, self.rule.target), np.where(known, scale, 1.0))
+        self.rule.record(np.where(known, kl, self.rule.target), np.where(known, rate, self.rule.rate))
         self.rule.is_new = self.rule.is_new & ~known
         self.step_kl_ = _plain(np.where(usable, kl, np.nan))
         self._measured.append(float(np.mean(np.asarray(kl)[usable])))
         self.n_measured_ += 1
-
-    def _corrected(self, scale: np.ndarray, kl: np.ndarray) -> np.ndarray:
-        """Return the scale at which the KL, which grows with its square, would be right, within bounds."""
-        change = np.clip(np.sqrt(self.rule.target / np.maximum(kl, 1e-300)), 1e-3, 1e3)
-        return np.clip(scale * change, LEAST_RATE / self.rule.rate, LARGEST_RATE / self.rule.rate)
 
     def _kl(self, before: Tensor, x: Any, sample_weight: Tensor | None) -> np.ndarray:
         kl = step_kl(before, self._logits(x), sample_weight, len(self.step_.stack)).numpy(force=True)

@@ -69,12 +69,13 @@ class Band(Rule):
         """The divergence that is wanted of every step."""
         return self.kl_target
 
-    def band(self) -> tuple[float, float]:
-        """Return the least and the largest divergence that are accepted of the coming step."""
-        return 0.0, self.guard * self.target
+    @property
+    def largest_kl(self) -> float:
+        """The largest divergence that is accepted of a step."""
+        return self.guard * self.target
 
-    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
+    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
         """Change the rate by the factor where the step was outside of the band."""
         up, down = kl < self.target / 2, kl > self.target * 2
         change = math.log(self.factor) * (up.astype(float) - down)
-        self.log_rate = np.clip(self.log_rate + np.log(scale) + change, *np.log(self.bounds))
+        self.log_rate = np.clip(np.log(rate) + change, *np.log(self.bounds))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -18,19 +17,20 @@ class Lock(Rule):
     """Raise the rate until a step moves the predictions by ``kl_target``, lock it, and let it decline.
 
     Over the first ``rise`` of training the rate is steered so that the root of the step's KL grows linearly to that
-    of ``kl_target``. The first step is scaled until its KL is within a factor 2 of its target, so the initial rate
-    does not matter. Then the rate is locked at the geometric mean of what was found in the second half of the rise,
-    and declines along half a cosine to nothing; if the number of steps is unknown, with one over the root of the
-    steps. A step that is measured and moves further than 8 times its target is shortened, throughout.
+    of ``kl_target``. The first step gets the largest of a fixed grid of rates at which it does not move further than
+    its target, so the initial rate does not matter: networks that differ in nothing else end up the same. Then the
+    rate is locked at the geometric mean of what was found in the second half of the rise, and declines along half a
+    cosine to nothing; if the number of steps is unknown, with one over the root of the steps. A step that is measured
+    and moves further than 8 times its target is shortened, throughout.
 
     Parameters
     ----------
     total_steps : int or None, default=None
         Number of steps in training; None if it is not known, as in a stream.
     kl_target : float > 0 or None, default=None
-        Divergence at the end of the rise, in nats a row. None takes ``0.6 * log(n_classes)**3 / total_steps`` for
-        each distribution: the longer the training, the smaller a step can be, and the more classes, the further the
-        predictions have to go.
+        Divergence at the end of the rise, in nats a row. None takes ``(0.8 * log(n_classes)**3 + 30 / total_steps) /
+        total_steps`` for each distribution, but at most ``0.15 * log(n_classes)``: the longer the training, the smaller
+        a step can be, and the more classes, the further the predictions have to go.
     rise : float in (0, 1], default=0.2
         Share of training in which the rate is found; at least 10 steps. 10 steps if the number is unknown.
     n_measured : int >= 1, default=30
@@ -45,6 +45,8 @@ class Lock(Rule):
     >>> rule.n_rise, rule.every
     (200, 6)
     """
+
+    searches = True
 
     def __init__(
         self,
@@ -66,10 +68,14 @@ class Lock(Rule):
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
         super().start(rates, n_classes, n_outputs)
-        # one class has no target of its own, as nothing ever moves
-        automatic = 0.6 * n_outputs * math.log(max(2, n_classes)) ** 3 / (self.total_steps or _HORIZON)
-        self.peak_target = float(automatic if self.kl_target is None else self.kl_target)
+        self.peak_target = n_outputs * self._automatic(n_classes) if self.kl_target is None else self.kl_target
         self.sum_peaks, self.n_peaks, self.peak = np.zeros_like(self.log_rate), 0, np.exp(self.log_rate)
+
+    def _automatic(self, n_classes: int) -> float:
+        # one class has no target of its own, as nothing ever moves
+        log_k, steps = math.log(max(2, n_classes)), self.total_steps or _HORIZON
+        # few steps go the same way, so the divergence of all together grows with the square of their number
+        return min(0.15 * log_k, (0.8 * log_k**3 + 30 / steps) / steps)
 
     @property
     def rises(self) -> bool:
@@ -105,15 +111,16 @@ class Lock(Rule):
         """The divergence that is wanted of the coming step."""
         return self.peak_target * self._ramp(self.n_steps) ** 2
 
-    def band(self) -> tuple[Any, Any]:
-        """Return the least and the largest divergence that are accepted of the coming step."""
-        return np.where(self.is_new, 0.5, 0.0) * self.target, np.where(self.is_new, 2.0, 8.0) * self.target
+    @property
+    def largest_kl(self) -> float:
+        """The largest divergence that is accepted of the coming step."""
+        return 8 * self.target
 
-    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
+    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
         """Steer: half the error in logarithms is that of the rate, of which a fifth is made good at once."""
         if self.rises:
             error = 0.5 * (math.log(self.target) - np.log(np.maximum(kl, 1e-300)))
-            self.log_rate = bounded(self.log_rate + np.log(scale))
+            self.log_rate = bounded(np.log(rate))
             self._collect()
             self.log_rate = bounded(self.log_rate + np.clip(0.2 * error, -3.0, math.log(1.25)))
 
@@ -138,7 +145,8 @@ class Lock(Rule):
 
     def _ramp(self, step: int) -> float:
         """Return the root of the share of the peak's target at a step, which is that of its rate too."""
-        return min(1.0, 0.15 + 0.85 * (step + 1) / self.n_rise)
+        start = max(0.15, 10 / (10 + self.n_rise))
+        return min(1.0, start + (1 - start) * (step + 1) / self.n_rise)
 
     def _decline(self) -> float:
         after = self.n_steps - self.n_rise

@@ -73,9 +73,10 @@ class Polyak(Rule):
         """An eighth of the divergence beyond which a step is shortened."""
         return self.kl_target
 
-    def band(self) -> tuple[float, float]:
-        """Return the least and the largest divergence that are accepted of the coming step."""
-        return 0.0, 8 * self.target
+    @property
+    def largest_kl(self) -> float:
+        """The largest divergence that is accepted of a step."""
+        return 8 * self.target
 
     def choose(self, loss: np.ndarray, slope: np.ndarray, usable: np.ndarray | bool = True) -> None:
         """Set the rate of networks that are usable, where a step at rate 1 lowers the loss by ``slope`` at first."""
@@ -84,6 +85,6 @@ class Polyak(Rule):
         chosen = bounded(np.minimum(np.where(slope > 0, wanted, largest), largest))
         self.log_rate = np.where(usable, chosen, self.log_rate)
 
-    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
+    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
         """Go on from the rate at which the step was accepted."""
-        self.log_rate = bounded(self.log_rate + np.log(scale))
+        self.log_rate = bounded(np.log(rate))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,8 @@ class Rule:
     """A rate for each network of a stack, and the divergence that its next step shall have.
 
     :class:`KLAdaptiveLR` takes every step at ``rate``. Where ``measures`` is true it measures the KL of the step and
-    scales the step until that is within ``band()``, then tells the rule with `record`. Every step ends with `advance`.
+    shortens the step until that is not beyond ``largest_kl``, then tells the rule with `record`. Where ``searches`` is
+    true, the first step that is measured gets the rate at which its KL is ``target``. Every step ends with `advance`.
     Rates and divergences are arrays of the shape of the stack, () for one network.
 
     Parameters
@@ -34,6 +34,7 @@ class Rule:
         Of which networks no step has been measured.
     """
 
+    searches = False
     log_rate: np.ndarray
     is_new: np.ndarray
 
@@ -75,12 +76,13 @@ class Rule:
         """The divergence that is wanted of the coming step."""
         raise NotImplementedError
 
-    def band(self) -> tuple[Any, Any]:
-        """Return the least and the largest divergence that are accepted of the coming step."""
-        return 0.0, math.inf
+    @property
+    def largest_kl(self) -> float:
+        """The largest divergence that is accepted of the coming step."""
+        return math.inf
 
-    def record(self, kl: np.ndarray, scale: np.ndarray) -> None:
-        """Learn the divergence of the step, whose length was multiplied by ``scale``."""
+    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
+        """Learn the divergence of the step, and the rate at which it was taken in the end."""
         raise NotImplementedError
 
     def advance(self) -> None:

@@ -31,7 +31,7 @@ each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def is_guarded(name):
     rule = RULES[name]()
     rule.start(np.array(0.1), n_classes=3, n_outputs=1)
-    return rule.band()[1] < math.inf
+    return rule.largest_kl < math.inf
 
 
 each_guarded_rule = pytest.mark.parametrize("rule", [name for name in RULES if is_guarded(name)])
@@ -257,7 +257,7 @@ def test_a_step_beyond_the_guard_is_shortened_for_its_weighted_rows(rule):
     while not rate.rule.measures:
         train(rate, net, 1)
     rate.rule.cut(1e4)
-    high, rejected = float(rate.rule.band()[1]), rate.n_rejected_
+    high, rejected = rate.rule.largest_kl, rate.n_rejected_
     weight, p = (torch.arange(len(x)) < 5).double(), net(x).softmax(-1)
     one_step(rate, net, x, y, sample_weight=weight)
     rows = (p * (p / net(x).softmax(-1)).log()).sum(-1)

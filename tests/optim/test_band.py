@@ -28,9 +28,9 @@ def public_rule(lr, kl, target, factor, least, most):
     return lr
 
 
-def next_rate(rule, kl, rate, scale=1.0):
+def next_rate(rule, kl, rate, share=1.0):
     rule.start(np.array(rate), n_classes=3, n_outputs=1)
-    rule.record(np.array(kl), np.array(scale))
+    rule.record(np.array(kl), np.array(share * rate))
     rule.advance()
     return float(rule.rate)
 
@@ -40,7 +40,7 @@ def next_rate(rule, kl, rate, scale=1.0):
 def test_presets_are_the_public_rules(name, kl, rate):
     rule = RULES[name](total_steps=None)
     assert next_rate(rule, kl, rate) == pytest.approx(public_rule(rate, kl, *PRESETS[name]))
-    assert rule.band() == (0.0, math.inf)
+    assert rule.largest_kl == math.inf
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -79,11 +79,11 @@ def test_the_bounds_hold():
 
 
 def test_the_rate_goes_on_from_where_a_step_was_shortened_to():
-    assert next_rate(Band(kl_target=0.1, bounds=(1e-9, 1.0)), 0.1, 0.5, scale=0.01) == pytest.approx(0.005)
+    assert next_rate(Band(kl_target=0.1, bounds=(1e-9, 1.0)), 0.1, 0.5, share=0.01) == pytest.approx(0.005)
 
 
 def test_the_guard_is_a_multiple_of_the_target():
-    assert Band(kl_target=0.1, guard=5).band() == (0.0, pytest.approx(0.5))
+    assert Band(kl_target=0.1, guard=5).largest_kl == pytest.approx(0.5)
 
 
 def test_a_step_beyond_the_guard_is_shortened():

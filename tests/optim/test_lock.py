@@ -28,7 +28,7 @@ def run(rule, n_steps, kl=lambda rule: rule.target):
     for _ in range(n_steps):
         seen.append(float(rule.rate))
         if rule.measures:
-            rule.record(np.array(kl(rule)), np.array(1.0))
+            rule.record(np.array(kl(rule)), rule.rate)
             rule.is_new = np.array(False)
         rule.advance()
     return seen
@@ -40,26 +40,22 @@ def run(rule, n_steps, kl=lambda rule: rule.target):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("lr", [1e-6, 1e-4, 1e-2, 1.0, 10.0])
 @each_optimizer
-def test_the_first_step_is_within_a_factor_2_of_its_target_from_any_rate(optimizer, lr, dtype):
+def test_the_first_step_is_near_its_target_from_any_rate(optimizer, lr, dtype):
     net = network(dtype=dtype)
     rate = adaptive(net, optimizer, lr)
     rate.rule.start(np.array(lr), 3, 1)
     target = rate.rule.target
     train(rate, net, 1)
-    assert 0.5 * target <= rate.step_kl_ <= 2 * target
+    assert 0.8 * target <= rate.step_kl_ <= target
 
 
 @each_optimizer
-def test_the_path_does_not_depend_on_the_initial_rate(optimizer):
-    found = []
-    for lr in RATES:
-        net = network()
-        rate = adaptive(net, optimizer, lr, total_steps=60)
-        found.append(train(rate, net, 60, lambda rate: rate.optimizer.param_groups[0]["lr"]))
-    found = np.array(found)[:, 1:]
-    # a first step up to a factor 2 off in KL is 1.41 in rate, which steering makes good
-    assert (found.max(0) / found.min(0)).max() < 1.5
-    assert (found.max(0) / found.min(0))[30:].max() < 1.2
+def test_nothing_is_left_of_the_initial_rate(optimizer):
+    nets = [network() for _ in RATES]
+    for lr, net in zip(RATES, nets, strict=True):
+        train(adaptive(net, optimizer, lr, total_steps=60), net, 60)
+    first, *others = (torch.nn.utils.parameters_to_vector(net.parameters()) for net in nets)
+    assert all(torch.equal(first, other) for other in others)
 
 
 def fixed_rate_loss(optimizer, lr, n_steps, n_rows):
@@ -94,7 +90,7 @@ def test_a_first_step_that_cannot_be_taken_is_made_up_for():
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
     target = rate.rule.target
     one_step(rate, net, x, y)
-    assert 0.5 * target <= rate.step_kl_ <= 2 * target
+    assert 0.8 * target <= rate.step_kl_ <= target
 
 
 def test_a_first_step_that_moves_nothing_however_long_is_not_taken():
@@ -204,6 +200,21 @@ def test_the_targets_of_several_outputs_add_up():
 def test_the_target_grows_with_the_classes_and_is_positive_for_one():
     targets = [started(n_classes=n, total_steps=100).peak_target for n in (1, 2, 3, 10)]
     assert 0 < targets[0] <= targets[1] < targets[2] < targets[3]
+
+
+@pytest.mark.parametrize("n_classes", [2, 10, 1000])
+def test_the_fewer_steps_the_larger_the_target_up_to_a_share_of_the_largest_entropy(n_classes):
+    targets = [started(n_classes=n_classes, total_steps=n).peak_target for n in (10_000, 1000, 100, 10, 1)]
+    assert targets == sorted(targets)
+    assert targets[-1] == pytest.approx(0.15 * math.log(n_classes))
+
+
+def test_many_steps_share_a_sum_of_targets_and_few_a_sum_of_roots():
+    def target(total_steps):
+        return started(n_classes=2, total_steps=total_steps).peak_target
+
+    assert 10**6 * target(10**6) == pytest.approx(10**5 * target(10**5), rel=1e-2)
+    assert target(40) / target(80) > 3
 
 
 # What goes wrong
