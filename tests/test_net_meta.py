@@ -11,7 +11,7 @@ from scipy import sparse
 from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_DIVERGENCES, Distillation
 from sklkl.modules import MLP
-from sklkl.optim import LEARNING_RATES, make_learning_rate
+from sklkl.optim import LEARNING_RATES, KLAdaptiveLR, make_learning_rate
 from sklkl.penalties import PENALTIES, Confidence, make_penalty
 
 each_penalty = pytest.mark.parametrize("penalty", PENALTIES)
@@ -123,3 +123,22 @@ def test_the_meta_device_notices_what_reads_back(quick_net, table32):
     net = meta_net(quick_net, MLP, kl_penalty=Reads(), kl_strength=0.1, classes=[0, 1, 2])
     with pytest.raises(RuntimeError, match="meta"):
         meta_step(net, Rows(*table32).to("meta"), "constant")
+
+
+@pytest.mark.parametrize("kl", [1e-3, 1e9], ids=["near", "too far"])
+@pytest.mark.parametrize("rule", ["lock", "band", "polyak"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_steps_of_an_adaptive_rate_on_the_meta_device(quick_net, table32, rule, weighted, kl, monkeypatch):
+    # this rate reads numbers back, which the meta device has none of: whatever is read shall be ``kl``
+    monkeypatch.setattr(torch.Tensor, "numpy", lambda tensor, force=False: np.full(tensor.shape, kl))
+    # and whether all rows are near shall be true for the small one
+    monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: kl < 1)
+    X, y = table32
+    rows = Rows(X, y, weight=np.ones(120, dtype=np.float32) if weighted else None).to("meta")
+    net = meta_net(quick_net, MLP, module__dropout=0.5, classes=[0, 1, 2])
+    net.penalty_ = make_penalty(net.kl_penalty).fit(rows, 3)
+    net.learning_rate_ = KLAdaptiveLR(net.optimizer_, net._measured, 10, rule=rule)
+    for _ in range(8):
+        assert net.train_step(first_batch(rows))["loss"].device.type == "meta"
+    assert net.learning_rate_.n_measured_ >= 1
+    assert (net.learning_rate_.n_rejected_ > 0) == (kl > 1)

@@ -188,7 +188,7 @@ class KLAdaptiveLR:
         if not usable.any():
             return
         # rows without any weight do not say how far a step goes
-        if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any())):
+        if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any().numpy(force=True))):
             measure = partial(self._kl, self._logits(x), x, sample_weight)
             self._take(self.rule.rate, loss, usable, keep=True)
             self._fit(measure, usable)
