@@ -33,7 +33,7 @@ class Lock(Rule):
         a step can be, and the more classes, the further the predictions have to go.
     rise : float in (0, 1], default=0.2
         Share of training in which the rate is found; at least 10 steps. 10 steps if the number is unknown.
-    n_measured : int >= 1, default=30
+    n_measured : int >= 1, default=20
         About how many of the steps of the rise are measured.
     guard : int >= 1, default=50
         After the rise, every how many steps one is measured.
@@ -43,7 +43,7 @@ class Lock(Rule):
     >>> from sklkl.optim import Lock
     >>> rule = Lock(total_steps=1000)
     >>> rule.n_rise, rule.every
-    (200, 6)
+    (200, 10)
     """
 
     searches = True
@@ -53,7 +53,7 @@ class Lock(Rule):
         total_steps: int | None = None,
         kl_target: float | None = None,
         rise: float = 0.2,
-        n_measured: int = 30,
+        n_measured: int = 20,
         guard: int = 50,
     ) -> None:
         super().__init__(total_steps, kl_target)
@@ -62,7 +62,7 @@ class Lock(Rule):
         check_integer("guard", guard, 1)
         self.kl_target = kl_target
         self.n_rise = max(10, int(rise * (total_steps or _HORIZON)))
-        self.every = max(1, self.n_rise // n_measured)
+        self.every = max(1, round(self.n_rise / n_measured))
         self.guard = guard
 
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
