@@ -85,13 +85,15 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         A fitted :class:`KLClassifier` (in a ``FrozenEstimator``) or a network to start from: layers of the same name
         and shape get its weights, the output layer those of the classes both know.
     lr : float > 0, default=2e-3
-        Learning rate: the peak of the cycle for ``"onecycle"``, only the starting point for ``"kl_adaptive"``.
+        Learning rate: the peak of the cycle for ``"onecycle"``; for ``"kl_adaptive"`` only where it begins to look for
+        the rate of the first step, which leaves no trace.
     learning_rate : {"kl_adaptive", "onecycle", "constant"}, default="kl_adaptive"
         How the rate moves over ``max_epochs``. ``"kl_adaptive"`` finds it by how far a step moves the predictions, see
         :class:`sklkl.optim.KLAdaptiveLR`. In :meth:`partial_fit`, which knows no end, ``"onecycle"`` is constant.
     kl_target : float > 0 or None, default=None
         KL divergence between the predictions before and after a step, in nats per row, at the peak of
-        ``"kl_adaptive"``. None takes ``0.6 * log(n_classes)**3`` divided by the number of steps.
+        ``"kl_adaptive"``. None takes a value from the numbers of classes and steps, see
+        :class:`sklkl.optim.Lock`.
     optimizer : {"adam", "sgd"} or torch.optim.Optimizer class, default="adam"
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.

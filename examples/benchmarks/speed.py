@@ -142,7 +142,8 @@ def main():
     with threadpool_limits(1):
         training(X, y, batch_size=128, epochs=1 if quick else 20, rounds=rounds)
         training(X, y, batch_size=1024, epochs=1 if quick else 20, rounds=rounds)
-        rates(X[:3000], y[:3000], epochs=2 if quick else 100, rounds=rounds)
+        for n_rows in (500, 3000):
+            rates(X[:n_rows], y[:n_rows], epochs=2 if quick else 100, rounds=rounds)
         prediction(X, y, sizes=[1, 1_000] if quick else [1, 1_000, 100_000], rounds=rounds)
 
 
