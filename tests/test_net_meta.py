@@ -130,7 +130,9 @@ def test_the_meta_device_notices_what_reads_back(quick_net, table32):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_steps_of_an_adaptive_rate_on_the_meta_device(quick_net, table32, rule, weighted, kl, monkeypatch):
     # this rate reads numbers back, which the meta device has none of: whatever is read shall be ``kl``
-    monkeypatch.setattr(torch.Tensor, "numpy", lambda tensor, force=False: np.full(tensor.shape, kl))
+    monkeypatch.setattr(
+        torch.Tensor, "numpy", lambda tensor, force=False: np.full(tensor.shape, tensor.dtype == torch.bool or kl)
+    )
     # and whether all rows are near shall be true for the small one
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: kl < 1)
     X, y = table32

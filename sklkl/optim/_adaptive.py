@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from torch.optim import Optimizer
 from sklkl._checks import check_choice
 from sklkl.optim._band import Band
 from sklkl.optim._first_step import FirstStep
+from sklkl.optim._input import check_optimizer, check_weight, first_rate
 from sklkl.optim._lock import Lock
 from sklkl.optim._polyak import Polyak
 from sklkl.optim._rule import LEAST_RATE, Rule
@@ -35,10 +35,7 @@ RULES: dict[str, Callable[..., Rule]] = {
 }
 
 # What a state has besides the rule's.
-_STATE = ("first_rate", "step_kl_", "n_measured_", "n_rejected_", "_n_reported", "_measured")
-
-# Optimisers whose step is not proportional to their rate.
-_UNSCALABLE = ("ASGD", "Adafactor", "Rprop")
+_STATE = ("first_rate", "step_kl_", "n_measured_", "n_rejected_", "_n_reported", "_sum_kl", "_n_kl")
 
 # A step that is too far is shortened at most this often before it is undone.
 _TRIES = 6
@@ -60,8 +57,8 @@ class KLAdaptiveLR:
         An optimiser whose step is proportional to its rate and needs no closure: SGD, Adam, AdamW, RMSprop, ... Its
         ``lr`` is only the starting point; groups keep the ratios of their rates.
     predict : torch.nn.Module or callable
-        Returns logits of shape (..., n_rows, n_classes) for what is passed to `step` as ``x``. A module is put in
-        evaluation mode while it is measured.
+        Returns logits of shape (..., n_rows, n_classes) for what is passed to `step` as ``x``; a sigmoid's logit z is
+        the two logits (0, z). A module is put in evaluation mode while it is measured.
     total_steps : int or None, default=None
         Number of steps in training; None if it is not known, as in a stream.
     rule : {"lock", "band", "skrl", "rl_games", "rsl_rl", "polyak"}, default="lock"
@@ -124,17 +121,17 @@ class KLAdaptiveLR:
         lr: Any = None,
         **rule_params: Any,
     ) -> None:
-        _check(optimizer)
+        check_optimizer(optimizer)
         check_choice("rule", rule, RULES)
         if kl_target is not None:
             rule_params["kl_target"] = kl_target
         self.optimizer, self.predict = optimizer, predict
         self.rule = RULES[rule](total_steps=total_steps, **rule_params)
-        self.first_rate = _first_rate(optimizer, lr)
+        self.first_rate = first_rate(optimizer, lr)
         self.started_ = False
         self.step_kl_: Any = math.nan
         self.n_measured_ = self.n_rejected_ = self._n_reported = 0
-        self._measured: list[float] = []
+        self._sum_kl, self._n_kl = 0.0, 0
 
     @property
     def lr_(self) -> Any:
@@ -156,7 +153,7 @@ class KLAdaptiveLR:
         Raises
         ------
         ValueError
-            If the parameters or the logits have other leading axes than the loss.
+            If the parameters or the logits have other leading axes than the loss, or weights are not one a row.
         """
         if not self.started_:
             self._start(tuple(loss.shape), self._logits(x))
@@ -167,11 +164,14 @@ class KLAdaptiveLR:
         else:
             self._step(loss, x, sample_weight)
             self.step_.forget()
+            if self.rule.is_new.all():
+                # no step was taken, so the optimiser's rate is but the last that was tried
+                self.close()
         self.rule.advance()
 
     def _is_plain(self) -> bool:
         """Whether the coming step is that of one network, at a rate that is known, and not measured."""
-        return not (self.step_.stack or self.rule.measures or self.rule.is_new or isinstance(self.rule, Polyak))
+        return not (self.step_.stack or self.rule.measures or self.rule.is_new or self.rule.needs_slope)
 
     def _plain_step(self, loss: Tensor) -> None:
         # what _step does too, without arrays of one number: most steps are such ones
@@ -189,9 +189,17 @@ class KLAdaptiveLR:
             return
         # rows without any weight do not say how far a step goes
         if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any().numpy(force=True))):
-            measure = partial(self._kl, self._logits(x), x, sample_weight)
+            # a copy: predictions may be weights, which the step changes
+            before = self._logits(x).clone()
+            check_weight(sample_weight, before.shape[len(self.step_.stack)])
+            measure = partial(self._kl, before, x, sample_weight)
             self._take(self.rule.rate, loss, usable, keep=True)
-            self._fit(measure, usable)
+            try:
+                self._fit(measure, usable)
+            except BaseException:
+                # whatever was tried, none of it was measured to the end
+                self.step_.retake(np.zeros(usable.shape))
+                raise
         else:
             self._take(self.rule.blind_rate, loss, usable, keep=False)
 
@@ -211,14 +219,15 @@ class KLAdaptiveLR:
 
     def _leave_out(self, networks: np.ndarray) -> None:
         """Take no step with a loss or gradient that is not finite, and halve the rate."""
-        self.step_.leave_out(networks)
+        if self.step_.stack:
+            self.step_.leave_out(networks)
         self.rule.cut(np.where(networks, 0.5, 1.0))
         self.n_rejected_ += int(networks.sum())
 
     def _take(self, rate: np.ndarray, loss: Tensor, usable: np.ndarray, keep: bool) -> None:
-        far = isinstance(self.rule, Polyak) or bool(self.rule.is_new.any())
+        far = self.rule.needs_slope or bool(self.rule.is_new.any())
         self.step_.take(np.where(usable, rate, 0.0), keep=keep, far=far)
-        if isinstance(self.rule, Polyak):
+        if self.rule.needs_slope:
             self.rule.choose(loss.detach().double().numpy(force=True), self.step_.slope(), usable)
             self.step_.retake(np.where(usable, self.rule.rate, 0.0))
 
@@ -267,11 +276,11 @@ class KLAdaptiveLR:
         return rate, kl
 
     def _tell(self, kl: np.ndarray, rate: np.ndarray, usable: np.ndarray, known: np.ndarray) -> None:
-        """Tell the rule of the networks whose step is known; to it, the others took one that was right."""
-        self.rule.record(np.where(known, kl, self.rule.target), np.where(known, rate, self.rule.rate))
+        """Tell the rule of the networks whose step is known."""
+        self.rule.record(kl, rate, known)
         self.rule.is_new = self.rule.is_new & ~known
         self.step_kl_ = _plain(np.where(usable, kl, np.nan))
-        self._measured.append(float(np.mean(np.asarray(kl)[usable])))
+        self._sum_kl, self._n_kl = self._sum_kl + float(np.mean(np.asarray(kl)[usable])), self._n_kl + 1
         self.n_measured_ += 1
 
     def _kl(self, before: Tensor, x: Any, sample_weight: Tensor | None) -> np.ndarray:
@@ -284,9 +293,9 @@ class KLAdaptiveLR:
 
     def report(self) -> dict[str, float]:
         """Return what was measured since the last report: the mean KL of the steps, and how many were rejected."""
-        kl, rejected = self._measured or [math.nan], self.n_rejected_ - self._n_reported
-        self._measured, self._n_reported = [], self.n_rejected_
-        return {"step_kl": float(np.mean(kl)), "rejected_steps": rejected}
+        kl, rejected = self._sum_kl / self._n_kl if self._n_kl else math.nan, self.n_rejected_ - self._n_reported
+        self._sum_kl, self._n_kl, self._n_reported = 0.0, 0, self.n_rejected_
+        return {"step_kl": kl, "rejected_steps": rejected}
 
     def cut(self, factor: float) -> None:
         """Multiply the rate of every step from now on by ``factor``."""
@@ -301,9 +310,9 @@ class KLAdaptiveLR:
             self.step_.set_rate(float(np.exp(np.log(self.rule.found).mean())))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that changes from step to step; save the optimiser's own state beside it."""
+        """Return everything that changes from step to step, not the parameters; save the optimiser's state beside it."""
         state = {name: _as_saved(getattr(self, name)) for name in _STATE}
-        state["rule"] = {name: _as_saved(value) for name, value in vars(self.rule).items()}
+        state["rule"] = {name: _as_saved(getattr(self.rule, name)) for name in self.rule.state if self.started_}
         state["rule_class"] = type(self.rule).__name__
         step = {"stack": self.step_.stack, "ratios": list(self.step_.ratios)} if self.started_ else None
         return state | {"step": step}
@@ -361,25 +370,3 @@ def _evaluating(predict: Any) -> Iterator[None]:
 
 def _plain(values: np.ndarray) -> Any:
     return float(values) if np.ndim(values) == 0 else values
-
-
-def _first_rate(optimizer: Optimizer, lr: Any) -> np.ndarray:
-    rate = np.array(max(float(group["lr"]) for group in optimizer.param_groups) if lr is None else lr, dtype=float)
-    if not (np.isfinite(rate) & (rate > 0)).all():
-        raise ValueError(f"lr={lr!r} given; allowed: finite numbers > 0, one for each network of a stack")
-    return rate
-
-
-def _check(optimizer: Optimizer) -> None:
-    name, closure = type(optimizer).__name__, inspect.signature(optimizer.step).parameters.get("closure")
-    if closure is not None and closure.default is inspect.Parameter.empty:
-        raise ValueError(
-            f"optimizer={name} given; allowed: one that takes a step without closure, unless the rate is constant"
-        )
-    if name in _UNSCALABLE:
-        raise ValueError(
-            f"optimizer={name} given; allowed: one whose step is proportional to its rate, unless that is constant"
-        )
-    rates = [float(group["lr"]) for group in optimizer.param_groups]
-    if not all(0 <= rate < math.inf for rate in rates) or max(rates) == 0:
-        raise ValueError(f"The optimizer has the rates {rates}; allowed: finite numbers >= 0, one of them > 0")

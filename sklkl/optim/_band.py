@@ -74,8 +74,9 @@ class Band(Rule):
         """The largest divergence that is accepted of a step."""
         return self.guard * self.target
 
-    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
+    def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
         """Change the rate by the factor where the step was outside of the band."""
         up, down = kl < self.target / 2, kl > self.target * 2
         change = math.log(self.factor) * (up.astype(float) - down)
-        self.log_rate = np.clip(np.log(rate) + change, *np.log(self.bounds))
+        changed = np.clip(np.log(np.where(known, rate, 1.0)) + change, *np.log(self.bounds))
+        self.log_rate = np.where(known, changed, self.log_rate)

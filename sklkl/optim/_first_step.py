@@ -17,8 +17,8 @@ _LONGEST_JUMP = round(math.log(1e3) / _LOG_FACTOR)
 class FirstStep:
     """Find the largest rate of a fixed grid whose step does not move further than its target.
 
-    The grid makes the result the same number, to the bit, whatever the rates it starts from. Each network of a stack
-    has its own search.
+    Where the divergence grows with the rate, the grid makes the result the same number, to the bit, whatever the rates
+    it starts from. Each network of a stack has its own search.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class FirstStep:
 
     def tell(self, kl: np.ndarray, target: float) -> None:
         """Learn the divergence of the step at `rate`; it grows with the square of the rate where that is small."""
-        too_far = ~(kl <= target)
-        self.far = np.where(too_far, np.minimum(self.at, self.far), self.far)
-        self.near = np.where(too_far, self.near, np.maximum(self.at, self.near))
+        searches, too_far = ~self.ended, ~(kl <= target)
+        self.far = np.where(searches & too_far, np.minimum(self.at, self.far), self.far)
+        self.near = np.where(searches & ~too_far, np.maximum(self.at, self.near), self.near)
         jump = np.round(np.log(target / np.clip(kl, 1e-300, 1e300)) / (2 * _LOG_FACTOR))
         jump = np.where(too_far, np.clip(jump, -_LONGEST_JUMP, -1), np.clip(jump, 1, _LONGEST_JUMP))
         tried, middle = self.at + jump, np.floor((self.near + self.far) / 2)

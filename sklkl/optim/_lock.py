@@ -18,7 +18,8 @@ class Lock(Rule):
 
     Over the first ``rise`` of training the rate is steered so that the root of the step's KL grows linearly to that
     of ``kl_target``. The first step gets the largest of a fixed grid of rates at which it does not move further than
-    its target, so the initial rate does not matter: networks that differ in nothing else end up the same. Then the
+    its target. As its KL grows with the rate, the initial rate does not matter: networks that differ in nothing else
+    end up the same. Then the
     rate is locked at the geometric mean of what was found in the second half of the rise, and declines along half a
     cosine to nothing; if the number of steps is unknown, with one over the root of the steps. A step that is measured
     and moves further than 8 times its target is shortened, throughout.
@@ -26,7 +27,7 @@ class Lock(Rule):
     Parameters
     ----------
     total_steps : int or None, default=None
-        Number of steps in training; None if it is not known, as in a stream.
+        Number of steps in training; None if it is not known, as in a stream, whose target is that of 50 steps.
     kl_target : float > 0 or None, default=None
         Divergence at the end of the rise, in nats a row. None takes ``(0.8 * log(n_classes)**3 + 30 / total_steps) /
         total_steps`` for each distribution, but at most ``0.15 * log(n_classes)``: the longer the training, the smaller
@@ -34,8 +35,8 @@ class Lock(Rule):
     rise : float in (0, 1], default=0.2
         Share of training in which the rate is found; at least 10 steps. 10 steps if the number is unknown.
     n_measured : int >= 1, default=20
-        About how many of the steps of the rise are measured.
-    guard : int >= 1, default=50
+        About how many of the steps of the rise are measured, beside the first five.
+    guard_every : int >= 1, default=50
         After the rise, every how many steps one is measured.
 
     Examples
@@ -47,6 +48,7 @@ class Lock(Rule):
     """
 
     searches = True
+    state = (*Rule.state, "automatic", "sum_peaks", "n_peaks", "peak")
 
     def __init__(
         self,
@@ -54,28 +56,34 @@ class Lock(Rule):
         kl_target: float | None = None,
         rise: float = 0.2,
         n_measured: int = 20,
-        guard: int = 50,
+        guard_every: int = 50,
     ) -> None:
         super().__init__(total_steps, kl_target)
         check_number("rise", rise, "a number > 0 and <= 1", above=0, high=1)
         check_integer("n_measured", n_measured, 1)
-        check_integer("guard", guard, 1)
+        check_integer("guard_every", guard_every, 1)
         self.kl_target = kl_target
         self.n_rise = max(10, int(rise * (total_steps or _HORIZON)))
         self.every = max(1, round(self.n_rise / n_measured))
-        self.guard = guard
+        self.guard_every = guard_every
 
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
         super().start(rates, n_classes, n_outputs)
-        self.peak_target = n_outputs * self._automatic(n_classes) if self.kl_target is None else self.kl_target
-        self.sum_peaks, self.n_peaks, self.peak = np.zeros_like(self.log_rate), 0, np.exp(self.log_rate)
+        self.automatic = n_outputs * self._automatic(n_classes)
+        self.sum_peaks, self.n_peaks = np.zeros_like(self.log_rate), np.zeros_like(self.log_rate)
+        self.peak = np.exp(self.log_rate)
 
     def _automatic(self, n_classes: int) -> float:
         # one class has no target of its own, as nothing ever moves
         log_k, steps = math.log(max(2, n_classes)), self.total_steps or _HORIZON
         # few steps go the same way, so the divergence of all together grows with the square of their number
         return min(0.15 * log_k, (0.8 * log_k**3 + 30 / steps) / steps)
+
+    @property
+    def peak_target(self) -> float:
+        """The divergence that is wanted at the peak."""
+        return self.automatic if self.kl_target is None else self.kl_target
 
     @property
     def rises(self) -> bool:
@@ -85,7 +93,7 @@ class Lock(Rule):
     @property
     def measures(self) -> bool:
         """Whether the coming step is to be measured."""
-        return self.n_steps < 5 or self.n_steps % (self.every if self.rises else self.guard) == 0
+        return self.n_steps < 5 or self.n_steps % (self.every if self.rises else self.guard_every) == 0
 
     @property
     def rate(self) -> np.ndarray:
@@ -102,9 +110,7 @@ class Lock(Rule):
         """The rate at the peak, as far as it is known."""
         if not self.rises:
             return self.peak
-        if self.n_peaks:
-            return np.exp(bounded(self.sum_peaks / self.n_peaks))
-        return np.exp(bounded(self.log_rate - math.log(self._ramp(self.n_steps))))
+        return self._mean_peak(self.log_rate - math.log(self._ramp(self.n_steps)))
 
     @property
     def target(self) -> float:
@@ -116,18 +122,23 @@ class Lock(Rule):
         """The largest divergence that is accepted of the coming step."""
         return 8 * self.target
 
-    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
+    def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
         """Steer: half the error in logarithms is that of the rate, of which a fifth is made good at once."""
-        if self.rises:
-            error = 0.5 * (math.log(self.target) - np.log(np.maximum(kl, 1e-300)))
-            self.log_rate = bounded(np.log(rate))
-            self._collect()
-            self.log_rate = bounded(self.log_rate + np.clip(0.2 * error, -3.0, math.log(1.25)))
-
-    def _collect(self) -> None:
+        if not self.rises:
+            # a network that could take no step before has found its peak only now
+            self.peak = np.where(self.is_new & known, rate, self.peak)
+            return
+        error = 0.5 * (math.log(self.target) - np.log(np.maximum(kl, 1e-300)))
+        self.log_rate = np.where(known, bounded(np.log(np.where(known, rate, 1.0))), self.log_rate)
         if self.n_steps >= self.n_rise / 2:
-            self.sum_peaks = self.sum_peaks + self.log_rate - math.log(self._ramp(self.n_steps))
-            self.n_peaks += 1
+            peak = self.log_rate - math.log(self._ramp(self.n_steps))
+            self.sum_peaks, self.n_peaks = self.sum_peaks + np.where(known, peak, 0.0), self.n_peaks + known
+        self.log_rate = bounded(self.log_rate + np.where(known, np.clip(0.2 * error, -3.0, math.log(1.25)), 0.0))
+
+    def _mean_peak(self, otherwise: np.ndarray) -> np.ndarray:
+        """Return the geometric mean of the peaks, or exp(otherwise) where there was none."""
+        mean = self.sum_peaks / np.maximum(self.n_peaks, 1)
+        return np.exp(bounded(np.where(self.n_peaks > 0, mean, otherwise)))
 
     def advance(self) -> None:
         """Go to the next step, with a rate that keeps up with the root of the target."""
@@ -135,7 +146,7 @@ class Lock(Rule):
         if self.rises:
             self.log_rate = bounded(self.log_rate + math.log(self._ramp(self.n_steps) / self._ramp(self.n_steps - 1)))
         elif self.n_steps == self.n_rise:
-            self.peak = np.exp(bounded(self.sum_peaks / self.n_peaks if self.n_peaks else self.log_rate))
+            self.peak = self._mean_peak(self.log_rate)
 
     def cut(self, factor: np.ndarray | float) -> None:
         """Multiply all rates from now on by a factor."""

@@ -23,13 +23,13 @@ class Polyak(Rule):
     total_steps : int or None, default=None
         Not used: this rule never ends.
     kl_target : float > 0 or None, default=None
-        Every ``guard`` steps one is measured, and shortened if it moved the predictions by more than 8 times this
+        Every ``guard_every`` steps one is measured, and shortened if it moved the predictions by more than 8 times this
         many nats a row; None is 0.05.
     c : float > 0, default=1.0
         Divisor of the rate.
     growth : float > 1, default=1.1
         Largest factor from one rate to the next.
-    guard : int >= 1, default=20
+    guard_every : int >= 1, default=20
         Every how many steps one is measured.
 
     References
@@ -48,25 +48,27 @@ class Polyak(Rule):
     np.float64(0.075)
     """
 
+    needs_slope = True
+
     def __init__(
         self,
         total_steps: int | None = None,
         kl_target: float | None = None,
         c: float = 1.0,
         growth: float = 1.1,
-        guard: int = 20,
+        guard_every: int = 20,
     ) -> None:
         super().__init__(total_steps, kl_target)
         check_number("c", c, "a finite number > 0", above=0)
         check_number("growth", growth, "a finite number > 1", above=1)
-        check_integer("guard", guard, 1)
+        check_integer("guard_every", guard_every, 1)
         self.kl_target = 0.05 if kl_target is None else kl_target
-        self.c, self.growth, self.guard = c, growth, guard
+        self.c, self.growth, self.guard_every = c, growth, guard_every
 
     @property
     def measures(self) -> bool:
         """Whether the coming step is to be measured."""
-        return self.n_steps % self.guard == 0
+        return self.n_steps % self.guard_every == 0
 
     @property
     def target(self) -> float:
@@ -85,6 +87,6 @@ class Polyak(Rule):
         chosen = bounded(np.minimum(np.where(slope > 0, wanted, largest), largest))
         self.log_rate = np.where(usable, chosen, self.log_rate)
 
-    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
+    def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
         """Go on from the rate at which the step was accepted."""
-        self.log_rate = bounded(np.log(rate))
+        self.log_rate = np.where(known, bounded(np.log(np.where(known, rate, 1.0))), self.log_rate)

@@ -35,6 +35,9 @@ class Rule:
     """
 
     searches = False
+    needs_slope = False
+    # what a state has, which is what changes from step to step
+    state: tuple[str, ...] = ("n_steps", "log_rate", "is_new")
     log_rate: np.ndarray
     is_new: np.ndarray
 
@@ -81,8 +84,12 @@ class Rule:
         """The largest divergence that is accepted of the coming step."""
         return math.inf
 
-    def record(self, kl: np.ndarray, rate: np.ndarray) -> None:
-        """Learn the divergence of the step, and the rate at which it was taken in the end."""
+    def choose(self, loss: np.ndarray, slope: np.ndarray, usable: np.ndarray | bool = True) -> None:
+        """Set the rate by how much a step at rate 1 lowers the loss at first, if the rule ``needs_slope``."""
+        raise NotImplementedError
+
+    def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
+        """Learn the divergence of the step and the rate at which it was taken, of networks where they are known."""
         raise NotImplementedError
 
     def advance(self) -> None:

@@ -78,7 +78,8 @@ class ScaledStep:
         self.after = self.after or [p.detach().clone() for p in self.parameters]
         shares = torch.as_tensor(rate / self.rate)
         for parameter, before, after in zip(self.parameters, self.before, self.after, strict=True):
-            share = shares.to(parameter).reshape(*self.stack, *(1,) * (parameter.ndim - len(self.stack)))
+            wide = torch.promote_types(parameter.dtype, torch.float32)
+            share = shares.to(parameter.device, wide).reshape(*self.stack, *(1,) * (parameter.ndim - len(self.stack)))
             # not 0 * (after - before): a step that overflowed is undone too
             parameter.copy_(torch.where(share == 0, before, before + share * (after - before)))
 
@@ -98,7 +99,7 @@ class ScaledStep:
         sums = [self._sum(gradient) for gradient in self._gradients()]
         loss = loss.detach()
         total = torch.stack([loss.to(sums[0]), *sums]).sum(0) if sums else loss
-        return np.isfinite(total.numpy(force=True))
+        return torch.isfinite(total).numpy(force=True)
 
     @torch.no_grad()
     def leave_out(self, networks: np.ndarray) -> None:
@@ -113,8 +114,9 @@ class ScaledStep:
         self.before, self.after = [], []
 
     def _sum(self, values: Tensor) -> Tensor:
-        """Return the sum over all but the axes of the stack."""
-        return values.reshape(*self.stack, -1).sum(-1) if self.stack else values.sum()
+        """Return the sum over all but the axes of the stack, in float32 at least."""
+        wide = torch.promote_types(values.dtype, torch.float32)
+        return values.reshape(*self.stack, -1).sum(-1, dtype=wide) if self.stack else values.sum(dtype=wide)
 
     def _gradients(self) -> list[Tensor]:
         return [p.grad for p in self.parameters if p.grad is not None]

@@ -175,7 +175,7 @@ def test_in_a_stream_the_rate_declines_with_one_over_the_root_of_the_steps():
 
 
 def test_about_as_many_steps_are_measured_as_asked_for():
-    rule = started(total_steps=10_000, n_measured=30, guard=50)
+    rule = started(total_steps=10_000, n_measured=30, guard_every=50)
     measured = []
     for step in range(10_000):
         if rule.measures:
@@ -257,7 +257,7 @@ def test_a_cut_lasts():
         ("rise", math.nan, "a number > 0 and <= 1"),
         ("n_measured", 0, "an integer >= 1"),
         ("n_measured", 2.5, "an integer >= 1"),
-        ("guard", 0, "an integer >= 1"),
+        ("guard_every", 0, "an integer >= 1"),
         ("total_steps", 0, "an integer >= 1"),
         ("total_steps", 1.5, "an integer >= 1"),
         ("kl_target", 0, "a finite number > 0"),

@@ -82,7 +82,7 @@ def test_it_reaches_the_least_loss_of_soft_targets():
 
 def test_every_guard_steps_one_is_measured_and_shortened():
     net = network()
-    rate = adaptive(net, "sgd", 10.0, rule="polyak", kl_target=1e-4, guard=4)
+    rate = adaptive(net, "sgd", 10.0, rule="polyak", kl_target=1e-4, guard_every=4)
     train(rate, net, 9)
     assert rate.n_measured_ == 3
     assert rate.n_rejected_ >= 1
@@ -106,7 +106,7 @@ def test_a_network_of_a_stack_without_a_loss_chooses_no_rate():
         ("c", math.nan, "a finite number > 0"),
         ("growth", 1, "a finite number > 1"),
         ("growth", 0.5, "a finite number > 1"),
-        ("guard", 0, "an integer >= 1"),
+        ("guard_every", 0, "an integer >= 1"),
         ("kl_target", 0, "a finite number > 0"),
     ],
 )
