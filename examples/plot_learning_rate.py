@@ -142,13 +142,14 @@ axis.legend()
 # first rate is left. Then rate and divergence rise together; the rate found is locked, and declines to nothing.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-for first_rate, marker, colour in [(1e-6, "o", "C0"), (10.0, "x", "C3")]:
+for first_rate, marker, size, colour in [(1e-6, "o", 6, "C0"), (10.0, "x", 4, "C3")]:
     steps = train(first_rate, "lock", n_networks=1)[1]
     second, largest = steps["rate"][1], max(steps["rate"][1:])
     print(f"lock from {first_rate:<6g}: second step at the rate {second:.2g}, largest rate {largest:.2g}")
     numbers = 1 + np.arange(len(steps["rate"]))
-    axes[0].plot(numbers, steps["rate"], color=colour, label=f"from {first_rate:g}", alpha=0.8)
-    axes[1].plot(numbers, steps["kl"], marker, ms=4, color=colour, alpha=0.6)
+    # one lies on the other
+    axes[0].plot(numbers, steps["rate"], color=colour, label=f"from {first_rate:g}", lw=size - 3)
+    axes[1].plot(numbers, steps["kl"], marker, ms=size, color=colour)
 axes[0].set(yscale="log", xlabel="step", ylabel="rate", title="rate")
 axes[0].legend()
 axes[1].set(yscale="log", xlabel="step", ylabel="KL(before ‖ after), nats a row", title="KL of the steps measured")

@@ -92,8 +92,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         :class:`sklkl.optim.KLAdaptiveLR`. In :meth:`partial_fit`, which knows no end, ``"onecycle"`` is constant.
     kl_target : float > 0 or None, default=None
         KL divergence between the predictions before and after a step, in nats per row, at the peak of
-        ``"kl_adaptive"``. None takes a value from the numbers of classes and steps, see
-        :class:`sklkl.optim.Lock`.
+        ``"kl_adaptive"``. None takes one from the numbers of classes and steps, see :class:`sklkl.optim.Lock`.
     optimizer : {"adam", "sgd"} or torch.optim.Optimizer class, default="adam"
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.

@@ -310,7 +310,7 @@ class KLAdaptiveLR:
             self.step_.set_rate(float(np.exp(np.log(self.rule.found).mean())))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that changes from step to step, not the parameters; save the optimiser's state beside it."""
+        """Return what changes from step to step, not the parameters; save the optimiser's own state beside it."""
         state = {name: _as_saved(getattr(self, name)) for name in _STATE}
         state["rule"] = {name: _as_saved(getattr(self.rule, name)) for name in self.rule.state if self.started_}
         state["rule_class"] = type(self.rule).__name__

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+# The sum of many numbers of half precision may be beyond their range.
+_WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
 class ScaledStep:
@@ -96,8 +101,10 @@ class ScaledStep:
 
     def is_finite(self, loss: Tensor) -> np.ndarray:
         """Return for each network whether its loss and gradients are finite; the device is asked once."""
-        sums = [self._sum(gradient) for gradient in self._gradients()]
-        loss = loss.detach()
+        loss, sums = loss.detach(), [self._sum(gradient) for gradient in self._gradients()]
+        if not self.stack and loss.device.type == "cpu":
+            # numbers are at hand there, and one more operation on all of them would take longer
+            return np.asarray(math.isfinite(sum(map(float, sums), float(loss))))
         total = torch.stack([loss.to(sums[0]), *sums]).sum(0) if sums else loss
         return torch.isfinite(total).numpy(force=True)
 
@@ -115,7 +122,7 @@ class ScaledStep:
 
     def _sum(self, values: Tensor) -> Tensor:
         """Return the sum over all but the axes of the stack, in float32 at least."""
-        wide = torch.promote_types(values.dtype, torch.float32)
+        wide = _WIDER.get(values.dtype)
         return values.reshape(*self.stack, -1).sum(-1, dtype=wide) if self.stack else values.sum(dtype=wide)
 
     def _gradients(self) -> list[Tensor]:
