@@ -77,6 +77,4 @@ class Band(Rule):
     def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
         """Change the rate by the factor where the step was outside of the band."""
         up, down = kl < self.target / 2, kl > self.target * 2
-        change = math.log(self.factor) * (up.astype(float) - down)
-        changed = np.clip(np.log(np.where(known, rate, 1.0)) + change, *np.log(self.bounds))
-        self.log_rate = np.where(known, changed, self.log_rate)
+        self.go_on_from(np.clip(rate * self.factor ** (up.astype(float) - down), *self.bounds), known)

@@ -129,7 +129,7 @@ class Lock(Rule):
             self.peak = np.where(self.is_new & known, rate, self.peak)
             return
         error = 0.5 * (math.log(self.target) - np.log(np.maximum(kl, 1e-300)))
-        self.log_rate = np.where(known, bounded(np.log(np.where(known, rate, 1.0))), self.log_rate)
+        self.go_on_from(rate, known)
         if self.n_steps >= self.n_rise / 2:
             peak = self.log_rate - math.log(self._ramp(self.n_steps))
             self.sum_peaks, self.n_peaks = self.sum_peaks + np.where(known, peak, 0.0), self.n_peaks + known

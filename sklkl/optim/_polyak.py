@@ -89,4 +89,4 @@ class Polyak(Rule):
 
     def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
         """Go on from the rate at which the step was accepted."""
-        self.log_rate = np.where(known, bounded(np.log(np.where(known, rate, 1.0))), self.log_rate)
+        self.go_on_from(rate, known)

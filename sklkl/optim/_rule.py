@@ -92,6 +92,10 @@ class Rule:
         """Learn the divergence of the step and the rate at which it was taken, of networks where they are known."""
         raise NotImplementedError
 
+    def go_on_from(self, rate: np.ndarray, known: np.ndarray | bool) -> None:
+        """Take these rates as those of the coming step, of networks where they are known."""
+        self.log_rate = np.where(known, bounded(np.log(np.where(known, rate, 1.0))), self.log_rate)
+
     def advance(self) -> None:
         """Go to the next step."""
         self.n_steps += 1

@@ -1,4 +1,4 @@
-"""The search for the rate of the first step: any start, any curve, one answer."""
+"""The search for the rate of the first step: any start, any curve that rises, one answer."""
 
 import math
 
