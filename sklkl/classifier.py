@@ -9,14 +9,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from sklkl._building import copy_net, make_net
-from sklkl._constraints import CONSTRAINTS
-from sklkl._fitting import Lesson, make_lesson, restored_on_failure
-from sklkl._params import PassedOnParams
-from sklkl._prediction import NetPredictions
-from sklkl._seeding import local_random_state
-from sklkl._teaching import Teaching, can_teach_a_stream, limit_tags
-from sklkl._training_data import training_rows
+from sklkl._fit.inputs import training_rows
+from sklkl._fit.net_factory import copy_net, make_net
+from sklkl._fit.parameters import CONSTRAINTS
+from sklkl._fit.passed_on import PassedOnParams
+from sklkl._fit.prediction import NetPredictions
+from sklkl._fit.soft_targets import Teaching, can_teach_a_stream, limit_tags
+from sklkl._fit.training_set import Lesson, make_lesson, restored_on_failure
+from sklkl._utils.seeding import local_random_state
 from sklkl.net import KLNet
 
 __all__ = ["KLClassifier"]

@@ -25,10 +25,10 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from sklkl._fitting import restored_on_failure
-from sklkl._seeding import local_random_state
-from sklkl._teaching import Teaching, indexable_rows, is_ready, limit_tags
-from sklkl._training_data import check_label_types, training_rows
+from sklkl._fit.inputs import check_label_types, training_rows
+from sklkl._fit.soft_targets import Teaching, indexable_rows, is_ready, limit_tags
+from sklkl._fit.training_set import restored_on_failure
+from sklkl._utils.seeding import local_random_state
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import aligned, make_teacher
 from sklkl.metrics import teacher_agreement

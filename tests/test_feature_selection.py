@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklkl import feature_selection
-from sklkl._binning import numeric_bins
+from sklkl._utils.binning import numeric_bins
 from sklkl.divergences import js_divergence
 from sklkl.feature_selection import jeffreys_classif, js_classif, kl_classif
 

@@ -6,9 +6,9 @@ A teacher is anything that gives probabilities; see `make_teacher`. The student'
 
 from sklkl.distillation._alignment import POLICIES, aligned, checked_proba
 from sklkl.distillation._augmentation import AUGMENTATIONS, augmented, munge, noise
-from sklkl.distillation._calibration import best_temperature
 from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation, soften
 from sklkl.distillation._teachers import EstimatorTeacher, FunctionTeacher, ModuleTeacher, make_teacher
+from sklkl.distillation._temperature import best_temperature
 
 __all__ = [
     "AUGMENTATIONS",

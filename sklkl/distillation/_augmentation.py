@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from sklkl.distillation._columns import columns_of, like
+from sklkl.distillation._tables import columns_of, like
 
 __all__ = ["AUGMENTATIONS", "augmented", "munge", "noise"]
 

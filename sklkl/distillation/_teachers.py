@@ -19,7 +19,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 from torch import nn
 
-from sklkl._out_of_fold import out_of_fold_proba
+from sklkl._utils.out_of_fold import out_of_fold_proba
 from sklkl.distillation._alignment import checked_proba
 
 __all__ = ["EstimatorTeacher", "FunctionTeacher", "ModuleTeacher", "make_teacher"]

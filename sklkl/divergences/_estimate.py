@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._checks import check_integer
+from sklkl._utils.checks import check_integer
 
 __all__ = ["Estimate"]
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._checks import check_choice, check_integer, check_number
+from sklkl._utils.checks import check_choice, check_integer, check_number
 from sklkl.divergences._asymptotic import asymptotic_p_value
-from sklkl.divergences._columns import as_column, check_bins, table_of
 from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
 from sklkl.divergences._permutation import permutation_p_value, row_splits
 from sklkl.divergences._registry import DIVERGENCES
+from sklkl.divergences._sample_columns import as_column, check_bins, table_of
 from sklkl.divergences._table import NULLS, Table, count_divergence
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]

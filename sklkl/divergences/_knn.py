@@ -12,7 +12,7 @@ from scipy.special import digamma
 from sklearn.neighbors import KDTree
 from sklearn.utils import check_array
 
-from sklkl._checks import check_integer
+from sklkl._utils.checks import check_integer
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
 
 __all__ = ["knn_kl_divergence"]

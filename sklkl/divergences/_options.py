@@ -8,7 +8,7 @@ from typing import Any, TypedDict, TypeVar
 
 from array_api_compat import is_numpy_array
 
-from sklkl._checks import check_choice, check_number
+from sklkl._utils.checks import check_choice, check_number
 from sklkl.divergences._arrays import align, in_blocks
 from sklkl.divergences._core import Array, Namespace, np, scalar
 from sklkl.divergences._pair import Pair, pair_from_log_probs, pair_from_logits, pair_from_probs

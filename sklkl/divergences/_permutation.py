@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sklkl._binning import bin_counts, numeric_bins
+from sklkl._utils.binning import bin_counts, numeric_bins
 from sklkl.divergences._table import TIE, Table, count_divergence
 
 __all__ = ["permutation_p_value", "random_splits", "row_splits"]

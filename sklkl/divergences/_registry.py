@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sklkl._checks import check_choice
+from sklkl._utils.checks import check_choice
 from sklkl.divergences._core import Array
 from sklkl.divergences._distances import hellinger_distance, js_distance, js_divergence, total_variation
 from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklkl._binning import CategoryBins, NumericBins, bin_counts, numeric_bins
+from sklkl._utils.binning import CategoryBins, NumericBins, bin_counts, numeric_bins
 from sklkl.divergences._registry import DIVERGENCES
 
 __all__ = ["NULLS", "TIE", "QuantileReference", "Table", "count_divergence"]

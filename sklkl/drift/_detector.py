@@ -18,7 +18,7 @@ from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
 from sklkl.divergences._permutation import permutation_p_value
 from sklkl.divergences._table import NULLS, QuantileReference, Table, count_divergence
-from sklkl.drift._columns import checked_table, column, is_categorical, numbers, objects, require_same_kind
+from sklkl.drift._frame_columns import checked_table, column, is_categorical, numbers, objects, require_same_kind
 from sklkl.drift._references import ValueReference, numeric_reference
 from sklkl.drift._report import CORRECTIONS, DriftReport
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklkl._checks import check_integer
+from sklkl._utils.checks import check_integer
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklkl._checks import check_choice
+from sklkl._utils.checks import check_choice
 from sklkl.metrics._agreement import top1_agreement
 from sklkl.metrics._calibration import calibration_kl, prior_shift_kl
 from sklkl.metrics._means import d2_kl_score, mean_js_divergence, mean_kl_divergence, mean_reverse_kl_divergence

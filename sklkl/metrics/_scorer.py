@@ -10,8 +10,8 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from sklkl._checks import check_choice
-from sklkl._frames import column_labels
+from sklkl._utils.checks import check_choice
+from sklkl._utils.frames import column_labels
 from sklkl.metrics._alignment import align, class_probabilities, match_truth
 from sklkl.metrics._validation import check_labels, check_probabilities, shown
 

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sklkl._checks import check_choice
+from sklkl._utils.checks import check_choice
 from sklkl.optim._band import Band
 from sklkl.optim._first_step import FirstStep
-from sklkl.optim._input import check_optimizer, check_weight, first_rate
 from sklkl.optim._lock import Lock
 from sklkl.optim._polyak import Polyak
 from sklkl.optim._rule import LEAST_RATE, Rule
 from sklkl.optim._scaled_step import ScaledStep
 from sklkl.optim._step_kl import step_kl
+from sklkl.optim._validation import check_optimizer, check_weight, first_rate
 
 __all__ = ["RULES", "KLAdaptiveLR"]
 

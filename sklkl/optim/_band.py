@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sklkl._checks import check_number
+from sklkl._utils.checks import check_number
 from sklkl.optim._rule import Rule
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sklkl._checks import check_integer, check_number
+from sklkl._utils.checks import check_integer, check_number
 
 # The rate of any network stays between these, so that it is finite and positive whatever is measured.
 LEAST_RATE, LARGEST_RATE = 1e-12, 1e3

@@ -15,8 +15,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from sklkl._checks import check_choice, check_number
-from sklkl._out_of_fold import Splits, aligned_proba, class_codes, out_of_fold_proba
+from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.out_of_fold import Splits, aligned_proba, class_codes, out_of_fold_proba
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 
 __all__ = ["ProbaDivergence"]

@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sklkl._checks import check_choice, check_number
+from sklkl._utils.checks import check_choice, check_number
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.preprocessing._rows import INPUT, Rows, check_rows, dense_blocks, distributions, is_sparse, mean_distribution
 from sklkl.preprocessing._sparse_kl import sparse_kl

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from skorch.helper import predefined_split
 
-from sklkl._building import make_net, update_net
-from sklkl._teaching import Teaching
-from sklkl._training_data import split_rows, wants_validation
+from sklkl._fit.inputs import split_rows, wants_validation
+from sklkl._fit.net_factory import make_net, update_net
+from sklkl._fit.soft_targets import Teaching
 from sklkl.data import Rows
 from sklkl.net import KLNet
 

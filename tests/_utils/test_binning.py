@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklkl._binning import CategoryBins, NumericBins, bin_counts, category_bins, is_missing, numeric_bins
+from sklkl._utils.binning import CategoryBins, NumericBins, bin_counts, category_bins, is_missing, numeric_bins
 
 columns = arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=True, allow_infinity=True, width=16))
 

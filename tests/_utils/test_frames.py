@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from sklkl._frames import column_labels
+from sklkl._utils.frames import column_labels
 
 VALUES = np.full((2, 3), 1 / 3)
 

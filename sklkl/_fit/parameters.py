@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
-from sklkl._building import FLOATS
+from sklkl._fit.net_factory import FLOATS
 from sklkl.distillation import AUGMENTATIONS, DISTILL_DIVERGENCES, DISTILL_ROWS, POLICIES
 from sklkl.modules import ACTIVATIONS
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sklkl._binning import NumericBins, category_bins, is_missing
+from sklkl._utils.binning import NumericBins, category_bins, is_missing
 from sklkl.divergences._table import QuantileReference, Table
 
 __all__ = ["as_column", "check_bins", "table_of"]

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from sklkl._training_data import validated
+from sklkl._fit.inputs import validated
 from sklkl.data import is_sparse
 from sklkl.modules import MLP, log_softmax
 from sklkl.net import KLNet

@@ -16,12 +16,12 @@ from skorch.utils import TeeGenerator
 from torch import Tensor
 from torch.utils.data import Subset
 
-from sklkl._epochs import EpochLoop
-from sklkl._seeding import borrowed_global_state, make_generator
+from sklkl._utils.seeding import borrowed_global_state, make_generator
 from sklkl.data import Batch, Batches, Rows
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax
+from sklkl.net._epochs import EpochLoop
 from sklkl.optim import KLAdaptiveLR, make_learning_rate
 from sklkl.penalties import make_penalty
 

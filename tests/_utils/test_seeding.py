@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklkl._seeding import borrowed_global_state, local_random_state, make_generator
+from sklkl._utils.seeding import borrowed_global_state, local_random_state, make_generator
 
 CPU = torch.device("cpu")
 

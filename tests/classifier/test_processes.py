@@ -24,7 +24,7 @@ warnings.simplefilter("ignore")
 import numpy as np, torch
 from torch import nn
 from sklkl import KLClassifier
-from sklkl._seeding import borrowed_global_state, make_generator
+from sklkl._utils.seeding import borrowed_global_state, make_generator
 
 torch.set_num_threads(2)
 X = np.random.RandomState(0).randn(2000, 50)

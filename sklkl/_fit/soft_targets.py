@@ -13,9 +13,9 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 from torch import Tensor
 
-from sklkl._building import numpy_dtype
-from sklkl._frames import column_labels
-from sklkl._training_data import MIN_ROWS_TO_SPLIT, validated
+from sklkl._fit.inputs import MIN_ROWS_TO_SPLIT, validated
+from sklkl._fit.net_factory import numpy_dtype
+from sklkl._utils.frames import column_labels
 from sklkl.data import Rows, is_sparse
 from sklkl.distillation import (
     EstimatorTeacher,

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sklkl._checks import check_choice, check_integer, check_number
+from sklkl._utils.checks import check_choice, check_integer, check_number
 
 
 def test_what_is_allowed_passes():

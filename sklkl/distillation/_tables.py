@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklkl._binning import is_missing
+from sklkl._utils.binning import is_missing
 
 
 @dataclass

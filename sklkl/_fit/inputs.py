@@ -13,7 +13,7 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
-from sklkl._building import numpy_dtype, torch_device
+from sklkl._fit.net_factory import numpy_dtype, torch_device
 from sklkl.data import Rows, is_sparse
 
 # early_stopping="auto" keeps smaller data whole: a validation part of a few rows says little.

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_features, _num_samples, validate_data
 
-from sklkl._binning import is_missing
+from sklkl._utils.binning import is_missing
 
 __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "require_same_kind"]
 

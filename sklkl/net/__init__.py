@@ -1,0 +1,8 @@
+"""``KLNet``: skorch's training loop with named loss terms, whole-tensor batches and no host round trip a batch.
+
+May import: callbacks, penalties, distillation, optim and what is below them.
+"""
+
+from sklkl.net._net import KLNet
+
+__all__ = ["KLNet"]
