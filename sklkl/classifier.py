@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from sklkl._fit.inputs import training_rows
 from sklkl._fit.net_factory import copy_net, make_net
@@ -17,6 +16,7 @@ from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.soft_targets import Teaching, can_teach_a_stream, limit_tags
 from sklkl._fit.training_set import Lesson, make_lesson, restored_on_failure
 from sklkl._utils.seeding import local_random_state
+from sklkl._utils.sklearn_private import _check_partial_fit_first_call
 from sklkl.net import KLNet
 
 __all__ = ["KLClassifier"]

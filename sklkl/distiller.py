@@ -14,21 +14,23 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
+from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _check_y,
-    _num_samples,
-    check_consistent_length,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklkl._fit.inputs import check_label_types, training_rows
 from sklkl._fit.soft_targets import Teaching, indexable_rows, is_ready, limit_tags
 from sklkl._fit.training_set import restored_on_failure
 from sklkl._utils.seeding import local_random_state
+from sklkl._utils.sklearn_private import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    _check_sample_weight,
+    _check_y,
+    _num_samples,
+    _safe_indexing,
+)
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import aligned, make_teacher
 from sklkl.metrics import teacher_agreement

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklkl._utils.binning import category_bins, numeric_bins
 from sklkl._utils.checks import check_integer, check_number
+from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl.divergences import kl_divergence
 from sklkl.divergences._table import count_divergence
 

@@ -11,9 +11,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from sklkl._fit.net_factory import numpy_dtype, torch_device
+from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl.data import Rows, is_sparse
 
 # early_stopping="auto" keeps smaller data whole: a validation part of a few rows says little.

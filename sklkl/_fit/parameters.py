@@ -6,9 +6,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from sklkl._fit.net_factory import FLOATS
+from sklkl._utils.sklearn_private import HasMethods, Interval, Options, StrOptions
 from sklkl.distillation import AUGMENTATIONS, DISTILL_DIVERGENCES, DISTILL_ROWS, POLICIES
 from sklkl.modules import ACTIVATIONS
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS

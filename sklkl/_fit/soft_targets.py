@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.validation import _num_samples
+from sklearn.utils import get_tags
 from torch import Tensor
 
 from sklkl._fit.inputs import MIN_ROWS_TO_SPLIT, validated
 from sklkl._fit.net_factory import numpy_dtype
 from sklkl._utils.frames import column_labels
+from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.data import Rows, is_sparse
 from sklkl.distillation import (
     EstimatorTeacher,

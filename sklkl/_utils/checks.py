@@ -1,4 +1,4 @@
-"""Checks of single parameters: each raises a ValueError that names the parameter, its value and what is allowed."""
+"""Checks of single parameters, and the words in which a parameter is refused, which are scikit-learn's own."""
 
 from __future__ import annotations
 
@@ -9,28 +9,41 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_choice", "check_integer", "check_number"]
+__all__ = ["check_choice", "check_integer", "check_number", "invalid"]
 
 
-def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
+def invalid(name: str, value: Any, allowed: str, of: str = "") -> ValueError:
+    """Return the error that says what the parameter `name` must be; `of` is whose parameter it is."""
+    owner = f" of {of}" if of else ""
+    return ValueError(f"The {name!r} parameter{owner} must be {allowed}. Got {value!r} instead.")
+
+
+def check_choice(name: str, value: Any, allowed: Iterable[str], of: str = "") -> None:
     """Raise ValueError unless `value` is one of the `allowed` strings."""
     allowed = list(allowed)
     if not (isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name}={value!r} given; allowed: {', '.join(map(repr, allowed))}")
+        raise invalid(name, value, f"one of {', '.join(map(repr, allowed))}", of)
 
 
-def check_integer(name: str, value: Any, least: int, most: int | None = None, why: str = "") -> None:
-    """Raise ValueError unless `value` is an integer from `least` to `most`; `why` ends the message."""
+def check_integer(name: str, value: Any, least: int, most: int | None = None, why: str = "", of: str = "") -> None:
+    """Raise ValueError unless `value` is an integer from `least` to `most`; `why` ends what is allowed."""
     integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not integer or value < least or (most is not None and value > most):
         allowed = f">= {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name}={value!r} given; allowed: an integer {allowed}{why}")
+        raise invalid(name, value, f"an integer {allowed}{why}", of)
 
 
 def check_number(
-    name: str, value: Any, description: str, *, low: float = 0.0, high: float = math.inf, above: float = -math.inf
+    name: str,
+    value: Any,
+    description: str,
+    *,
+    low: float = 0.0,
+    high: float = math.inf,
+    above: float = -math.inf,
+    of: str = "",
 ) -> None:
     """Raise ValueError unless `value` is a finite number in [low, high] and > above; `description` says so in words."""
     number = isinstance(value, Real) and math.isfinite(value)
     if not (number and low <= value <= high and value > above):
-        raise ValueError(f"{name}={value!r} given; allowed: {description}")
+        raise invalid(name, value, description, of)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params, _num_samples
+
+from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
 
 __all__ = ["Splits", "aligned_proba", "class_codes", "out_of_fold_proba"]
 

@@ -15,11 +15,10 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 from torch import nn
 
 from sklkl._utils.out_of_fold import out_of_fold_proba
+from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.distillation._alignment import checked_proba
 
 __all__ = ["EstimatorTeacher", "FunctionTeacher", "ModuleTeacher", "make_teacher"]

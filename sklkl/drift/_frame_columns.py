@@ -8,10 +8,10 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_features, _num_samples, validate_data
+from sklearn.utils.validation import validate_data
 
 from sklkl._utils.binning import is_missing
+from sklkl._utils.sklearn_private import _num_features, _num_samples, _safe_indexing
 
 __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "require_same_kind"]
 

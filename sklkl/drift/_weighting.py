@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -19,15 +18,9 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _num_samples,
-    check_array,
-    check_is_fitted,
-    has_fit_parameter,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
+from sklkl._utils.sklearn_private import HasMethods, Interval, StrOptions, _check_sample_weight, _num_samples
 from sklkl.divergences._classifier import cross_fitted_log_ratio
 from sklkl.divergences._estimate import generator
 from sklkl.drift._kliep import fit_kernel_ratio

@@ -13,10 +13,11 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, Tags, column_or_1d, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.out_of_fold import Splits, aligned_proba, class_codes, out_of_fold_proba
+from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 
 __all__ = ["ProbaDivergence"]

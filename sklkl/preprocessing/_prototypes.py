@@ -9,9 +9,10 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.preprocessing._rows import INPUT, Rows, check_rows, dense_blocks, distributions, is_sparse, mean_distribution
 from sklkl.preprocessing._sparse_kl import sparse_kl

@@ -1,0 +1,25 @@
+"""scikit-learn's private functions that this package uses, in one place: a new version of it breaks one file."""
+
+from sklearn.utils import _safe_indexing
+from sklearn.utils._indexing import _get_column_indices
+from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import _check_method_params, _check_sample_weight, _check_y, _num_features, _num_samples
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "Options",
+    "RealNotInt",
+    "StrOptions",
+    "_check_method_params",
+    "_check_partial_fit_first_call",
+    "_check_sample_weight",
+    "_check_y",
+    "_get_column_indices",
+    "_num_features",
+    "_num_samples",
+    "_safe_indexing",
+    "_safe_split",
+]
