@@ -8,14 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from sklkl._fit.inputs import training_rows
-from sklkl._fit.net_factory import copy_net, make_net
-from sklkl._fit.parameters import CONSTRAINTS
+from sklkl._fit.fitting import Previous, checked_params, fit_net, restored_on_failure
+from sklkl._fit.parameters import CONSTRAINTS, FitData
 from sklkl._fit.passed_on import PassedOnParams
 from sklkl._fit.prediction import NetPredictions
-from sklkl._fit.soft_targets import Teaching, can_teach_a_stream, limit_tags
-from sklkl._fit.training_set import Lesson, make_lesson, restored_on_failure
-from sklkl._utils.seeding import local_random_state
+from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call
 from sklkl.net import KLNet
 
@@ -301,30 +298,11 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             True; before that the estimator is as it was.
         """
         with restored_on_failure(self):
-            self._validate_params()
-            teaching = Teaching(self, X, y, sample_weight, teacher_proba, X_unlabeled)
-            self._fit_taught(X, y, sample_weight, teaching)
-        return self
-
-    def _fit_taught(self, X: Any, y: Any, sample_weight: Any, teaching: Teaching) -> None:
-        goes_on = self.warm_start and hasattr(self, "net_")
-        rows, classes = training_rows(
-            self, X, y, sample_weight, more_classes=teaching.more_classes, numbered=teaching.adds, reset=not goes_on
-        )
-        if goes_on and not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start goes on training on the same classes: {self.classes_.tolist()} were learned, y has "
-                f"{classes.tolist()}."
-            )
-        self.classes_ = classes
-        random_state = local_random_state(self.random_state)
-        lesson = make_lesson(self, teaching, rows, random_state)
-        net = copy_net(self.net_, self) if goes_on else make_net(self, lesson.train, random_state)
-        net.penalty_ = None  # it is fitted to these rows
-        self._train(net, lesson, self.max_epochs)
-        for _ in range(1, self.n_generations):
-            lesson.next_generation(self.net_)
-            self._train(make_net(self, lesson.train, random_state), lesson, self.max_epochs)
+            params = checked_params(self)
+            previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
+            trained = fit_net(self, params, FitData(X, y, sample_weight, teacher_proba, X_unlabeled), previous=previous)
+            trained.publish(self)
+        return self._unless_interrupted()
 
     @available_if(can_teach_a_stream)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> KLClassifier:
@@ -364,32 +342,19 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         5
         """
         with restored_on_failure(self):
-            self._validate_params()
+            params = checked_params(self)
             if self.class_weight == "balanced":
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
             first = _check_partial_fit_first_call(self, classes)
-            teaching = Teaching(self, X, y, sample_weight)
-            rows, _ = training_rows(
-                self, X, y, sample_weight, classes=self.classes_, numbered=teaching.adds, reset=first
-            )
-            random_state = local_random_state(self.random_state)
-            lesson = Lesson(self, teaching, rows, self.distill_weight, random_state, validation=False)
-            net = make_net(self, lesson.train, random_state) if first else copy_net(self.net_, self)
-            self._train(net, lesson, epochs=1, stream=True)
-        return self
+            previous = None if first else Previous(self.net_, self.classes_)
+            data = FitData(X, y, sample_weight)
+            fit_net(self, params, data, previous=previous, classes=self.classes_, stream=True).publish(self)
+        return self._unless_interrupted()
 
-    def _train(self, net: KLNet, lesson: Lesson, epochs: int, stream: bool = False) -> None:
-        lesson.prepare(net)
-        net.max_epochs, net.stream = lesson.epochs(epochs), stream
-        n_before = len(net.history)
-        try:
-            net.partial_fit(lesson.train)
-        except KeyboardInterrupt:
-            self.interrupted_ = len(net.history) > n_before
-            raise
-        finally:
-            net.train_split = None  # the model keeps no rows
-            self.net_, self.distill_weight_, self.lr_ = net, lesson.distill_weight, net.lr_
+    def _unless_interrupted(self) -> KLClassifier:
+        if self.interrupted_:
+            raise KeyboardInterrupt("training was interrupted; the classifier keeps what it has learned so far")
+        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

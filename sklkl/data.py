@@ -17,7 +17,7 @@ from scipy import sparse
 from skorch.dataset import Dataset
 from torch import Tensor
 
-__all__ = ["Batch", "Batches", "Rows"]
+__all__ = ["Batch", "Batches", "Rows", "TrainingSet"]
 
 # Shuffled rows are gathered this many elements at a time (16 MiB of float32): one gather serves many batches and
 # the copy stays small beside the data.
@@ -252,3 +252,35 @@ class Batches:
             part = edges[first : first + group + 1]
             rows = self.rows.take(order[part[0] : part[-1]])
             yield from rows.split([edge - part[0] for edge in part])
+
+
+class TrainingSet(Dataset):
+    """Rows to train on, with a validation part or without; :class:`sklkl.KLNet` splits it no further.
+
+    Parameters
+    ----------
+    train : Rows
+        Training rows; those with a column ``teacher_proba`` carry the distillation loss.
+    valid : Rows or None, default=None
+        Validation rows.
+    known_classes : list of int or None, default=None
+        Codes of the classes that ``teacher_proba`` has columns for; None for all.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.data import Rows, TrainingSet
+    >>> rows = Rows(torch.zeros(5, 2), torch.tensor([0, 1, 0, 1, 1]))
+    >>> len(TrainingSet(rows.take(torch.arange(4)), rows.take(torch.tensor([4]))))
+    4
+    """
+
+    def __init__(self, train: Rows, valid: Rows | None = None, known_classes: list[int] | None = None) -> None:
+        self.train, self.valid, self.known_classes = train, valid, known_classes
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One training row."""
+        return self.train[index]

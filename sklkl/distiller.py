@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,9 +19,11 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklkl._fit.inputs import check_label_types, training_rows
-from sklkl._fit.soft_targets import Teaching, indexable_rows, is_ready, limit_tags
-from sklkl._fit.training_set import restored_on_failure
+from sklkl._fit.fitting import checked_params, fit_net, restored_on_failure
+from sklkl._fit.given_rows import indexable_rows
+from sklkl._fit.inputs import check_label_types
+from sklkl._fit.parameters import FitData
+from sklkl._fit.teacher_checks import limit_tags
 from sklkl._utils.seeding import local_random_state
 from sklkl._utils.sklearn_private import (
     HasMethods,
@@ -32,7 +35,7 @@ from sklkl._utils.sklearn_private import (
     _safe_indexing,
 )
 from sklkl.classifier import KLClassifier
-from sklkl.distillation import aligned, make_teacher
+from sklkl.distillation import aligned, is_ready, make_teacher
 from sklkl.metrics import teacher_agreement
 
 __all__ = ["Distiller"]
@@ -283,22 +286,17 @@ def distilled(
     steps = student[:-1] if isinstance(student, Pipeline) and len(student) > 1 else None
     seen = X if steps is None else steps.fit_transform(X, y)
     transform = None if steps is None else steps.transform
-    if teacher is None:
-        final.set_params(augment=None, teacher_cv=None, distill_rows="all")
-    final._validate_params()
-    teaching = Teaching(final, X, y, sample_weight, X_unlabeled=X_unlabeled, teacher=teacher, transform=transform)
-    try:
-        with restored_on_failure(final):
-            final._fit_taught(seen, y, sample_weight, teaching)
-    except KeyboardInterrupt:
-        if not getattr(final, "interrupted_", False):  # nothing was learned
-            raise
+    alone = {"augment": None, "teacher_cv": None, "distill_rows": "all"} if teacher is None else {}
+    final.set_params(**alone)
+    with restored_on_failure(final):
+        params = checked_params(final)
+        params = replace(params, teacher=replace(params.teacher, teacher=teacher))
+        data = FitData(seen, y, sample_weight, X_unlabeled=X_unlabeled, teacher_X=X, transform=transform)
+        trained = fit_net(final, params, data)
+        trained.publish(final)
     if steps is not None:
         student.steps[:-1] = steps.steps  # a pipeline with a memory fits copies
-    if teaching.teacher is not None and final.distill_weight_ == 0:  # the student was not taught after all
-        rows, _ = training_rows(final, seen, y, sample_weight, classes=final.classes_, numbered=True, reset=False)
-        teaching.fit_teacher(rows)
-    return student, teaching.fitted_teacher
+    return student, trained.fitted_teacher()
 
 
 def _held_out(y: np.ndarray, sample_weight: Any, fraction: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:

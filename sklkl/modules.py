@@ -23,6 +23,7 @@ __all__ = [
     "label_log_proba",
     "log_softmax",
     "softmax",
+    "uncompiled",
 ]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -196,6 +197,21 @@ def build_module(module: Any, n_features: int, n_classes: int, dtype: torch.dtyp
     if not isinstance(built, nn.Module):
         raise ValueError(f"The 'module' parameter must make a torch.nn.Module. Got {built!r} from {module!r} instead.")
     return built.to(dtype)
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """Return the network itself where it is the result of :func:`torch.compile`, whose layers have other names.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import uncompiled
+    >>> uncompiled(torch.nn.Linear(3, 2))
+    Linear(in_features=3, out_features=2, bias=True)
+    """
+    original = getattr(module, "_orig_mod", module)
+    assert isinstance(original, nn.Module)
+    return original
 
 
 class Dropout(nn.Module):

@@ -1,19 +1,25 @@
-"""What each parameter of the classifier may be, in scikit-learn's terms, which make the error messages."""
+"""What each parameter of the classifier may be, and which room needs which."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
 
-from sklkl._fit.net_factory import FLOATS
+from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import HasMethods, Interval, Options, StrOptions
 from sklkl.distillation import AUGMENTATIONS, DISTILL_DIVERGENCES, DISTILL_ROWS, POLICIES
 from sklkl.modules import ACTIVATIONS
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS
 from sklkl.penalties import PENALTIES
 
+FLOATS = {"float32": torch.float32, "float64": torch.float64}
+
+# In scikit-learn's terms, which make the error messages.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
@@ -52,3 +58,154 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "verbose": ["verbose"],
     "callbacks": [list, None],
 }
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What is given to ``fit``.
+
+    Parameters
+    ----------
+    X, y, sample_weight, teacher_proba, X_unlabeled
+        As in :meth:`sklkl.KLClassifier.fit`.
+    teacher_X : array-like or None
+        X as the teacher sees it, where that is not as the network does; ``X_unlabeled`` is then of this kind too.
+    transform : callable or None
+        From what the teacher sees to what the network sees, where these are not the same.
+    """
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    teacher_proba: Any = None
+    X_unlabeled: Any = None
+    teacher_X: Any = None
+    transform: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class InputParams:
+    """What becomes of X, y and weights."""
+
+    module: Any  # inputs of any rank are for a network of the user's own
+    class_weight: Any
+    dtype: Any
+    device: Any
+
+    @property
+    def numpy_dtype(self) -> np.dtype:
+        """Floating type of the network and its inputs, as NumPy calls it."""
+        return np.dtype(str(self.torch_dtype).removeprefix("torch."))
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """Floating type of the network and its inputs."""
+        return torch_dtype(self.dtype)
+
+
+@dataclass(frozen=True)
+class TeacherParams:
+    """What the rows are to learn from other than their labels."""
+
+    teacher: Any
+    distill_weight: Any
+    distill_rows: str
+    teacher_cv: Any
+    calibrate_teacher: Any
+    teacher_classes: str
+    augment: Any
+    augment_factor: int
+    n_generations: int
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing here needs a teacher or rows without labels."""
+        none = self.teacher is None and self.teacher_cv is None
+        return none and self.distill_rows == "all" and (self.augment is None or self.augment == "auto")
+
+
+@dataclass(frozen=True)
+class SplitParams:
+    """Which rows are set aside."""
+
+    early_stopping: Any
+    validation_fraction: float
+
+
+@dataclass(frozen=True)
+class NetParams:
+    """What the net is and how it is trained."""
+
+    hidden_layer_sizes: Any
+    activation: str
+    dropout: float
+    module: Any
+    init_from: Any
+    kl_penalty: Any
+    kl_strength: float
+    distill_divergence: str
+    distill_rows: str
+    temperature: float
+    lr: float
+    learning_rate: str
+    kl_target: float | None
+    optimizer: Any
+    weight_decay: Any
+    batch_size: Any
+    max_epochs: int
+    n_iter_no_change: int | None
+    device: Any
+    dtype: Any
+    compile: bool
+    verbose: int
+    callbacks: Any
+    passed_on: Mapping[str, Any]  # to the module and the optimiser, by their full names
+
+
+@dataclass(frozen=True)
+class FitParams:
+    """All parameters of a classifier, by who needs them."""
+
+    inputs: InputParams
+    teacher: TeacherParams
+    split: SplitParams
+    net: NetParams
+    warm_start: bool
+    random_state: Any
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        """Return the parameters of ``get_params(deep=False)`` in groups."""
+        passed_on = {name: value for name, value in params.items() if "__" in name}
+        known = {**params, "passed_on": passed_on}
+        rooms: dict[str, Any] = {
+            name: kind(**{field.name: known[field.name] for field in fields(kind)}) for name, kind in _ROOMS.items()
+        }
+        return cls(**rooms, warm_start=params["warm_start"], random_state=params["random_state"])
+
+
+_ROOMS: dict[str, Any] = {"inputs": InputParams, "teacher": TeacherParams, "split": SplitParams, "net": NetParams}
+
+
+def torch_dtype(dtype: Any) -> torch.dtype:
+    """Return torch's floating type for its name or for itself."""
+    return FLOATS.get(dtype, dtype)
+
+
+def torch_device(device: Any) -> torch.device:
+    """Return the device that a parameter names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise invalid("device", device, "'auto' or a device of torch", of="KLClassifier") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"The 'device' parameter is {device!r}, but torch finds no CUDA device.")
+    return found

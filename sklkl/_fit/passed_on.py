@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
-
-from sklkl.modules import accepted
 
 
 class PassedOnParams:
@@ -37,22 +34,3 @@ class PassedOnParams:
         super().set_params(**params)  # type: ignore[misc]
         self._store_passed_on(passed_on)
         return self
-
-    def _passed_on(self, prefix: str, receiver: Any, also: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the arguments for one part, checked against what it accepts, or what is accepted for it.
-
-        Raises
-        ------
-        ValueError
-            If the part does not accept one of them.
-        """
-        start = prefix + "__"
-        params = {name.removeprefix(start): value for name, value in vars(self).items() if name.startswith(start)}
-        refused = set(params) - set(accepted(receiver, **params)) - set(also)
-        if refused:
-            name = getattr(receiver, "__name__", repr(receiver))
-            raise ValueError(
-                f"The {start + min(refused)!r} parameter of {type(self).__name__} is passed on to {name}, which does "
-                f"not accept it; its signature is {inspect.signature(receiver)}."
-            )
-        return params

@@ -42,7 +42,7 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
     ValueError
         If a value of X is too large for the type in which the net computes, or the logits are not finite.
     """
-    net._set_training(False)
+    net.set_mode(training=False)
     dtype = _compute_dtype(net, X)
     if X.shape[0] <= _FEW_ROWS and _is_own_on_cpu(net):
         part = X.toarray() if is_sparse(X) else X
@@ -111,7 +111,9 @@ class NetPredictions:
         return self.net_
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        return per_row(self.net_, validated(self, X, dtype="numeric", reset=False), function)
+        return per_row(
+            self.net_, validated(self, X, any_rank=self.module is not None, dtype="numeric", reset=False), function
+        )
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.

@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from sklkl.modules import MLP
+from sklkl.modules import MLP, uncompiled
 from sklkl.net import KLNet
 
 
@@ -33,7 +33,7 @@ def start_from(net: KLNet, init_from: Any, classes: Any) -> None:
         If there is no network in ``init_from``, or nothing in it agrees with the new one.
     """
     module, old_classes = _origin(init_from)
-    target, source = _state(_uncompiled(net.module_)), _state(module)
+    target, source = _state(uncompiled(net.module_)), _state(module)
     output = _output_names(module) if old_classes is not None else set()
     copied = [name for name in source.keys() & target.keys() if name not in output]
     copied = [name for name in copied if source[name].shape == target[name].shape]
@@ -52,7 +52,7 @@ def start_from(net: KLNet, init_from: Any, classes: Any) -> None:
 def _origin(init_from: Any) -> tuple[nn.Module, Any]:
     """Return the network and the labels of its outputs, None where they are not known."""
     if isinstance(init_from, nn.Module):
-        return _uncompiled(init_from), None
+        return uncompiled(init_from), None
     estimator = init_from.estimator if isinstance(init_from, FrozenEstimator) else init_from
     if not hasattr(type(estimator), "module_") and not hasattr(estimator, "module_"):
         raise ValueError(
@@ -61,12 +61,7 @@ def _origin(init_from: Any) -> tuple[nn.Module, Any]:
         )
     hint = "The 'init_from' parameter is not fitted; put a fitted classifier into a FrozenEstimator."
     check_is_fitted(estimator, msg=hint)
-    return _uncompiled(estimator.module_), getattr(estimator, "classes_", None)
-
-
-def _uncompiled(module: nn.Module) -> nn.Module:
-    """Return the network itself: a compiled one has other names."""
-    return getattr(module, "_orig_mod", module)
+    return uncompiled(estimator.module_), getattr(estimator, "classes_", None)
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,14 @@
 
 from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
-from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    Options,
+    RealNotInt,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight, _check_y, _num_features, _num_samples
@@ -22,4 +29,5 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "_safe_split",
+    "validate_parameter_constraints",
 ]

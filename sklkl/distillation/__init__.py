@@ -7,7 +7,16 @@ A teacher is anything that gives probabilities; see `make_teacher`. The student'
 from sklkl.distillation._alignment import POLICIES, aligned, checked_proba
 from sklkl.distillation._augmentation import AUGMENTATIONS, augmented, munge, noise
 from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation, soften
-from sklkl.distillation._teachers import EstimatorTeacher, FunctionTeacher, ModuleTeacher, make_teacher
+from sklkl.distillation._teachers import (
+    EstimatorTeacher,
+    FunctionTeacher,
+    GivenProba,
+    ModuleTeacher,
+    Teacher,
+    is_ready,
+    known_labels,
+    make_teacher,
+)
 from sklkl.distillation._temperature import best_temperature
 
 __all__ = [
@@ -18,11 +27,15 @@ __all__ = [
     "Distillation",
     "EstimatorTeacher",
     "FunctionTeacher",
+    "GivenProba",
     "ModuleTeacher",
+    "Teacher",
     "aligned",
     "augmented",
     "best_temperature",
     "checked_proba",
+    "is_ready",
+    "known_labels",
     "make_teacher",
     "munge",
     "noise",

@@ -6,7 +6,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,14 +17,53 @@ from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
 from torch import nn
 
+from sklkl._utils.frames import column_labels
 from sklkl._utils.out_of_fold import out_of_fold_proba
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.distillation._alignment import checked_proba
 
-__all__ = ["EstimatorTeacher", "FunctionTeacher", "ModuleTeacher", "make_teacher"]
+__all__ = [
+    "EstimatorTeacher",
+    "FunctionTeacher",
+    "GivenProba",
+    "ModuleTeacher",
+    "Teacher",
+    "is_ready",
+    "known_labels",
+    "make_teacher",
+]
 
 # Rows a teacher predicts at once.
 _BATCH = 10_000
+
+
+class Teacher(Protocol):
+    """What a student's rows get their soft targets from.
+
+    Attributes
+    ----------
+    classes_ : ndarray or None
+        Labels of the columns; None if they are the student's classes.
+    closed_ : bool
+        Whether classes that it does not know have probability zero, since the rows it was fitted to have none.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklkl.distillation import Teacher, make_teacher
+    >>> teacher: Teacher = make_teacher(GaussianNB())
+    >>> teacher.fit([[0.0], [1.0]], [0, 1]).predict_proba([[0.0]]).shape
+    (1, 2)
+    """
+
+    classes_: np.ndarray | None
+    closed_: bool
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Teacher:
+        """Learn from rows, if the teacher is not ready."""
+
+    def predict_proba(self, X: Any, *, multilabel: bool = False, numbers: np.ndarray | None = None) -> np.ndarray:
+        """Return checked probabilities of rows, ``numbers`` being their places among all that were given."""
 
 
 class FunctionTeacher:
@@ -42,7 +81,7 @@ class FunctionTeacher:
     classes_ : ndarray or None
         The labels.
     closed_ : bool
-        Whether classes that it does not know have the probability 0, since the rows it was fitted to have none.
+        Whether classes that it does not know have probability zero, since the rows it was fitted to have none.
 
     Examples
     --------
@@ -227,7 +266,42 @@ class EstimatorTeacher(FunctionTeacher):
         return {f"{name}__sample_weight" if name else "sample_weight": sample_weight}
 
 
-def make_teacher(teacher: Any) -> FunctionTeacher:
+class GivenProba:
+    """Probabilities that were given for the rows, in place of a teacher.
+
+    Parameters
+    ----------
+    proba : array or frame of shape (n_rows, n_classes)
+        Probabilities; the columns of a frame are named by class.
+    classes : ndarray of shape (n_classes,)
+        The student's labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl.distillation import GivenProba
+    >>> given = GivenProba(np.array([[0.5, 0.5], [1.0, 0.0]]), classes=np.array([0, 1]))
+    >>> given.predict_proba(None, numbers=np.array([1]))
+    array([[1., 0.]])
+    """
+
+    closed_ = False
+
+    def __init__(self, proba: Any, classes: np.ndarray) -> None:
+        self.proba, self.classes_ = proba, column_labels(proba, classes)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GivenProba:
+        """Do nothing: the probabilities are what they are."""
+        return self
+
+    def predict_proba(self, X: Any, *, multilabel: bool = False, numbers: np.ndarray | None = None) -> np.ndarray:
+        """Return the checked probabilities of the rows with these numbers, of all if that is None."""
+        numbers = np.arange(_num_samples(self.proba)) if numbers is None else numbers
+        proba = _safe_indexing(self.proba, numbers)
+        return checked_proba(proba, len(numbers), "array 'teacher_proba'", multilabel=multilabel, numbers=numbers)
+
+
+def make_teacher(teacher: Any) -> Teacher:
     """Return a teacher of whatever kind behind the common face.
 
     Parameters
@@ -268,8 +342,29 @@ def make_teacher(teacher: Any) -> FunctionTeacher:
     )
 
 
+def is_ready(teacher: Any) -> bool:
+    """Return whether a teacher need not be fitted.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklkl.distillation import is_ready
+    >>> is_ready(GaussianNB())
+    False
+    """
+    return not hasattr(teacher, "fit") or isinstance(teacher, FrozenEstimator)
+
+
 def known_labels(model: Any) -> np.ndarray | None:
-    """Return the labels in ``classes_``; None if there are none, or those of several targets, each with its own."""
+    """Return the labels in ``classes_``; None if there are none, or those of several targets, each with its own.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklkl.distillation import known_labels
+    >>> known_labels(GaussianNB().fit([[0], [1]], ["a", "b"])).tolist()
+    ['a', 'b']
+    """
     classes = getattr(model, "classes_", None)
     several = isinstance(classes, list) and any(np.ndim(label) > 0 for label in classes)
     return None if classes is None or several else np.asarray(classes)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from skorch import NeuralNet, NeuralNetClassifier
+from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import get_len
 
 from sklkl.callbacks import StopTraining
 from sklkl.losses import TermMeans
+from sklkl.net._skorch import SkorchNet
 from sklkl.optim import KLAdaptiveLR, make_learning_rate
 
 
@@ -18,11 +19,11 @@ def _overrides(instance: Any, base: type, method: str) -> bool:
     return getattr(type(instance), method, None) is not getattr(base, method)
 
 
-class EpochLoop(NeuralNetClassifier):
+class EpochLoop(SkorchNet):
     """A skorch net whose train step returns named terms and their mass instead of one loss that is read at once."""
 
     learning_rate_: Any
-    stream = False  # whether training has no known end: each call of fit_loop goes on with the rate of the last one
+    stream: bool
     rate_state_: dict[str, Any] | None = None
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> EpochLoop:
@@ -76,14 +77,14 @@ class EpochLoop(NeuralNetClassifier):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a hook of every callback; one that raises KeyboardInterrupt asks for the end of training."""
         getattr(self, method_name)(self, **cb_kwargs)
-        stop = None
+        stopped = None
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
-            except (KeyboardInterrupt, StopTraining) as wish:  # skorch's EarlyStopping raises the first
-                stop = wish
-        if stop is not None:
-            raise StopTraining from stop
+            except (KeyboardInterrupt, StopTraining) as stop:  # skorch's EarlyStopping raises the first
+                stopped = stop
+        if stopped is not None:
+            raise StopTraining from stopped
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Record the rate, and what was measured for it; an epoch that has a rate is finished."""

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-import math
 from contextlib import nullcontext
 from functools import reduce
 from operator import add
 from typing import Any
 
-import joblib
 import torch
 from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.history import History
 from skorch.utils import TeeGenerator
 from torch import Tensor
 from torch.utils.data import Subset
 
+from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
-from sklkl.data import Batch, Batches, Rows
+from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
-from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax
+from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax, uncompiled
 from sklkl.net._epochs import EpochLoop
-from sklkl.optim import KLAdaptiveLR, make_learning_rate
-from sklkl.penalties import make_penalty
+from sklkl.optim import KLAdaptiveLR, copy_moments, make_learning_rate
+from sklkl.penalties import Penalty, make_penalty
 
 __all__ = ["KLNet"]
 
@@ -66,6 +67,9 @@ class KLNet(EpochLoop):
         and nothing else.
     distillation : Distillation, default=Distillation()
         The distillation term, see :class:`sklkl.distillation.Distillation`.
+    stream : bool, default=False
+        Whether training has no known end, as with :meth:`partial_fit`: each training then resumes the rate and the
+        penalty of the one before, and a cycle of the rate is constant.
     multilabel : bool, default=False
         Whether y is an indicator of shape (n_rows, n_labels): each logit is then that of one label, on its own, and a
         row's loss is the sum over its labels.
@@ -96,8 +100,10 @@ class KLNet(EpochLoop):
     ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
     """
 
-    penalty_: Any
-    _penalty_origin: str
+    penalty_: Penalty | None
+    generator_: torch.Generator
+    # the net that this one resumes, while its parts are made
+    _resumed: KLNet | None = None
 
     def __init__(
         self,
@@ -113,6 +119,7 @@ class KLNet(EpochLoop):
         distill_weight: float = 0.5,
         distill_rows: str = "all",
         distillation: Any = Distillation(),  # noqa: B008
+        stream: bool = False,
         multilabel: bool = False,
         random_state: Any = None,
         dataset: Any = Rows,
@@ -127,6 +134,7 @@ class KLNet(EpochLoop):
         self.distill_weight = distill_weight
         self.distill_rows = distill_rows
         self.distillation = distillation
+        self.stream = stream
         self.multilabel = multilabel
         self.random_state = random_state
         kwargs.setdefault("iterator_train__shuffle", True)
@@ -149,19 +157,54 @@ class KLNet(EpochLoop):
 
     def initialize(self) -> KLNet:
         """Make every part afresh, the random generator first."""
-        if not 0 <= self.kl_strength < math.inf:
-            raise ValueError(f"'kl_strength' must be a finite number >= 0, got {self.kl_strength!r}.")
-        if not 0 <= self.distill_weight <= 1:
-            raise ValueError(f"'distill_weight' must be a number from 0 to 1, got {self.distill_weight!r}.")
-        if self.distill_rows not in DISTILL_ROWS:
-            raise ValueError(f"'distill_rows' must be one of {list(DISTILL_ROWS)}, got {self.distill_rows!r}.")
+        self._check_parameters()
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
         return super().initialize()
 
+    def _check_parameters(self) -> None:
+        finite = "a finite number >= 0"
+        check_number("kl_strength", self.kl_strength, finite, of="KLNet")
+        check_number("distill_weight", self.distill_weight, "a number from 0 to 1", high=1.0, of="KLNet")
+        check_choice("distill_rows", self.distill_rows, DISTILL_ROWS, of="KLNet")
+
+    def resume(self, net: KLNet) -> KLNet:
+        """Initialise this net to continue the training of another one, which is left as it is.
+
+        The network is a copy of the other's; history, random state and the optimiser's moments (those of an optimiser
+        of the same kind) are the other's too, in a ``stream`` also the penalty and the rate. All else is as this net's
+        parameters say.
+
+        Parameters
+        ----------
+        net : KLNet
+            A trained net.
+
+        Returns
+        -------
+        self : KLNet
+            This net, initialised.
+        """
+        self._resumed = net
+        try:
+            self.initialize()
+        finally:
+            self._resumed = None
+        self.generator_.set_state(net.generator_.get_state())
+        self.history = History(net.history)
+        copy_moments(net.optimizer_, self.optimizer_)
+        if self.stream:
+            self.penalty_, self.rate_state_ = copy.deepcopy((net.penalty_, net.rate_state_))
+        return self
+
     def initialize_module(self) -> KLNet:
         """Make the module; its randomness comes from this net's generator."""
+        if self._resumed is not None:
+            old = self._resumed
+            # its dropout draws from the new generator
+            self.module_ = copy.deepcopy(uncompiled(old.module_), {id(old.generator_): self.generator_})
+            return self
         with borrowed_global_state(self.generator_, torch.device(self.device)):
             super().initialize_module()
         self._share_generator()
@@ -180,8 +223,9 @@ class KLNet(EpochLoop):
                 layer.generator = self.generator_ if quiet else None
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        """Split the data; parts of ``Rows`` become rows of their own, on the device."""
-        train, valid = (self._own_rows(part) for part in super().get_split_datasets(X, y, **fit_params))
+        """Split the data, unless X is a ``TrainingSet``; parts of ``Rows`` become rows of their own, on the device."""
+        parts = (X.train, X.valid) if isinstance(X, TrainingSet) else super().get_split_datasets(X, y, **fit_params)
+        train, valid = map(self._own_rows, parts)
         self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and bool((train.y < 0).any())
         if self.kl_strength:
             self._fit_penalty(train)
@@ -193,16 +237,13 @@ class KLNet(EpochLoop):
         return part.to(self.device) if isinstance(part, Rows) else part
 
     def _fit_penalty(self, rows: Any) -> None:
-        """Fit the penalty, or go on with the one there is where training goes on."""
-        n_classes = 2 if self.multilabel else len(self.classes_)
-        origin = joblib.hash(self.kl_penalty)  # by value: copies of an object, and changes in place, are seen through
-        if self.penalty_ is None or origin != self._penalty_origin:
-            self.penalty_ = make_penalty(self.kl_penalty).fit(rows, n_classes)
-            self._penalty_origin = origin
-            if hasattr(self.penalty_, "check_net"):
-                self.penalty_.check_net(self)
-        elif hasattr(self.penalty_, "partial_fit"):
+        """Fit the penalty, or train the one there is further."""
+        penalty, n_classes = make_penalty(self.kl_penalty), 2 if self.multilabel else len(self.classes_)
+        if self.penalty_ is not None and penalty.has_parameters_of(self.penalty_):
             self.penalty_.partial_fit(rows, n_classes)
+        else:
+            self.penalty_ = penalty.fit(rows, n_classes)
+            self.penalty_.check_net(self)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
@@ -219,6 +260,7 @@ class KLNet(EpochLoop):
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
+        self._check_parameters()
         with self._randomness():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
 
@@ -230,17 +272,6 @@ class KLNet(EpochLoop):
         self._needs_closure = inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
         self.learning_rate_, self.lr_ = make_learning_rate("constant", self.optimizer_, None), self.lr
         return self
-
-    def _set_training(self, training: bool = True) -> None:
-        # walking through all submodules is a noticeable part of a small step
-        if self.module_.training != training:
-            super()._set_training(training)
-
-    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
-        # what Optimizer.zero_grad does by default, without its profiling
-        for group in self.optimizer_.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
 
     def _randomness(self) -> Any:
         """Return a context for training: a network or iterator from elsewhere may draw from torch's global state."""
@@ -291,12 +322,14 @@ class KLNet(EpochLoop):
 
     def _penalty(self, log_proba: Tensor, batch: Any) -> Tensor:
         """Return the penalty of each row; rows without a label carry none, unless the penalty is made for them."""
-        if getattr(self.penalty_, "needs_net", False):
-            values = self.penalty_(log_proba, batch, self)
-            self._set_training(True)
+        penalty = self.penalty_
+        assert penalty is not None
+        if penalty.needs_net:
+            values = penalty(log_proba, batch, self)
+            self.set_mode(True)
         else:
-            values = self.penalty_(log_proba, batch)
-        if not self.unlabeled_rows_ or getattr(self.penalty_, "uses_unlabeled", False):
+            values = penalty(log_proba, batch)
+        if not self.unlabeled_rows_ or penalty.uses_unlabeled:
             return values
         return values * (batch[1] >= 0)
 
@@ -317,7 +350,7 @@ class KLNet(EpochLoop):
         Tensor of shape (n_rows, n_classes), or (n_rows, n_labels, 2) for a multilabel target
             Log-probabilities in nats.
         """
-        self._set_training(training)
+        self.set_mode(training)
         logits = self.infer(x, **fit_params)
         return label_log_proba(logits) if self.multilabel else log_softmax(logits)
 
@@ -335,7 +368,7 @@ class KLNet(EpochLoop):
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
-        self._set_training(True)
+        self.set_mode(True)
         step, row_losses, shares = self._step(batch, training=True, **fit_params)
         # the gradient of the mean, without a node in the graph for it
         torch.autograd.backward((row_losses,), (shares,))
@@ -366,7 +399,7 @@ class KLNet(EpochLoop):
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the log-loss of a batch, without penalties."""
-        self._set_training(False)
+        self.set_mode(False)
         with torch.no_grad():
             return self._step(batch, training=False, **fit_params)[0]
 
@@ -375,8 +408,3 @@ class KLNet(EpochLoop):
     def proba(self, logits: Tensor) -> Tensor:
         """Return probabilities in float64 from logits."""
         return torch.sigmoid(logits.double()) if self.multilabel else softmax(logits)
-
-    def _get_predict_nonlinearity(self) -> Any:
-        if self.predict_nonlinearity == "auto":
-            return self.proba
-        return super()._get_predict_nonlinearity()

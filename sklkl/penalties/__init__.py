@@ -1,10 +1,22 @@
-"""KL regularisers: what is added to the data fit, row by row, to keep probabilities from becoming too sure.
+"""KL regularisers: what is added to the data fit, row by row, to keep probabilities from becoming too confident.
 
-May import: losses, data, modules.
+`Penalty` is their interface, `PENALTIES` has those that have a name. May import: data, losses, modules.
 """
 
+from sklkl.penalties._base import Penalty, PenaltyNet
 from sklkl.penalties._closed_form import Confidence, LabelSmoothing, Prior
 from sklkl.penalties._consistency import RDrop, VirtualAdversarial
-from sklkl.penalties._registry import PENALTIES, make_penalty
+from sklkl.penalties._registry import PENALTIES, PenaltyName, make_penalty
 
-__all__ = ["PENALTIES", "Confidence", "LabelSmoothing", "Prior", "RDrop", "VirtualAdversarial", "make_penalty"]
+__all__ = [
+    "PENALTIES",
+    "Confidence",
+    "LabelSmoothing",
+    "Penalty",
+    "PenaltyName",
+    "PenaltyNet",
+    "Prior",
+    "RDrop",
+    "VirtualAdversarial",
+    "make_penalty",
+]

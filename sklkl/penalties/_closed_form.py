@@ -1,29 +1,23 @@
-"""KL regularisers: what is added to the data fit, row by row, to keep probabilities from becoming too sure.
-
-A penalty is a small scikit-learn object: ``fit(rows, n_classes)`` learns what it needs from the training rows, and
-``penalty(log_proba, batch)`` returns one value a row, in nats, without any mean. ``log_proba`` has the shape
-``(..., n_rows, n_classes)``. A penalty that asks the network again has ``needs_net = True`` and is called as
-``penalty(log_proba, batch, net)``; one that needs no labels has ``uses_unlabeled = True``.
-"""
+"""Penalties that are a formula of the predicted probabilities."""
 
 from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from sklkl.data import Batch, Rows
 from sklkl.losses import expectation
+from sklkl.penalties._base import Penalty, PenaltyNet
 
 __all__ = ["Confidence", "LabelSmoothing", "Prior"]
 
 
-class Confidence(BaseEstimator):
+class Confidence(Penalty):
     """KL(p‖uniform) = log K − H(p): the price of a confident prediction.
 
     Parameters
@@ -47,7 +41,7 @@ class Confidence(BaseEstimator):
     def __init__(self, entropy_threshold: float | None = None) -> None:
         self.entropy_threshold = entropy_threshold
 
-    def fit(self, rows: Rows, n_classes: int) -> Confidence:
+    def fit(self, rows: Rows, n_classes: int) -> Self:
         """Check the threshold; nothing is learned from the rows.
 
         Raises
@@ -63,7 +57,7 @@ class Confidence(BaseEstimator):
             )
         return self
 
-    def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
+    def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
         negative_entropy = expectation(log_proba.exp(), log_proba)
         if self.entropy_threshold is None:
@@ -71,7 +65,7 @@ class Confidence(BaseEstimator):
         return (negative_entropy + self.entropy_threshold).clamp(min=0)
 
 
-class LabelSmoothing(BaseEstimator):
+class LabelSmoothing(Penalty):
     """KL(uniform‖p): the price of leaving any class out.
 
     Up to constants and a common factor, cross-entropy plus ``kl_strength`` times this penalty is cross-entropy with
@@ -90,16 +84,12 @@ class LabelSmoothing(BaseEstimator):
     tensor([0.0000, 0.5108])
     """
 
-    def fit(self, rows: Rows, n_classes: int) -> LabelSmoothing:
-        """Do nothing: the uniform distribution needs no learning."""
-        return self
-
-    def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
+    def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
         return -log_proba.mean(-1) - math.log(log_proba.shape[-1])
 
 
-class Prior(BaseEstimator):
+class Prior(Penalty):
     """KL(prior‖p), with the class frequencies as prior: label smoothing that respects imbalance.
 
     Parameters
@@ -125,7 +115,7 @@ class Prior(BaseEstimator):
     def __init__(self, class_prior: Any = None) -> None:
         self.class_prior = class_prior
 
-    def fit(self, rows: Rows, n_classes: int) -> Prior:
+    def fit(self, rows: Rows, n_classes: int) -> Self:
         """Learn the class frequencies, or check the prior that was given.
 
         Raises
@@ -136,7 +126,7 @@ class Prior(BaseEstimator):
         self.counts_: Any = 0.0
         return self.partial_fit(rows, n_classes)
 
-    def partial_fit(self, rows: Rows, n_classes: int) -> Prior:
+    def partial_fit(self, rows: Rows, n_classes: int) -> Self:
         """Add the class counts of further rows to those seen before; see :meth:`fit`."""
         if self.class_prior is None:
             self.counts_ = _class_counts(rows, n_classes) + self.counts_
@@ -147,7 +137,7 @@ class Prior(BaseEstimator):
         self._negative_entropy = torch.xlogy(self.prior_, self.prior_).sum(-1)
         return self
 
-    def __call__(self, log_proba: Tensor, batch: Batch | None) -> Tensor:
+    def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
         # a class without prior costs nothing, one with a prior and no probability infinitely much
         return self._negative_entropy - expectation(self.prior_, log_proba)

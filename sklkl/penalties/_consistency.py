@@ -1,28 +1,38 @@
-"""KL penalties that ask a network twice: its answer should not hang on a dropout mask or on a small change of x."""
+"""Penalties that need another forward pass: how much a prediction depends on the dropout mask or a small change of x."""
 
 from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import Self
 
 import torch
-from sklearn.base import BaseEstimator
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklkl.data import Batch, Rows
 from sklkl.losses import expectation
 from sklkl.modules import Dropout
+from sklkl.penalties._base import Penalty, PenaltyNet
 
 __all__ = ["RDrop", "VirtualAdversarial"]
 
+_DROPOUT = (
+    Dropout,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
+
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Return KL(p‖q) of each row; classes that p rules out count for nothing."""
+    """Return KL(p‖q) of each row; entries where p is 0 are ignored."""
     return expectation(log_p.exp(), log_p - log_q)
 
 
-class RDrop(BaseEstimator):
+class RDrop(Penalty):
     """½ [KL(p‖p') + KL(p'‖p)]: p and p' are one row's predictions under two dropout masks.
 
     One more forward pass a step. The data fit is that of the first mask, which on average is that of both.
@@ -44,11 +54,7 @@ class RDrop(BaseEstimator):
 
     needs_net = True
 
-    def fit(self, rows: Rows, n_classes: int) -> RDrop:
-        """Do nothing: there is nothing to learn from the rows."""
-        return self
-
-    def check_net(self, net: Any) -> None:
+    def check_net(self, net: PenaltyNet) -> None:
         """Check that two passes can differ.
 
         Raises
@@ -56,17 +62,17 @@ class RDrop(BaseEstimator):
         ValueError
             If the network has no dropout: the penalty would be zero.
         """
-        layers = net.module_.modules()
-        if not any(isinstance(layer, (Dropout, torch.nn.modules.dropout._DropoutNd)) and layer.p for layer in layers):
+        if not any(isinstance(layer, _DROPOUT) and layer.p for layer in net.module_.modules()):
             raise ValueError("The penalty 'rdrop' compares two dropout masks, but the network has no dropout.")
 
-    def __call__(self, log_proba: Tensor, batch: Batch, net: Any) -> Tensor:
+    def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
-        again = net.log_proba(batch[0], training=True)
+        x, net = _inputs(batch, net)
+        again = net.log_proba(x, training=True)
         return (_kl(log_proba, again) + _kl(again, log_proba)) / 2
 
 
-class VirtualAdversarial(BaseEstimator):
+class VirtualAdversarial(Penalty):
     """KL(p(x)‖p(x + r)): r is the change of x, of length ``epsilon``, that moves the prediction most.
 
     Labels are not needed, so rows without any count too. Both predictions are made in evaluation mode: without
@@ -105,7 +111,7 @@ class VirtualAdversarial(BaseEstimator):
         self.xi = xi
         self.n_iterations = n_iterations
 
-    def fit(self, rows: Rows, n_classes: int) -> VirtualAdversarial:
+    def fit(self, rows: Rows, n_classes: int) -> Self:
         """Check the parameters; nothing is learned from the rows.
 
         Raises
@@ -123,9 +129,9 @@ class VirtualAdversarial(BaseEstimator):
             )
         return self
 
-    def __call__(self, log_proba: Tensor, batch: Batch, net: Any) -> Tensor:
+    def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
-        x = batch[0]
+        x, net = _inputs(batch, net)
         if not x.is_floating_point():
             raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {x.dtype}.")
         with torch.no_grad():
@@ -135,11 +141,18 @@ class VirtualAdversarial(BaseEstimator):
             direction = _unit(self._curvature(x, direction, before, net))
         return _kl(before, net.log_proba(x + self.epsilon * direction, training=False))
 
-    def _curvature(self, x: Tensor, direction: Tensor, before: Tensor, net: Any) -> Tensor:
+    def _curvature(self, x: Tensor, direction: Tensor, before: Tensor, net: PenaltyNet) -> Tensor:
         """Return the gradient of the divergence at a small step in a direction."""
         step = (self.xi * direction).requires_grad_()
         divergence = _kl(before, net.log_proba(x + step, training=False)).sum()
         return torch.autograd.grad(divergence, step)[0]
+
+
+def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Tensor, PenaltyNet]:
+    """Return what another forward pass needs."""
+    if batch is None or net is None:
+        raise ValueError("The penalty needs another forward pass: pass the batch and the net.")
+    return batch[0], net
 
 
 def _unit(direction: Tensor) -> Tensor:

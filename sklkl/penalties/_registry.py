@@ -1,17 +1,23 @@
-"""Penalties by name."""
+"""Penalties by name, and objects of the user's own as penalties."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Self
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
+from torch import Tensor
 
+from sklkl._utils.checks import invalid
+from sklkl.data import Batch, Rows
+from sklkl.penalties._base import Penalty, PenaltyNet
 from sklkl.penalties._closed_form import Confidence, LabelSmoothing, Prior
 from sklkl.penalties._consistency import RDrop, VirtualAdversarial
 
-__all__ = ["PENALTIES", "make_penalty"]
+__all__ = ["PENALTIES", "PenaltyName", "make_penalty"]
 
-PENALTIES: dict[str, type[BaseEstimator]] = {
+PenaltyName = Literal["confidence", "label_smoothing", "prior", "rdrop", "vat"]
+
+PENALTIES: dict[PenaltyName, type[Penalty]] = {
     "confidence": Confidence,
     "label_smoothing": LabelSmoothing,
     "prior": Prior,
@@ -20,17 +26,48 @@ PENALTIES: dict[str, type[BaseEstimator]] = {
 }
 
 
-def make_penalty(penalty: Any) -> Any:
+class _Adapted(Penalty):
+    """An object with ``fit`` and ``__call__`` that is no :class:`Penalty`, with the capabilities that it declares."""
+
+    def __init__(self, penalty: Any) -> None:
+        self.penalty = penalty
+        self.needs_net = getattr(penalty, "needs_net", False)
+        self.uses_unlabeled = getattr(penalty, "uses_unlabeled", False)
+        self._given = penalty.get_params() if hasattr(penalty, "get_params") else dict(vars(penalty))
+
+    def fit(self, rows: Rows, n_classes: int) -> Self:
+        self.penalty.fit(rows, n_classes)
+        return self
+
+    def partial_fit(self, rows: Rows, n_classes: int) -> Self:
+        if hasattr(self.penalty, "partial_fit"):
+            self.penalty.partial_fit(rows, n_classes)
+        return self
+
+    def check_net(self, net: PenaltyNet) -> None:
+        if hasattr(self.penalty, "check_net"):
+            self.penalty.check_net(net)
+
+    def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
+        values: Tensor = self.penalty(log_proba, batch, net) if self.needs_net else self.penalty(log_proba, batch)
+        return values
+
+    def _settings(self) -> dict[str, Any]:
+        return {"kind": type(self.penalty), **self._given}
+
+
+def make_penalty(penalty: PenaltyName | Penalty | Any) -> Penalty:
     """Return a fresh penalty from a name or from an object, which is copied and never changed.
 
     Parameters
     ----------
-    penalty : str or object
-        A key of ``PENALTIES``, or an object with ``fit(rows, n_classes)`` and ``__call__(log_proba, batch)``.
+    penalty : str, Penalty or object
+        A key of ``PENALTIES``, a :class:`Penalty`, or an object with ``fit(rows, n_classes)`` and
+        ``__call__(log_proba, batch)``.
 
     Returns
     -------
-    object
+    Penalty
         An unfitted penalty.
 
     Raises
@@ -47,8 +84,7 @@ def make_penalty(penalty: Any) -> Any:
     if isinstance(penalty, str) and penalty in PENALTIES:
         return PENALTIES[penalty]()
     if isinstance(penalty, (str, type)) or not (callable(penalty) and hasattr(penalty, "fit")):
-        raise ValueError(
-            f"The 'kl_penalty' parameter must be one of {sorted(PENALTIES)} or an object with the methods "
-            f"'fit' and '__call__'. Got {penalty!r} instead."
-        )
-    return clone(penalty, safe=False)
+        allowed = f"one of {sorted(PENALTIES)} or an object with the methods 'fit' and '__call__'"
+        raise invalid("kl_penalty", penalty, allowed)
+    copied = clone(penalty, safe=False)
+    return copied if isinstance(copied, Penalty) else _Adapted(copied)

@@ -1,0 +1,65 @@
+"""Which parameters go together where there is a teacher, and what a student with a teacher can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+
+from sklkl._fit.parameters import NetParams, TeacherParams
+from sklkl._utils.sklearn_private import _num_samples
+from sklkl.distillation import EstimatorTeacher, Teacher, is_ready
+from sklkl.penalties import make_penalty
+
+
+def check_teaching(
+    params: TeacherParams, net: NetParams, teacher: Teacher | None, X: Any, teacher_proba: Any, X_unlabeled: Any
+) -> None:
+    """Raise a ValueError if what was given to ``fit`` and the parameters do not go together."""
+    if params.teacher is not None and teacher_proba is not None:
+        raise ValueError("Pass either the 'teacher' parameter or 'teacher_proba' to fit, not both.")
+    if teacher_proba is not None and _num_samples(teacher_proba) != _num_samples(X):
+        raise ValueError(f"'teacher_proba' has {_num_samples(teacher_proba)} rows, X has {_num_samples(X)}.")
+    if params.teacher_cv is not None and not isinstance(teacher, EstimatorTeacher):
+        raise ValueError("'teacher_cv' fits the teacher on parts of the rows: 'teacher' must be an estimator.")
+    if params.teacher_cv is not None and isinstance(params.teacher, FrozenEstimator):
+        raise ValueError("'teacher_cv' fits the teacher on parts of the rows: 'teacher' must not be frozen.")
+    if params.augment not in (None, "auto") and params.teacher is None:
+        raise ValueError("'augment' needs a 'teacher' that can label new rows. Got teacher=None.")
+    if X_unlabeled is not None and params.teacher is None and not penalises_unlabeled(net):
+        raise ValueError(
+            "'X_unlabeled' needs a 'teacher' that can label it, or a penalty that uses rows without labels. Got "
+            f"teacher=None, kl_penalty={net.kl_penalty!r} and kl_strength={net.kl_strength!r}."
+        )
+
+
+def penalises_unlabeled(net: NetParams) -> bool:
+    """Whether rows without a label carry the penalty."""
+    return net.kl_strength > 0 and make_penalty(net.kl_penalty).uses_unlabeled
+
+
+def can_teach_a_stream(estimator: Any) -> bool:
+    """Whether an estimator's teacher is ready, so that it can teach one part of the rows after the other.
+
+    Raises
+    ------
+    AttributeError
+        If it would be fitted to every part of the stream anew.
+    """
+    teacher, weight = estimator.teacher, estimator.distill_weight
+    if not is_ready(teacher) or weight == "auto":
+        raise AttributeError(
+            "partial_fit needs a teacher that is ready, such as a FrozenEstimator, and a number as distill_weight. Got "
+            f"teacher={teacher!r} and distill_weight={weight!r}."
+        )
+    return True
+
+
+def limit_tags(tags: Any, teacher: Any) -> None:
+    """Change the tags of a student to what its teacher can do as well, if that is known."""
+    model = teacher.estimator if isinstance(teacher, FrozenEstimator) else teacher
+    if hasattr(model, "__sklearn_tags__"):
+        known = get_tags(model)
+        tags.input_tags.sparse &= known.input_tags.sparse
+        tags.classifier_tags.multi_label &= bool(known.classifier_tags and known.classifier_tags.multi_label)
