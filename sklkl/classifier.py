@@ -9,8 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklkl._fit.fitting import Previous, checked_params, fit_net, restored_on_failure
-from sklkl._fit.parameters import CONSTRAINTS, FitData
-from sklkl._fit.passed_on import PassedOnParams
+from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams
 from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call
@@ -361,5 +360,6 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         tags.input_tags.three_d_array = self.module is not None
-        limit_tags(tags, self.teacher)
+        if self.teacher is not None:
+            limit_tags(tags, self.teacher)
         return tags

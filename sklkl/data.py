@@ -17,7 +17,10 @@ from scipy import sparse
 from skorch.dataset import Dataset
 from torch import Tensor
 
-__all__ = ["Batch", "Batches", "Rows", "TrainingSet"]
+__all__ = ["NO_LABEL", "Batch", "Batches", "Rows", "TrainingSet"]
+
+# The class code of a row without a label, as in torch's own losses.
+NO_LABEL = -100
 
 # Shuffled rows are gathered this many elements at a time (16 MiB of float32): one gather serves many batches and
 # the copy stays small beside the data.
@@ -158,6 +161,17 @@ class Rows(Dataset):
             name: None if values is None else _as_tensor(values).to(self.device) for name, values in columns.items()
         }
         return Rows(self.X, self.y, **{**self.columns, **on_device})
+
+    def with_unlabeled(self, X: Any) -> Rows:
+        """Return these rows and, below them, rows of average weight without labels; other columns are dropped."""
+        n_extra, codes = X.shape[0], self.codes
+        y = torch.full((n_extra, *codes.shape[1:]), NO_LABEL, dtype=codes.dtype, device=codes.device)
+        if isinstance(self.X, Tensor):
+            joined = torch.cat([self.X, Rows(X.toarray() if is_sparse(X) else X).to(self.device).X])
+        else:
+            joined = sparse.vstack([self.X, sparse.csr_array(X)])
+        weight = None if self.weight is None else torch.cat([self.weight, self.weight.mean().expand(n_extra)])
+        return Rows(joined, torch.cat([codes, y]), weight=weight)
 
     def take(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, a tensor of integers, as new rows."""

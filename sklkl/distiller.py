@@ -20,9 +20,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklkl._fit.fitting import checked_params, fit_net, restored_on_failure
-from sklkl._fit.given_rows import indexable_rows
 from sklkl._fit.inputs import check_label_types
 from sklkl._fit.parameters import FitData
+from sklkl._fit.soft_targets import indexable_rows
 from sklkl._fit.teacher_checks import limit_tags
 from sklkl._utils.seeding import local_random_state
 from sklkl._utils.sklearn_private import (

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sklkl._fit.distill_weight import best_distill_weight, calibrate_on_part
-from sklkl._fit.inputs import Inputs, labelled_rows, read_inputs, validated
+from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
 from sklkl._fit.net_factory import new_net, resumed_net
-from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams
+from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
-from sklkl._fit.training_set import Training, n_passes, split_rows, training_set, wants_validation
+from sklkl._fit.training import stream_training, training_of
+from sklkl._fit.training_set import Training
 from sklkl._utils.seeding import local_random_state
 from sklkl._utils.sklearn_private import validate_parameter_constraints
 from sklkl.data import Rows, TrainingSet
@@ -48,7 +48,7 @@ class Trained(NamedTuple):
 
     def fitted_teacher(self) -> Any:
         """Return the teacher, fitted even if the student learned nothing from it; None if there is none."""
-        if self.soft_targets is None:
+        if self.soft_targets is None or self.soft_targets.teacher is None:
             return None
         if self.distill_weight == 0:
             self.soft_targets.fit_teacher(self.rows)
@@ -105,8 +105,10 @@ def fit_net(
     Trained
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
+    plain = _is_plain(params.teacher, data)
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=previous is None)
-    soft_targets = None if _is_plain(params, data) else _soft_targets(estimator, params, data, inputs)
+    more_inputs = partial(read_more, estimator, params.inputs)
+    soft_targets = None if plain else soft_targets_of(params, data, inputs, more_inputs)
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
     if previous is not None and not np.array_equal(previous.classes, found):
         raise ValueError(
@@ -116,11 +118,11 @@ def fit_net(
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
     random_state = local_random_state(params.random_state)
     build = partial(new_net, params.net, found)
-    training = _training(params, rows, soft_targets, random_state, build, stream)
-    if previous is None:
-        net = build(training, random_state)
+    if stream:
+        training = stream_training(params, rows, soft_targets, random_state)
     else:
-        net = resumed_net(previous.net, params.net, training)
+        training = training_of(params, rows, soft_targets, random_state, build)
+    net = build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
     interrupted = _train(net, training)
     for _ in range(1, 1 if stream else params.teacher.n_generations):
         if not interrupted:
@@ -130,36 +132,11 @@ def fit_net(
     return Trained(net, found, training.distill_weight, interrupted, rows, soft_targets)
 
 
-def _is_plain(params: FitParams, data: FitData) -> bool:
+def _is_plain(params: TeacherParams, data: FitData) -> bool:
     """Whether rows have nothing to learn from but their labels."""
-    return params.teacher.is_default and data.teacher_proba is None and data.X_unlabeled is None
-
-
-def _soft_targets(estimator: Any, params: FitParams, data: FitData, inputs: Inputs) -> SoftTargets | None:
-    any_rank, dtype = params.inputs.module is not None, params.inputs.numpy_dtype
-    read = partial(validated, estimator, any_rank=any_rank, dtype=dtype, order="C", reset=False)
-    return soft_targets_of(params, data, inputs, read)
-
-
-def _training(
-    params: FitParams,
-    rows: Rows,
-    soft_targets: SoftTargets | None,
-    random_state: np.random.RandomState,
-    build: Any,
-    stream: bool,
-) -> Training:
-    """Return the training set and how to train on it; find the teacher's weight and temperature where that is wanted."""
-    weight, taught = params.teacher.distill_weight, soft_targets is not None and soft_targets.exist
-    if weight == "auto":
-        weight = best_distill_weight(params, soft_targets, rows, random_state, build) if taught else 0.5
-    elif not stream and taught and weight > 0 and params.teacher.teacher_cv is None and soft_targets.calibrates(rows):
-        calibrate_on_part(params.split, soft_targets, rows, random_state)
-    train, valid = rows, None
-    if not stream and wants_validation(params.split, rows, distilled=taught and weight > 0):
-        train, valid = split_rows(params.split, rows, random_state)
-    data = training_set(train, valid, soft_targets, weight, random_state)
-    return Training(data, weight, 1 if stream else n_passes(data, params.net.max_epochs), stream)
+    no_teacher = params.teacher is None and params.teacher_cv is None and data.teacher_proba is None
+    no_rows = params.augment in (None, "auto") and params.distill_rows == "all" and data.X_unlabeled is None
+    return no_teacher and no_rows
 
 
 def _train(net: KLNet, training: Training) -> bool:

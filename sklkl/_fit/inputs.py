@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from sklkl._fit.parameters import InputParams, torch_device
+from sklkl._fit.parameters import InputParams
 from sklkl._utils.sklearn_private import _check_sample_weight
-from sklkl.data import Rows, is_sparse
+from sklkl.data import Rows
 
 TEXT_HINT = (
     "The network takes numbers only: encode the other columns in a Pipeline before it. sklkl.Distiller gives the "
@@ -73,15 +74,21 @@ def read_inputs(
         If the inputs or labels are invalid.
     """
     check_label_types(y)
-    any_rank, dtype = params.module is not None, params.numpy_dtype
+    any_rank, dtype = params.any_rank, params.numpy_dtype
     with np.errstate(over="ignore"):  # casting 1e40 to float32 gives inf, which is refused; numpy need not warn as well
         X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
-    y = y.toarray() if is_sparse(y) else y
+    y = y.toarray() if sparse.issparse(y) else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
     if y.ndim == 2:
         return Inputs(X, *_multilabel(y, classes))
     return Inputs(X, y, LabelEncoder().fit(y).classes_ if classes is None else classes)
+
+
+def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
+    """Return further inputs, validated against those that the estimator knows."""
+    dtype = params.numpy_dtype
+    return validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
 
 
 def _multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -112,13 +119,12 @@ def labelled_rows(
     numbered : bool
         Whether the rows get a column ``number``, their place in X.
     """
-    device = torch_device(params.device)
     codes = inputs.y if inputs.y.ndim == 2 else class_codes(inputs.y, classes)
     weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes)
     rows = Rows(inputs.X, codes, weight=weight, number=np.arange(len(codes)) if numbered else None)
     if weight is not None and not weight.all():
         rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
-    return rows if device == rows.device else rows.to(device)
+    return rows if params.device.type == "cpu" else rows.to(params.device)
 
 
 def check_label_types(y: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sklkl._fit.parameters import NetParams, torch_device, torch_dtype
+from sklkl._fit.parameters import NetParams
 from sklkl._fit.starting_weights import start_from
 from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid
@@ -24,7 +24,6 @@ from sklkl.distillation import Distillation
 from sklkl.modules import MLP, accepted, build_module
 from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
-from sklkl.penalties import make_penalty
 
 _OWNER = "KLClassifier"
 
@@ -50,7 +49,8 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         or the network does not return logits.
     """
     net = _net(params, training, len(classes), random_state.randint(2**31 - 1)).initialize()
-    _check_logits(net, training.data.train)
+    if params.module is not None:
+        _check_logits(net, training.data.train)
     if params.init_from is not None:
         start_from(net, params.init_from, classes)
     return net
@@ -62,15 +62,14 @@ def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
 
 
 def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KLNet:
-    data = training.data
-    optimizer, optimizer_params = _optimizer(params)
-    callbacks, multilabel = _callbacks(params), data.train.y is not None and data.train.y.ndim == 2
-    if not params.kl_strength:  # then the net does not look at it
-        make_penalty(params.kl_penalty).fit(data.train, 2 if multilabel else n_classes)
+    data, n_rows = training.data, training.data.train.X.shape[0]
+    module, (optimizer, optimizer_params) = _module_factory(params, data.train, n_classes), _optimizer(params)
+    callbacks = [*_callbacks(params), ("best_weights", BestWeights(params.n_iter_no_change))]
+    distillation = Distillation(params.distill_divergence, params.temperature, data.known_classes)
     return KLNet(
-        _module_factory(params, data.train, n_classes),
+        module,
         classes=np.arange(n_classes),
-        multilabel=multilabel,
+        multilabel=data.train.y is not None and data.train.y.ndim == 2,
         stream=training.stream,
         lr=params.lr,
         learning_rate=params.learning_rate,
@@ -79,23 +78,23 @@ def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KL
         kl_strength=params.kl_strength,
         distill_weight=training.distill_weight,
         distill_rows=params.distill_rows,
-        distillation=Distillation(params.distill_divergence, params.temperature, data.known_classes),
+        distillation=distillation,
         optimizer=optimizer,
-        batch_size=min(128, len(data)) if params.batch_size == "auto" else int(params.batch_size),
+        batch_size=min(128, n_rows) if params.batch_size == "auto" else int(params.batch_size),
         max_epochs=training.epochs,
         callbacks=callbacks,
         callbacks__print_log=None,  # it makes its table even if nothing is printed
         train_split=None,  # what is set aside is a part of the training set
         random_state=seed,
-        device=str(torch_device(params.device)),
+        device=str(params.device),
         compile=params.compile,
         verbose=0,
-        **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
+        **optimizer_params,
     )
 
 
 def _module_factory(params: NetParams, rows: Rows, n_classes: int) -> partial[nn.Module]:
-    common = {"n_features": rows.X.shape[1], "n_classes": n_classes, "dtype": torch_dtype(params.dtype)}
+    common = {"n_features": rows.X.shape[1], "n_classes": n_classes, "dtype": params.dtype}
     module = params.module
     if module is not None:
         receiver = type(module) if isinstance(module, nn.Module) else module
@@ -130,7 +129,8 @@ def _optimizer(params: NetParams) -> tuple[Any, dict[str, Any]]:
     decay = {} if params.weight_decay == "auto" else accepted(optimizer, weight_decay=params.weight_decay)
     # skorch's name for layer-wise parameters: [("pattern of names", {"lr": 0.0}), ...]
     passed_on = _passed_on(params.passed_on, "optimizer", optimizer, also=("param_groups",))
-    return optimizer, {**defaults, **decay, **passed_on}
+    arguments = {**defaults, **decay, **passed_on}
+    return optimizer, {f"optimizer__{name}": value for name, value in arguments.items()}
 
 
 def _passed_on(params: Mapping[str, Any], prefix: str, receiver: Any, also: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _callbacks(params: NetParams) -> list[Any]:
             raise invalid("callbacks", given, allowed, of=_OWNER)
     own = [Progress()] if params.verbose else []
     # skorch changes the callbacks it is given, so the user's are copied
-    return [*copy.deepcopy(given), *own, ("best_weights", BestWeights(params.n_iter_no_change))]
+    return [*copy.deepcopy(given), *own]
 
 
 def _check_logits(net: KLNet, rows: Rows) -> None:

@@ -1,4 +1,4 @@
-"""What each parameter of the classifier may be, and which room needs which."""
+"""The parameters of the classifier: what each may be, who needs which, and those that are passed on to a part."""
 
 from __future__ import annotations
 
@@ -87,20 +87,10 @@ class FitData:
 class InputParams:
     """What becomes of X, y and weights."""
 
-    module: Any  # inputs of any rank are for a network of the user's own
+    any_rank: bool  # whether X may have more than two axes
     class_weight: Any
-    dtype: Any
-    device: Any
-
-    @property
-    def numpy_dtype(self) -> np.dtype:
-        """Floating type of the network and its inputs, as NumPy calls it."""
-        return np.dtype(str(self.torch_dtype).removeprefix("torch."))
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """Floating type of the network and its inputs."""
-        return torch_dtype(self.dtype)
+    numpy_dtype: np.dtype  # of the network, which is that of its inputs too
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -116,12 +106,6 @@ class TeacherParams:
     augment: Any
     augment_factor: int
     n_generations: int
-
-    @property
-    def is_default(self) -> bool:
-        """Whether nothing here needs a teacher or rows without labels."""
-        none = self.teacher is None and self.teacher_cv is None
-        return none and self.distill_rows == "all" and (self.augment is None or self.augment == "auto")
 
 
 @dataclass(frozen=True)
@@ -154,8 +138,8 @@ class NetParams:
     batch_size: Any
     max_epochs: int
     n_iter_no_change: int | None
-    device: Any
-    dtype: Any
+    device: torch.device
+    dtype: torch.dtype
     compile: bool
     verbose: int
     callbacks: Any
@@ -170,26 +154,33 @@ class FitParams:
     teacher: TeacherParams
     split: SplitParams
     net: NetParams
-    warm_start: bool
     random_state: Any
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
-        """Return the parameters of ``get_params(deep=False)`` in groups."""
-        passed_on = {name: value for name, value in params.items() if "__" in name}
-        known = {**params, "passed_on": passed_on}
+        """Return the parameters of ``get_params(deep=False)`` in groups.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device.
+        """
+        dtype = FLOATS.get(params["dtype"], params["dtype"])
+        known = {
+            **params,
+            "any_rank": params["module"] is not None,
+            "dtype": dtype,
+            "numpy_dtype": np.dtype(str(dtype).removeprefix("torch.")),
+            "device": torch_device(params["device"]),
+            "passed_on": {name: value for name, value in params.items() if "__" in name},
+        }
         rooms: dict[str, Any] = {
             name: kind(**{field.name: known[field.name] for field in fields(kind)}) for name, kind in _ROOMS.items()
         }
-        return cls(**rooms, warm_start=params["warm_start"], random_state=params["random_state"])
+        return cls(**rooms, random_state=params["random_state"])
 
 
 _ROOMS: dict[str, Any] = {"inputs": InputParams, "teacher": TeacherParams, "split": SplitParams, "net": NetParams}
-
-
-def torch_dtype(dtype: Any) -> torch.dtype:
-    """Return torch's floating type for its name or for itself."""
-    return FLOATS.get(dtype, dtype)
 
 
 def torch_device(device: Any) -> torch.device:
@@ -209,3 +200,34 @@ def torch_device(device: Any) -> torch.device:
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The 'device' parameter is {device!r}, but torch finds no CUDA device.")
     return found
+
+
+class PassedOnParams:
+    """Let an estimator take, show, set and clone keyword arguments named ``prefix__name``.
+
+    To be mixed in before :class:`sklearn.base.BaseEstimator`. scikit-learn resolves ``prefix__name`` only if the
+    parameter ``prefix`` is an estimator; here it may be a class or a factory that has not been called yet.
+    """
+
+    _passed_on_prefixes: tuple[str, ...] = ()
+
+    def _is_passed_on(self, name: str) -> bool:
+        return any(name.startswith(prefix + "__") for prefix in self._passed_on_prefixes)
+
+    def _store_passed_on(self, params: dict[str, Any]) -> None:
+        for name, value in params.items():
+            if not self._is_passed_on(name):
+                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}")
+            setattr(self, name, value)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return all parameters by name, those that are passed on included."""
+        params = super().get_params(deep=deep)  # type: ignore[misc]
+        return params | {name: value for name, value in vars(self).items() if self._is_passed_on(name)}
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name, those that are passed on included."""
+        passed_on = {name: params.pop(name) for name in list(params) if self._is_passed_on(name)}
+        super().set_params(**params)  # type: ignore[misc]
+        self._store_passed_on(passed_on)
+        return self

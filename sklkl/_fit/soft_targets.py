@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
-from sklkl._fit.further_rows import FurtherRows, stacked
-from sklkl._fit.given_rows import GivenRows, indexable_rows, numbers
+from sklkl._fit.further_rows import FurtherRows
 from sklkl._fit.inputs import Inputs
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
-from sklkl._fit.teacher_checks import check_teaching, penalises_unlabeled
-from sklkl._utils.frames import column_labels
+from sklkl._fit.teacher_checks import check_teaching, student_classes
+from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl.data import Rows
-from sklkl.distillation import (
-    EstimatorTeacher,
-    GivenProba,
-    Teacher,
-    aligned,
-    best_temperature,
-    is_ready,
-    known_labels,
-    make_teacher,
-    soften,
-)
+from sklkl.distillation import EstimatorTeacher, GivenProba, Teacher, aligned, best_temperature, make_teacher, soften
 
 # Fewer rows are not split, neither to calibrate a teacher nor to stop early: a part of a few rows says little.
 MIN_ROWS_TO_SPLIT = 200
@@ -53,42 +44,68 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
         If parameters and data do not go together.
     """
     X = data.X if data.teacher_X is None else data.teacher_X
-    given = GivenRows.of(X, data.y, data.sample_weight, params.inputs.class_weight)
-    proba, unlabeled = indexable_rows(data.teacher_proba), indexable_rows(data.X_unlabeled)
+    X, y, weight, proba, unlabeled = map(
+        indexable_rows, (X, data.y, data.sample_weight, data.teacher_proba, data.X_unlabeled)
+    )
     unlabeled = None if unlabeled is not None and unlabeled.shape[:1] == (0,) else unlabeled
+    given = GivenRows(X, y, weight, class_weighted=params.inputs.class_weight is not None)
     teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
-    check_teaching(params.teacher, params.net, teacher, given.X, proba, unlabeled)
-    classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, proba, inputs.classes)
-    if proba is not None:
-        teacher = GivenProba(proba, classes)
-    read_given = read if data.transform is None else lambda X: read(data.transform(X))
-    further = FurtherRows(params.teacher, given, unlabeled, read_given, penalises_unlabeled(params.net))
-    if teacher is not None or params.teacher.n_generations > 1:
+    penalised = check_teaching(params, teacher, X, proba, unlabeled)
+    classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, teacher, proba, inputs.classes)
+    further = FurtherRows(params.teacher, X, unlabeled, data.transform, read, penalised)
+    if teacher is not None or proba is not None or params.teacher.n_generations > 1:
         further.check()
+    teacher = teacher if proba is None else GivenProba(proba, classes)
     return (
         None if teacher is None and unlabeled is None else SoftTargets(params.teacher, teacher, given, further, classes)
     )
 
 
-def student_classes(params: TeacherParams, proba: Any, classes: np.ndarray) -> np.ndarray:
-    """Return the student's labels: those of y, and those of the teacher if that is wanted and they are known.
+class Part(NamedTuple):
+    """Some of the rows that were given to ``fit``, as a teacher is to see them."""
 
-    Raises
-    ------
-    ValueError
-        If one has strings and the other has not.
+    X: Any
+    y: Any
+    sample_weight: Any
+    numbers: np.ndarray
+    codes: Tensor
+    multilabel: bool
+
+
+@dataclass(frozen=True)
+class GivenRows:
+    """What was given to ``fit``, to be taken by the numbers of rows.
+
+    Parameters
+    ----------
+    X, y : array, sparse matrix or frame
+        Inputs and labels.
+    sample_weight : array, number or None
+        Weights.
+    class_weighted : bool
+        Whether class weights are a part of the weights.
     """
-    if params.teacher_classes not in ("union", "closed"):
-        return classes
-    # an estimator that is not frozen will be fitted to y
-    by_teacher = known_labels(params.teacher) if is_ready(params.teacher) else None
-    more = by_teacher if proba is None else column_labels(proba)
-    if more is None:
-        return classes
-    texts = [values.dtype.kind in "OUST" for values in (classes, more)]
-    if texts[0] != texts[1]:
-        raise ValueError(f"The teacher's classes {more.tolist()} and those of y {classes.tolist()} differ in type.")
-    return np.union1d(classes, more)
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    class_weighted: bool
+
+    def part(self, rows: Rows) -> Part:
+        """Return what was given for numbered rows."""
+        assert rows.y is not None
+        numbers = rows.columns["number"].cpu().numpy()
+        X, y = _safe_indexing(self.X, numbers), _safe_indexing(self.y, numbers)
+        return Part(X, y, self._weight(rows, numbers), numbers, rows.y, multilabel=rows.y.ndim == 2)
+
+    def _weight(self, rows: Rows, numbers: np.ndarray) -> Any:
+        if self.class_weighted and "weight" in rows.columns:
+            return rows.columns["weight"].cpu().numpy()
+        if self.sample_weight is None:
+            return None
+        if self.sample_weight.shape == ():  # a number is the weight of each
+            return np.full(len(numbers), self.sample_weight)
+        return _safe_indexing(self.sample_weight, numbers)
 
 
 @dataclass
@@ -121,11 +138,6 @@ class SoftTargets:
     classes: np.ndarray
     temperature: float = field(default=1.0, init=False)
 
-    @property
-    def exist(self) -> bool:
-        """Whether there is a teacher."""
-        return self.teacher is not None
-
     def with_soft_targets(
         self, rows: Rows, weight: float, random_state: np.random.RandomState
     ) -> tuple[Rows, list[int] | None]:
@@ -147,86 +159,99 @@ class SoftTargets:
         known_classes : list of int or None
             Codes of the classes that the teacher knows; None for all.
         """
-        asked = self.exist and weight > 0
-        more = self.further.inputs(rows, asked, random_state)
-        inputs = [self.further.read(X) for X in more]  # before the teacher is fitted
-        proba = self._proba(rows, more) if asked and (self.params.distill_rows == "all" or more) else None
+        part, teacher = self.given.part(rows), self.teacher if weight > 0 else None
+        more = self.further.inputs(part.X, teacher is not None, random_state)
+        inputs = list(map(self.further.read, more))  # before the teacher is fitted
+        proba = None if teacher is None else self._proba(teacher, part, more)
         rows = rows.with_columns(number=None)
         for X in inputs:
-            rows = stacked(rows, X)
+            rows = rows.with_unlabeled(X)
         if proba is None:
             return rows, None
         targets, known = self._aligned(proba)
         return rows.with_columns(teacher_proba=soften(targets, self.temperature).to(rows.dtype)), known
 
-    def _proba(self, rows: Rows, more: list[Any]) -> np.ndarray:
-        """Return the teacher's probabilities of numbered rows, after fitting it to them, and of further inputs."""
-        self.fit_teacher(rows)
-        if self.params.teacher_cv is not None:  # its confidence is learned from these too
-            own = self._out_of_fold(rows)
-        else:
-            own = self._predicted(rows) if self.params.distill_rows == "all" else None
-        multilabel = rows.codes.ndim == 2
-        further = [self._teacher.predict_proba(X, multilabel=multilabel) for X in more]
-        return np.concatenate([np.zeros((len(rows), *further[0].shape[1:])) if own is None else own, *further])
+    def _proba(self, teacher: Teacher, part: Part, more: list[Any]) -> np.ndarray | None:
+        """Return the teacher's probabilities of rows, after fitting it to them, and of further inputs."""
+        labelled_too = self.params.distill_rows == "all"
+        if not (labelled_too or more):
+            return None
+        teacher.fit(part.X, part.y, part.sample_weight)
+        own = None
+        if self.params.teacher_cv is not None:  # the temperature is learned from these too
+            own = self._out_of_fold(teacher, part)
+        elif labelled_too:
+            own = teacher.predict_proba(part.X, multilabel=part.multilabel, numbers=part.numbers)
+        further = list(map(partial(teacher.predict_proba, multilabel=part.multilabel), more))
+        return np.concatenate([np.zeros((len(part.codes), *further[0].shape[1:])) if own is None else own, *further])
 
-    @property
-    def _teacher(self) -> Teacher:
+    def _out_of_fold(self, teacher: Teacher, part: Part) -> np.ndarray:
+        assert isinstance(teacher, EstimatorTeacher)
+        proba = teacher.predict_out_of_fold(part.X, part.y, self.params.teacher_cv, part.sample_weight)
+        if self.calibrates(len(part.codes)):
+            self._calibrate(proba, part.codes)
+        return proba
+
+    def calibrates(self, n_rows: int) -> bool:
+        """Whether to scale the teacher's confidence: a temperature can be learned from rows it was not fitted to."""
+        if self.params.calibrate_teacher == "auto":
+            return self.teacher is not None and not self.teacher.ready and n_rows >= MIN_ROWS_TO_SPLIT
+        return self.teacher is not None and self.params.calibrate_teacher
+
+    def calibrate(self, valid: Rows, train: Rows | None = None) -> None:
+        """Learn the temperature of all soft targets from now on.
+
+        Parameters
+        ----------
+        valid : Rows
+            Numbered rows that were set aside.
+        train : Rows or None
+            Numbered rows to which the teacher is fitted first; None if it is fitted.
+        """
         assert self.teacher is not None
-        return self.teacher
+        if train is not None:
+            self.fit_teacher(train)
+        part = self.given.part(valid)
+        proba = self.teacher.predict_proba(part.X, multilabel=part.multilabel, numbers=part.numbers)
+        self._calibrate(proba, part.codes)
+
+    def _calibrate(self, proba: np.ndarray, codes: Tensor) -> None:
+        targets, known = self._aligned(proba)
+        if known is None:  # else some labels are unknown to the teacher
+            self.temperature = best_temperature(targets, codes.cpu())
+
+    def calibrated(self, rows: Rows) -> Rows:
+        """Return rows whose soft targets were made before, at the temperature."""
+        return rows.with_columns(teacher_proba=soften(rows.columns["teacher_proba"], self.temperature))
 
     def fit_teacher(self, rows: Rows) -> None:
         """Fit the teacher to numbered rows; one that is ready stays as it is."""
-        X, y, sample_weight = self.given.taken(rows)
-        self._teacher.fit(X, y, sample_weight)
+        assert self.teacher is not None
+        part = self.given.part(rows)
+        self.teacher.fit(part.X, part.y, part.sample_weight)
 
     @property
     def fitted_teacher(self) -> Any:
         """The teacher, once it is fitted, as scikit-learn knows it."""
         return self.teacher.estimator_ if isinstance(self.teacher, EstimatorTeacher) else self.params.teacher
 
-    def _predicted(self, rows: Rows) -> np.ndarray:
-        X, multilabel = self.given.inputs(rows), rows.codes.ndim == 2
-        return self._teacher.predict_proba(X, multilabel=multilabel, numbers=numbers(rows))
-
-    def _out_of_fold(self, rows: Rows) -> np.ndarray:
-        assert isinstance(self.teacher, EstimatorTeacher)
-        X, y, sample_weight = self.given.taken(rows)
-        proba = self.teacher.predict_out_of_fold(X, y, self.params.teacher_cv, sample_weight)
-        if self.calibrates(rows):
-            self._calibrate(rows, proba)
-        return proba
-
-    # Calibration
-
-    def calibrates(self, rows: Rows) -> bool:
-        """Whether to scale the teacher's confidence: a temperature can be learned from rows it was not fitted to."""
-        if self.params.calibrate_teacher == "auto":
-            return self.exist and not is_ready(self.params.teacher) and len(rows) >= MIN_ROWS_TO_SPLIT
-        return self.exist and self.params.calibrate_teacher
-
-    def calibrate(self, rows: Rows) -> None:
-        """Learn the temperature of all soft targets from now on, from numbered rows that were set aside."""
-        self._calibrate(rows, self._predicted(rows))
-
-    def _calibrate(self, rows: Rows, proba: np.ndarray) -> None:
-        targets, known = self._aligned(proba)
-        if known is None:  # else some labels are unknown to the teacher
-            self.temperature = best_temperature(targets, rows.codes.cpu())
-
-    def calibrated(self, rows: Rows) -> Rows:
-        """Return rows whose soft targets were made before, at the temperature."""
-        return rows.with_columns(teacher_proba=soften(rows.columns["teacher_proba"], self.temperature))
-
     def _aligned(self, proba: np.ndarray) -> tuple[Tensor, list[int] | None]:
+        """Return probabilities of the student's classes, and the codes of those that the teacher knows."""
+        assert self.teacher is not None
         if proba.ndim == 3:  # of several labels, each on or off
             if proba.shape[1:] != (len(self.classes), 2):
                 raise ValueError(f"The teacher gives {proba.shape[1]} labels, y has {len(self.classes)}.")
             return torch.from_numpy(proba), None
-        proba, known = aligned(proba, self._teacher.classes_, self.classes, self._policy())
+        policy = self.params.teacher_classes
+        if policy == "same" and self.teacher.closed_:  # other classes were in no row that it was fitted to
+            policy = "closed"
+        proba, known = aligned(proba, self.teacher.classes_, self.classes, policy)
         return torch.from_numpy(proba), known
 
-    def _policy(self) -> str:
-        """Return what to do about other classes; those that a teacher fitted here has not met have probability zero."""
-        policy = self.params.teacher_classes
-        return "closed" if policy == "same" and self._teacher.closed_ else policy
+
+def indexable_rows(values: Any) -> Any:
+    """Return rows that can be taken by number: sparse matrices as CSR, what is no array or frame as an array."""
+    if sparse.issparse(values):
+        return values.tocsr()
+    by_number = hasattr(values, "shape") and hasattr(values, "__getitem__")
+    return values if values is None or by_number else np.asarray(values)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
+from torch import Tensor
 
 from sklkl._fit.parameters import SplitParams
-from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT, SoftTargets
+from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT
 from sklkl.data import Rows, TrainingSet
 
 
@@ -39,39 +40,30 @@ class Training:
 
 def n_passes(data: TrainingSet, max_epochs: int) -> int:
     """Return the number of passes; rows without labels, which make a pass longer, may at most double the work."""
-    n_labelled = len(labelled(data.train))
-    return math.ceil(max_epochs * min(1.0, 2 * n_labelled / len(data.train)))
+    has_label = _has_label(data.train)
+    return math.ceil(max_epochs * min(1.0, 2 * int(has_label.sum()) / len(has_label)))
 
 
 def wants_validation(params: SplitParams, rows: Rows, distilled: bool) -> bool:
     """Whether to set a validation part aside; a teacher that labels every row is worth more than stopping early."""
     wanted: bool | str = params.early_stopping
-    return len(rows) >= MIN_ROWS_TO_SPLIT and not distilled if isinstance(wanted, str) else wanted
-
-
-def training_set(
-    rows: Rows,
-    valid: Rows | None,
-    soft_targets: SoftTargets | None,
-    distill_weight: float,
-    random_state: np.random.RandomState,
-) -> TrainingSet:
-    """Return rows, with their soft targets if there are any, and a validation part."""
-    if soft_targets is None:
-        return TrainingSet(rows, valid)
-    train, known = soft_targets.with_soft_targets(rows, distill_weight, random_state)
-    return TrainingSet(train, valid, known)
+    return rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled if isinstance(wanted, str) else wanted
 
 
 def labelled(rows: Rows) -> Rows:
     """Return the rows that have a label."""
-    has_label = (rows.codes if rows.codes.ndim == 1 else rows.codes[:, 0]) >= 0
-    return rows if bool(has_label.all()) else rows.take(torch.nonzero(has_label).flatten())
+    return rows.take(torch.nonzero(_has_label(rows)).flatten())
+
+
+def _has_label(rows: Rows) -> Tensor:
+    assert rows.y is not None
+    return (rows.y if rows.y.ndim == 1 else rows.y[:, 0]) >= 0
 
 
 def split_rows(params: SplitParams, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
     """Set a validation part aside, if that is possible."""
-    train, valid = validation_split(rows.codes.cpu().numpy(), params.validation_fraction, random_state)
+    assert rows.y is not None
+    train, valid = validation_split(rows.y.cpu().numpy(), params.validation_fraction, random_state)
     if len(valid) == 0:
         return rows, None
     return rows.take(torch.from_numpy(train)), rows.take(torch.from_numpy(valid))

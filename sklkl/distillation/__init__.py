@@ -6,7 +6,7 @@ A teacher is anything that gives probabilities; see `make_teacher`. The student'
 
 from sklkl.distillation._alignment import POLICIES, aligned, checked_proba
 from sklkl.distillation._augmentation import AUGMENTATIONS, augmented, munge, noise
-from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation, soften
+from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation
 from sklkl.distillation._teachers import (
     EstimatorTeacher,
     FunctionTeacher,
@@ -17,7 +17,7 @@ from sklkl.distillation._teachers import (
     known_labels,
     make_teacher,
 )
-from sklkl.distillation._temperature import best_temperature
+from sklkl.distillation._temperature import best_temperature, soften
 
 __all__ = [
     "AUGMENTATIONS",

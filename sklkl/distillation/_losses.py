@@ -10,10 +10,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from sklkl.distillation._temperature import soften
 from sklkl.losses import expectation
 from sklkl.modules import log_softmax
 
-__all__ = ["DISTILL_DIVERGENCES", "DISTILL_ROWS", "Distillation", "soften"]
+__all__ = ["DISTILL_DIVERGENCES", "DISTILL_ROWS", "Distillation"]
 
 # Which rows of a training set carry the distillation term.
 DISTILL_ROWS = ("all", "unlabeled")
@@ -21,39 +22,6 @@ DISTILL_ROWS = ("all", "unlabeled")
 # The reverse KL is infinite wherever the teacher rules a class out, as forests do; a share of the uniform
 # distribution, mixed into the teacher, keeps the loss and its gradient bounded.
 _TEACHER_SMOOTHING = 1e-3
-
-
-def soften(proba: Tensor, temperature: float) -> Tensor:
-    """Return probabilities at a temperature: ``p ** (1 / T)``, normalised.
-
-    The softmax of ``logits / T``, for teachers that give probabilities only. A row of zeros stays zero.
-
-    Parameters
-    ----------
-    proba : Tensor of shape (..., n_classes)
-        Probabilities.
-    temperature : float > 0
-        The temperature; 1 changes nothing.
-
-    Returns
-    -------
-    Tensor of shape (..., n_classes)
-        Softened probabilities.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklkl.distillation import soften
-    >>> soften(torch.tensor([0.9, 0.1, 0.0]), temperature=2.0)
-    tensor([0.7500, 0.2500, 0.0000])
-    """
-    if temperature == 1:
-        return proba
-    largest = proba.amax(-1, keepdim=True)
-    tiny = torch.finfo(proba.dtype).tiny
-    # relative to the largest, because p ** 10 at a temperature of 0.1 would vanish altogether
-    powers = (proba / largest.clamp(min=tiny)) ** (1 / temperature)
-    return powers / powers.sum(-1, keepdim=True).clamp(min=tiny)
 
 
 def _forward_kl(p: Tensor, log_q: Tensor) -> Tensor:

@@ -46,6 +46,8 @@ class Teacher(Protocol):
         Labels of the columns; None if they are the student's classes.
     closed_ : bool
         Whether classes that it does not know have probability zero, since the rows it was fitted to have none.
+    ready : bool
+        Whether it need not be fitted.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class Teacher(Protocol):
 
     classes_: np.ndarray | None
     closed_: bool
+    ready: bool
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Teacher:
         """Learn from rows, if the teacher is not ready."""
@@ -93,6 +96,7 @@ class FunctionTeacher:
 
     classes_: np.ndarray | None = None
     closed_: bool = False
+    ready: bool = True
 
     def __init__(self, function: Any, classes: np.ndarray | None = None) -> None:
         self.function, self.classes_ = function, classes
@@ -188,7 +192,7 @@ class EstimatorTeacher(FunctionTeacher):
     """
 
     def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
+        self.estimator, self.ready = estimator, isinstance(estimator, FrozenEstimator)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EstimatorTeacher:
         """Fit a clone of the estimator.
@@ -202,9 +206,8 @@ class EstimatorTeacher(FunctionTeacher):
         with config_context(enable_metadata_routing=False):  # weights are passed on without a request
             self.estimator_.fit(X, y, **self._weights(sample_weight))
         self.classes_ = None if np.ndim(y) == 2 else known_labels(self.estimator_)
-        frozen = isinstance(self.estimator, FrozenEstimator)
         self.closed_ = (
-            not frozen and self.classes_ is not None and set(self.classes_.tolist()) == set(np.unique(y).tolist())
+            not self.ready and self.classes_ is not None and set(self.classes_.tolist()) == set(np.unique(y).tolist())
         )
         return self
 
@@ -285,7 +288,7 @@ class GivenProba:
     array([[1., 0.]])
     """
 
-    closed_ = False
+    closed_, ready = False, True
 
     def __init__(self, proba: Any, classes: np.ndarray) -> None:
         self.proba, self.classes_ = proba, column_labels(proba, classes)

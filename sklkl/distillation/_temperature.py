@@ -1,21 +1,53 @@
-"""Temperature scaling: making a teacher as sure as it has reason to be."""
+"""Temperature scaling: a teacher's confidence, softened or set right."""
 
 from __future__ import annotations
 
 import math
 
+import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from sklkl.distillation._losses import soften
-
-__all__ = ["best_temperature"]
+__all__ = ["best_temperature", "soften"]
 
 # Temperatures from 0.1 to 10 are looked at.
 _RANGE = math.log(10)
-# A class without any probability would make every temperature infinitely bad. No temperature gives it one, so that
-# such a row should have no say: the uniform distribution is mixed in after softening.
+# A class of probability zero would make every temperature infinitely bad. None gives it a probability, so such a row
+# should be ignored: the uniform distribution is mixed in after softening.
 _SMOOTHING = 1e-3
+
+
+def soften(proba: Tensor, temperature: float) -> Tensor:
+    """Return probabilities at a temperature: ``p ** (1 / T)``, normalised.
+
+    The softmax of ``logits / T``, for teachers that give probabilities only. A row of zeros stays zero.
+
+    Parameters
+    ----------
+    proba : Tensor of shape (..., n_classes)
+        Probabilities.
+    temperature : float > 0
+        The temperature; 1 changes nothing.
+
+    Returns
+    -------
+    Tensor of shape (..., n_classes)
+        Softened probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.distillation import soften
+    >>> soften(torch.tensor([0.9, 0.1, 0.0]), temperature=2.0)
+    tensor([0.7500, 0.2500, 0.0000])
+    """
+    if temperature == 1:
+        return proba
+    largest = proba.amax(-1, keepdim=True)
+    tiny = torch.finfo(proba.dtype).tiny
+    # relative to the largest, because p ** 10 at a temperature of 0.1 would vanish altogether
+    powers = (proba / largest.clamp(min=tiny)) ** (1 / temperature)
+    return powers / powers.sum(-1, keepdim=True).clamp(min=tiny)
 
 
 def best_temperature(proba: Tensor, y: Tensor) -> float:
@@ -31,7 +63,7 @@ def best_temperature(proba: Tensor, y: Tensor) -> float:
     Returns
     -------
     float
-        Between 0.1 and 10; above 1 the teacher was too sure.
+        Between 0.1 and 10; above 1 the teacher was overconfident.
 
     References
     ----------

@@ -81,7 +81,7 @@ class KLNet(EpochLoop):
     Attributes
     ----------
     penalty_ : object
-        The fitted penalty; only set where ``kl_strength`` is not 0.
+        The fitted penalty, whose parameters are checked even where ``kl_strength`` is 0.
     lr_ : float
         The learning rate of the last training, at its peak.
     interrupted_ : bool
@@ -163,6 +163,13 @@ class KLNet(EpochLoop):
         self.unlabeled_rows_ = False
         return super().initialize()
 
+    def set_params(self, **params: Any) -> KLNet:
+        """Set parameters, see :meth:`skorch.NeuralNet.set_params`; also those of a trained net are checked."""
+        super().set_params(**params)
+        if self.initialized_:
+            self._check_parameters()
+        return self
+
     def _check_parameters(self) -> None:
         finite = "a finite number >= 0"
         check_number("kl_strength", self.kl_strength, finite, of="KLNet")
@@ -227,7 +234,7 @@ class KLNet(EpochLoop):
         parts = (X.train, X.valid) if isinstance(X, TrainingSet) else super().get_split_datasets(X, y, **fit_params)
         train, valid = map(self._own_rows, parts)
         self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and bool((train.y < 0).any())
-        if self.kl_strength:
+        if self.kl_strength or isinstance(train, Rows):
             self._fit_penalty(train)
         return train, valid
 
@@ -243,6 +250,7 @@ class KLNet(EpochLoop):
             self.penalty_.partial_fit(rows, n_classes)
         else:
             self.penalty_ = penalty.fit(rows, n_classes)
+        if self.kl_strength:
             self.penalty_.check_net(self)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
@@ -260,7 +268,6 @@ class KLNet(EpochLoop):
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
-        self._check_parameters()
         with self._randomness():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
 

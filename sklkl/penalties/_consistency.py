@@ -1,4 +1,4 @@
-"""Penalties that need another forward pass: how much a prediction depends on the dropout mask or a small change of x."""
+"""Penalties that need another forward pass, to see what a prediction owes to a dropout mask or a small change of x."""
 
 from __future__ import annotations
 
