@@ -8,6 +8,7 @@ import torch
 from hypothesis import settings
 
 from sklkl import KLClassifier, KLNet
+from sklkl.data import TrainingSet
 from sklkl.modules import MLP
 
 settings.register_profile("sklkl", derandomize=True, deadline=None, max_examples=50)
@@ -122,7 +123,7 @@ def trained_on(monkeypatch):
     seen, train = [], KLNet.partial_fit
 
     def watched(net, X, *args, **kwargs):
-        seen.append(X)
+        seen.append(X.train if isinstance(X, TrainingSet) else X)
         return train(net, X, *args, **kwargs)
 
     monkeypatch.setattr(KLNet, "partial_fit", watched)

@@ -12,7 +12,7 @@ from sklkl._fit.parameters import FitParams, TeacherParams
 from sklkl._utils.frames import column_labels
 from sklkl._utils.sklearn_private import _num_samples
 from sklkl.distillation import EstimatorTeacher, Teacher, is_ready, known_labels
-from sklkl.penalties import make_penalty
+from sklkl.penalties import adapted, make_penalty
 
 
 def check_teaching(
@@ -26,7 +26,7 @@ def check_teaching(
         If they do not.
     """
     params, net = fit_params.teacher, fit_params.net
-    penalised = net.kl_strength > 0 and make_penalty(net.kl_penalty).uses_unlabeled
+    penalised = net.kl_strength > 0 and adapted(make_penalty(net.kl_penalty)).uses_unlabeled
     if params.teacher is not None and teacher_proba is not None:
         raise ValueError("Pass either the 'teacher' parameter or 'teacher_proba' to fit, not both.")
     if teacher_proba is not None and _num_samples(teacher_proba) != _num_samples(X):

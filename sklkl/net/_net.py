@@ -24,7 +24,7 @@ from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax, uncompiled
 from sklkl.net._epochs import EpochLoop
 from sklkl.optim import KLAdaptiveLR, copy_moments, make_learning_rate
-from sklkl.penalties import Penalty, make_penalty
+from sklkl.penalties import adapted, make_penalty
 
 __all__ = ["KLNet"]
 
@@ -100,7 +100,7 @@ class KLNet(EpochLoop):
     ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
     """
 
-    penalty_: Penalty | None
+    penalty_: Any
     generator_: torch.Generator
     # the net that this one resumes, while its parts are made
     _resumed: KLNet | None = None
@@ -245,13 +245,13 @@ class KLNet(EpochLoop):
 
     def _fit_penalty(self, rows: Any) -> None:
         """Fit the penalty, or train the one there is further."""
-        penalty, n_classes = make_penalty(self.kl_penalty), 2 if self.multilabel else len(self.classes_)
-        if self.penalty_ is not None and penalty.has_parameters_of(self.penalty_):
-            self.penalty_.partial_fit(rows, n_classes)
+        fresh, n_classes = make_penalty(self.kl_penalty), 2 if self.multilabel else len(self.classes_)
+        if self.penalty_ is not None and adapted(fresh).has_parameters_of(adapted(self.penalty_)):
+            adapted(self.penalty_).partial_fit(rows, n_classes)
         else:
-            self.penalty_ = penalty.fit(rows, n_classes)
+            self.penalty_ = fresh.fit(rows, n_classes)
         if self.kl_strength:
-            self.penalty_.check_net(self)
+            adapted(self.penalty_).check_net(self)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
@@ -329,8 +329,7 @@ class KLNet(EpochLoop):
 
     def _penalty(self, log_proba: Tensor, batch: Any) -> Tensor:
         """Return the penalty of each row; rows without a label carry none, unless the penalty is made for them."""
-        penalty = self.penalty_
-        assert penalty is not None
+        penalty = adapted(self.penalty_)
         if penalty.needs_net:
             values = penalty(log_proba, batch, self)
             self.set_mode(True)

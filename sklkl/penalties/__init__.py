@@ -6,7 +6,7 @@
 from sklkl.penalties._base import Penalty, PenaltyNet
 from sklkl.penalties._closed_form import Confidence, LabelSmoothing, Prior
 from sklkl.penalties._consistency import RDrop, VirtualAdversarial
-from sklkl.penalties._registry import PENALTIES, PenaltyName, make_penalty
+from sklkl.penalties._registry import PENALTIES, PenaltyName, adapted, make_penalty
 
 __all__ = [
     "PENALTIES",
@@ -18,5 +18,6 @@ __all__ = [
     "Prior",
     "RDrop",
     "VirtualAdversarial",
+    "adapted",
     "make_penalty",
 ]

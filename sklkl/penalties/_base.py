@@ -111,10 +111,10 @@ class Penalty(BaseEstimator):
         raise NotImplementedError
 
     def has_parameters_of(self, other: Penalty) -> bool:
-        """Return whether another penalty is of the same kind and has the same parameters, compared by value."""
-        mine, others = self._settings(), other._settings()
-        same_kind = type(self) is type(other) and mine.keys() == others.keys()
-        return same_kind and all(_equal(mine[name], others[name]) for name in mine)
+        """Return whether another penalty, which may be fitted, is of this kind and has the same parameters, by value."""
+        own, others = self._settings(), other._settings()
+        same = (name in others and _equal(value, others[name]) for name, value in own.items())
+        return type(self) is type(other) and all(same)
 
     def _settings(self) -> dict[str, Any]:
         """Return what tells this penalty from others of its class."""

@@ -13,7 +13,7 @@ from sklkl.penalties._base import Penalty, PenaltyNet
 from sklkl.penalties._closed_form import Confidence, LabelSmoothing, Prior
 from sklkl.penalties._consistency import RDrop, VirtualAdversarial
 
-__all__ = ["PENALTIES", "PenaltyName", "make_penalty"]
+__all__ = ["PENALTIES", "PenaltyName", "adapted", "make_penalty"]
 
 PenaltyName = Literal["confidence", "label_smoothing", "prior", "rdrop", "vat"]
 
@@ -33,7 +33,6 @@ class _Adapted(Penalty):
         self.penalty = penalty
         self.needs_net = getattr(penalty, "needs_net", False)
         self.uses_unlabeled = getattr(penalty, "uses_unlabeled", False)
-        self._given = penalty.get_params() if hasattr(penalty, "get_params") else dict(vars(penalty))
 
     def fit(self, rows: Rows, n_classes: int) -> Self:
         self.penalty.fit(rows, n_classes)
@@ -53,10 +52,29 @@ class _Adapted(Penalty):
         return values
 
     def _settings(self) -> dict[str, Any]:
-        return {"kind": type(self.penalty), **self._given}
+        own = self.penalty.get_params() if hasattr(self.penalty, "get_params") else vars(self.penalty)
+        return {"kind": type(self.penalty), **own}
 
 
-def make_penalty(penalty: PenaltyName | Penalty | Any) -> Penalty:
+def adapted(penalty: Any) -> Penalty:
+    """Return a penalty with the whole interface of :class:`Penalty`.
+
+    Parameters
+    ----------
+    penalty : Penalty or object
+        A penalty, which is returned as it is, or another object with ``fit(rows, n_classes)`` and
+        ``__call__(log_proba, batch)``, which is wrapped.
+
+    Examples
+    --------
+    >>> from sklkl.penalties import Confidence, adapted
+    >>> adapted(Confidence())
+    Confidence()
+    """
+    return penalty if isinstance(penalty, Penalty) else _Adapted(penalty)
+
+
+def make_penalty(penalty: PenaltyName | Penalty | Any) -> Any:
     """Return a fresh penalty from a name or from an object, which is copied and never changed.
 
     Parameters
@@ -67,8 +85,8 @@ def make_penalty(penalty: PenaltyName | Penalty | Any) -> Penalty:
 
     Returns
     -------
-    Penalty
-        An unfitted penalty.
+    Penalty or object
+        An unfitted penalty; `adapted` gives any object the whole interface.
 
     Raises
     ------
@@ -86,5 +104,4 @@ def make_penalty(penalty: PenaltyName | Penalty | Any) -> Penalty:
     if isinstance(penalty, (str, type)) or not (callable(penalty) and hasattr(penalty, "fit")):
         allowed = f"one of {sorted(PENALTIES)} or an object with the methods 'fit' and '__call__'"
         raise invalid("kl_penalty", penalty, allowed)
-    copied = clone(penalty, safe=False)
-    return copied if isinstance(copied, Penalty) else _Adapted(copied)
+    return clone(penalty, safe=False)

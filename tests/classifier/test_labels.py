@@ -187,7 +187,7 @@ def test_multilabel_predictions(quick, labels):
     assert clf.score(X, Y) > 0.6
 
 
-@pytest.mark.parametrize("penalty", [p for p, kind in PENALTIES.items() if not hasattr(kind, "needs_net")])
+@pytest.mark.parametrize("penalty", [p for p, kind in PENALTIES.items() if not kind.needs_net])
 def test_multilabel_penalties_pull(quick, labels, penalty):
     X, Y = labels
     free, held = (quick(max_epochs=30, lr=0.05, kl_penalty=penalty, kl_strength=s).fit(X, Y) for s in (0.0, 10.0))

@@ -77,7 +77,7 @@ def test_lbfgs_works(exact, table):
     assert clf.history_[-1, "train_loss"] < 0.5 * clf.history_[0, "train_loss"]
 
 
-@pytest.mark.parametrize("penalty", [p for p, kind in PENALTIES.items() if not hasattr(kind, "needs_net")])
+@pytest.mark.parametrize("penalty", [p for p, kind in PENALTIES.items() if not kind.needs_net])
 def test_a_strong_penalty_pulls_probabilities_to_its_target(exact, table, penalty):
     X, y = table
     y = np.where(y == 2, 1, y)

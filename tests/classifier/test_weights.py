@@ -6,7 +6,7 @@ from sklearn.utils import compute_class_weight
 
 from sklkl.penalties import PENALTIES
 
-PLAIN = [name for name, kind in PENALTIES.items() if not hasattr(kind, "needs_net")]  # without chance of their own
+PLAIN = [name for name, kind in PENALTIES.items() if not kind.needs_net]  # without chance of their own
 each_penalty = pytest.mark.parametrize("penalty", [None, *PLAIN])
 
 

@@ -250,7 +250,7 @@ def test_bad_parameters_are_refused(params, name):
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, np.nan])
 def test_a_net_refuses_a_bad_weight(weight):
-    with pytest.raises(ValueError, match="'distill_weight' must be a number from 0 to 1"):
+    with pytest.raises(ValueError, match="The 'distill_weight' parameter of KLNet must be a number from 0 to 1"):
         KLNet(MLP, module__n_features=2, module__n_classes=2, distill_weight=weight).initialize()
 
 
@@ -317,7 +317,7 @@ def test_which_rows_carry_which_term(distill_rows, temperature):
 
 
 def test_a_net_refuses_unknown_rows_to_distil():
-    with pytest.raises(ValueError, match=r"'distill_rows' must be one of \['all', 'unlabeled'\], got 'some'"):
+    with pytest.raises(ValueError, match="'distill_rows' parameter of KLNet must be one of 'all', 'unlabeled'. Got 'some' instead"):
         KLNet(MLP, module__n_features=2, module__n_classes=2, distill_rows="some").initialize()
 
 

@@ -22,7 +22,7 @@ from sklkl.modules import MLP, Dropout
 from sklkl.optim import LEARNING_RATES
 from sklkl.penalties import PENALTIES, Confidence, Prior, make_penalty
 
-PLAIN = [name for name, kind in PENALTIES.items() if not hasattr(kind, "needs_net")]  # without chance of their own
+PLAIN = [name for name, kind in PENALTIES.items() if not kind.needs_net]  # without chance of their own
 each_penalty = pytest.mark.parametrize("penalty", PLAIN)
 
 

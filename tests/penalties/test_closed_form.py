@@ -30,7 +30,7 @@ TARGETS = {"prior": FREQUENCIES}
 
 logits_arrays = arrays(np.float64, (3, 4), elements=st.floats(-30, 30))
 # penalties that ask the network again have tests of their own, in test_consistency.py
-PLAIN = [name for name, kind in PENALTIES.items() if not getattr(kind, "needs_net", False)]
+PLAIN = [name for name, kind in PENALTIES.items() if not kind.needs_net]
 each_penalty = pytest.mark.parametrize("name", PLAIN)
 
 

@@ -204,7 +204,7 @@ def test_bad_parameters_of_vat_are_named(quick, table, params, name):
 
 def test_vat_cannot_move_whole_numbers():
     with pytest.raises(ValueError, match="'vat' moves x, which must be floating. Got torch.int64"):
-        VirtualAdversarial()(None, Batch(torch.zeros(2, 5, dtype=torch.int64), None), None)
+        VirtualAdversarial()(None, Batch(torch.zeros(2, 5, dtype=torch.int64), None), object())
 
 
 # Both

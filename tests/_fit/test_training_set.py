@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklkl._fit.inputs import validation_split
+from sklkl._fit.training_set import validation_split
 
 CODES = st.lists(st.integers(0, 3), min_size=2, max_size=80).map(np.array)
 FRACTIONS = st.floats(0.05, 0.9)
