@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -77,7 +76,7 @@ def read_inputs(
     any_rank, dtype = params.any_rank, params.numpy_dtype
     with np.errstate(over="ignore"):  # casting 1e40 to float32 gives inf, which is refused; numpy need not warn as well
         X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
-    y = y.toarray() if sparse.issparse(y) else y
+    y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
     if y.ndim == 2:

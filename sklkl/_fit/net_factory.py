@@ -94,7 +94,7 @@ def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KL
 
 
 def _module_factory(params: NetParams, rows: Rows, n_classes: int) -> partial[nn.Module]:
-    common = {"n_features": rows.X.shape[1], "n_classes": n_classes, "dtype": params.dtype}
+    common: dict[str, Any] = {"n_features": rows.X.shape[1], "n_classes": n_classes, "dtype": params.dtype}
     module = params.module
     if module is not None:
         receiver = type(module) if isinstance(module, nn.Module) else module
@@ -105,7 +105,7 @@ def _module_factory(params: NetParams, rows: Rows, n_classes: int) -> partial[nn
     stray = sorted(name for name in params.passed_on if name.startswith("module__"))
     if stray:
         raise ValueError(f"The {stray[0]!r} parameter of {_OWNER} needs a 'module'. Got None instead.")
-    own = {
+    own: dict[str, Any] = {
         "hidden_layer_sizes": _hidden_layer_sizes(params.hidden_layer_sizes),
         "activation": params.activation,
         "dropout": params.dropout,

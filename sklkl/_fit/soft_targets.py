@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from sklkl._fit.further_rows import FurtherRows
@@ -251,7 +250,7 @@ class SoftTargets:
 
 def indexable_rows(values: Any) -> Any:
     """Return rows that can be taken by number: sparse matrices as CSR, what is no array or frame as an array."""
-    if sparse.issparse(values):
+    if hasattr(values, "tocsr"):
         return values.tocsr()
     by_number = hasattr(values, "shape") and hasattr(values, "__getitem__")
     return values if values is None or by_number else np.asarray(values)

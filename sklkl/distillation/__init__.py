@@ -2,17 +2,18 @@
 
 A teacher is anything that gives probabilities; see `make_teacher`. The student's loss is
 ``(1 - α) · data fit + α · T² · divergence(teacher, student)`` a row, see `Distillation`.
+May import: losses, data, modules.
 """
 
 from sklkl.distillation._alignment import POLICIES, aligned, checked_proba
 from sklkl.distillation._augmentation import AUGMENTATIONS, augmented, munge, noise
 from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation
+from sklkl.distillation._teacher import Teacher
 from sklkl.distillation._teachers import (
     EstimatorTeacher,
     FunctionTeacher,
     GivenProba,
     ModuleTeacher,
-    Teacher,
     is_ready,
     known_labels,
     make_teacher,

@@ -10,7 +10,6 @@ from operator import add
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback, EpochTimer, PrintLog
 from skorch.history import History
 from skorch.utils import TeeGenerator
 from torch import Tensor
@@ -23,8 +22,9 @@ from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax, uncompiled
 from sklkl.net._epochs import EpochLoop
+from sklkl.net._penalty import fitted_penalty, penalty_values
 from sklkl.optim import KLAdaptiveLR, copy_moments, make_learning_rate
-from sklkl.penalties import adapted, make_penalty
+from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]
 
@@ -150,11 +150,6 @@ class KLNet(EpochLoop):
             **kwargs,
         )
 
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        # run_single_epoch records the losses itself, so skorch's PassthroughScoring would find nothing to do.
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
-
     def initialize(self) -> KLNet:
         """Make every part afresh, the random generator first."""
         self._check_parameters()
@@ -235,23 +230,16 @@ class KLNet(EpochLoop):
         train, valid = map(self._own_rows, parts)
         self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and bool((train.y < 0).any())
         if self.kl_strength or isinstance(train, Rows):
-            self._fit_penalty(train)
+            n_classes = 2 if self.multilabel else len(self.classes_)
+            self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, train, n_classes)
+        if self.kl_strength:
+            adapted(self.penalty_).check_net(self)
         return train, valid
 
     def _own_rows(self, part: Any) -> Any:
         if isinstance(part, Subset) and isinstance(part.dataset, Rows):
             part = part.dataset.take(torch.as_tensor(part.indices))
         return part.to(self.device) if isinstance(part, Rows) else part
-
-    def _fit_penalty(self, rows: Any) -> None:
-        """Fit the penalty, or train the one there is further."""
-        fresh, n_classes = make_penalty(self.kl_penalty), 2 if self.multilabel else len(self.classes_)
-        if self.penalty_ is not None and adapted(fresh).has_parameters_of(adapted(self.penalty_)):
-            adapted(self.penalty_).partial_fit(rows, n_classes)
-        else:
-            self.penalty_ = fresh.fit(rows, n_classes)
-        if self.kl_strength:
-            adapted(self.penalty_).check_net(self)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
@@ -322,22 +310,10 @@ class KLNet(EpochLoop):
                 terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
             terms["distillation"] = distilled
         if penalised:
-            terms["kl_penalty"] = self.kl_strength * self._penalty(log_proba, batch)
+            terms["kl_penalty"] = self.kl_strength * penalty_values(self, log_proba, batch)
         if self.multilabel:
             terms = {name: values.sum(-1) for name, values in terms.items()}
         return terms
-
-    def _penalty(self, log_proba: Tensor, batch: Any) -> Tensor:
-        """Return the penalty of each row; rows without a label carry none, unless the penalty is made for them."""
-        penalty = adapted(self.penalty_)
-        if penalty.needs_net:
-            values = penalty(log_proba, batch, self)
-            self.set_mode(True)
-        else:
-            values = penalty(log_proba, batch)
-        if not self.unlabeled_rows_ or penalty.uses_unlabeled:
-            return values
-        return values * (batch[1] >= 0)
 
     def log_proba(self, x: Tensor, training: bool, **fit_params: Any) -> Tensor:
         """Return log-probabilities of a batch, in training or evaluation mode, which the network is left in.

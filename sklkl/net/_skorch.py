@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor, nn
 
 
@@ -14,6 +15,12 @@ class SkorchNet(NeuralNetClassifier):
 
     module_: nn.Module
     optimizer_: torch.optim.Optimizer
+    history: Any
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        # the epoch loop records the losses itself, so skorch's PassthroughScoring would find nothing to do
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def set_mode(self, training: bool) -> None:
         """Put the network in training or evaluation mode."""

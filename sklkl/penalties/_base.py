@@ -111,7 +111,7 @@ class Penalty(BaseEstimator):
         raise NotImplementedError
 
     def has_parameters_of(self, other: Penalty) -> bool:
-        """Return whether another penalty, which may be fitted, is of this kind and has the same parameters, by value."""
+        """Return whether another penalty, fitted or not, is of this kind and has the same parameters, by value."""
         own, others = self._settings(), other._settings()
         same = (name in others and _equal(value, others[name]) for name, value in own.items())
         return type(self) is type(other) and all(same)

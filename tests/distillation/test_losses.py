@@ -317,7 +317,7 @@ def test_which_rows_carry_which_term(distill_rows, temperature):
 
 
 def test_a_net_refuses_unknown_rows_to_distil():
-    with pytest.raises(ValueError, match="'distill_rows' parameter of KLNet must be one of 'all', 'unlabeled'. Got 'some' instead"):
+    with pytest.raises(ValueError, match="'distill_rows' parameter of KLNet must be one of 'all', 'unlabeled'. Got"):
         KLNet(MLP, module__n_features=2, module__n_classes=2, distill_rows="some").initialize()
 
 

@@ -1,0 +1,44 @@
+"""The life of a net's penalty: fitted once, then called on every batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from sklkl.penalties import adapted, make_penalty
+
+
+def fitted_penalty(kl_penalty: Any, current: Any, rows: Any, n_classes: int) -> Any:
+    """Return the penalty of a training: the current one, trained further, if it is as the parameter says.
+
+    Parameters
+    ----------
+    kl_penalty : str or object
+        The parameter.
+    current : object or None
+        The penalty of the training before, if that is resumed.
+    rows : Rows or other data set
+        Training rows.
+    n_classes : int
+        Number of classes.
+    """
+    penalty = make_penalty(kl_penalty)
+    # by value: a copy of an object is the same penalty, an object that was changed in place another one
+    if current is None or not adapted(penalty).has_parameters_of(adapted(current)):
+        return penalty.fit(rows, n_classes)
+    adapted(current).partial_fit(rows, n_classes)
+    return current
+
+
+def penalty_values(net: Any, log_proba: Tensor, batch: Any) -> Tensor:
+    """Return the penalty of each row; rows without a label carry none, unless the penalty is made for them."""
+    penalty = adapted(net.penalty_)
+    if penalty.needs_net:
+        values = penalty(log_proba, batch, net)
+        net.set_mode(True)
+    else:
+        values = penalty(log_proba, batch)
+    if not net.unlabeled_rows_ or penalty.uses_unlabeled:
+        return values
+    return values * (batch[1] >= 0)
