@@ -207,7 +207,7 @@ plt.show()
 # -------------
 # What is left to choose is ``kl_target``, on a much coarser scale than a rate: the rate goes with its root. It also
 # says how far training goes in a given number of steps. Without dropout and weight decay nothing else keeps these
-# networks from learning a thousand digits by heart, and the boldest of these targets make them much too sure.
+# networks from learning a thousand digits by heart, and the boldest of these targets make them much too confident.
 
 bare = {"layout": two_layers | {"dropout": 0.0}, "optimizer": adam}
 print("test log-loss             dropout and decay   without")

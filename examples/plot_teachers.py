@@ -111,8 +111,8 @@ for name, load in sets.items():
         print(f"{name:14s} {model:25s} {loss:8.3f} {accuracy:9.3f} {at_once:18.4f} {alone:7.2f}")
 
 # %%
-# The forest is the more accurate by a point or two on digits and wine, but its probabilities are worse: it is less sure
-# than it could be, and where its trees agree, the other classes have a probability of 0. If the row is of such a class
+# The forest is the more accurate by a point or two on digits and wine, but its probabilities are worse: it is
+# underconfident, and where its trees agree, the other classes have a probability of 0. If the row is of such a class
 # after all, as it happens on breast cancer, the log-loss is infinite. The student learns from probabilities that are
 # corrected, given 200 rows, and needs a fraction of the time, the least for a row that comes alone.
 #

@@ -2,9 +2,9 @@
 Learning something new without forgetting the old
 =================================================
 
-A network that goes on learning forgets what it no longer sees. The cure is a teacher: the network as it was before,
-from whose probabilities the new one is not to stray (`Li and Hoiem 2016 <https://arxiv.org/abs/1606.09282>`_). Where it
-is heard makes all the difference, as handwritten digits show: first with new classes, then with the old classes in a
+A network that is trained further forgets what it no longer sees. The cure is a teacher: the network as it was before,
+from whose probabilities the new one is not to stray (`Li and Hoiem 2016 <https://arxiv.org/abs/1606.09282>`_). Which rows
+carry the distillation loss makes all the difference, as handwritten digits show: first with new classes, then with the old classes in a
 new guise. All numbers are means over five splits into training and test rows.
 """
 
@@ -39,8 +39,8 @@ def going_on_from(before, **params):
 #
 # - The new rows. The old network's probabilities for an 8 say how much it looks like a 3; with
 #   ``teacher_classes="union"`` the new network is held to that, among the old classes only.
-# - Old rows, whose labels are no longer needed, as ``X_unlabeled``. ``distill_rows="unlabeled"`` has the teacher heard
-#   on these only, and ``teacher_classes="closed"`` takes its word that they are none of the new classes.
+# - Old rows, whose labels are no longer needed, as ``X_unlabeled``. With ``distill_rows="unlabeled"`` only these carry
+#   the distillation loss, and ``teacher_classes="closed"`` gives the new classes probability zero there.
 
 no_teacher = {"teacher_classes": "union", "distill_weight": 0.0}
 on_new_rows = {"teacher_classes": "union", "distill_weight": 0.5}
@@ -100,7 +100,7 @@ axis.legend(loc="lower left")
 # Known classes in a new guise
 # ----------------------------
 # The network knows upright digits; now come digits turned by 90 degrees, on which it is mostly wrong. This time both
-# know the same classes, and the question is where the teacher is heard.
+# know the same classes, and the question is which rows carry the distillation loss.
 
 
 def turned(X):
@@ -113,12 +113,12 @@ heard_on = {"turned and upright rows": "all", "upright rows only": "unlabeled"}
 
 
 def new_guise(X_train, X_test, y_train, y_test):
-    """Return the accuracy before, then those on upright and turned digits by where the teacher is heard and counts."""
+    """Return the accuracy before, then those on upright and turned digits by the rows that carry the distillation loss and their number."""
     before = FrozenEstimator(KLClassifier(**settings).fit(X_train, y_train))
 
     def after(n_upright, distill_rows):
-        heard = n_upright > 0 or distill_rows == "all"
-        params = {"distill_rows": distill_rows, "distill_weight": 0.5} if heard else {"distill_weight": 0.0}
+        distilled = n_upright > 0 or distill_rows == "all"
+        params = {"distill_rows": distill_rows, "distill_weight": 0.5} if distilled else {"distill_weight": 0.0}
         upright = X_train[:n_upright] if n_upright else None
         network = going_on_from(before, **params).fit(turned(X_train), y_train, X_unlabeled=upright)
         return network.score(X_test, y_test), network.score(turned(X_test), y_test)
@@ -132,7 +132,7 @@ accuracies = np.mean(afterwards, axis=0)
 print(f"before: {np.mean(upright_before):.3f} of the upright digits are recognised")
 
 fig, axis = plt.subplots(figsize=(7, 4), layout="constrained")
-print("teacher heard on         upright rows  accuracy upright  turned")
+print("distillation loss on     upright rows  accuracy upright  turned")
 for name, values, colour in zip(heard_on, accuracies, ["C1", "C0"], strict=True):
     for n, (upright, turned_ones) in zip(counts, values, strict=True):
         print(f"{name:24s} {n:12d}  {upright:16.3f}  {turned_ones:6.3f}")
@@ -145,8 +145,8 @@ axis.set(
 axis.legend(loc="lower right", fontsize="small")
 
 # %%
-# Without upright rows the blue lines begin with no teacher at all: turned digits are learned, upright ones forgotten. A
-# teacher that is heard on every row insists on what it thinks of turned digits, where it is wrong, and more than half
+# Without upright rows the blue lines begin with no teacher at all: turned digits are learned, upright ones forgotten. The
+# distillation loss on every row holds the network to what the teacher thinks of turned digits, where it is wrong, and more than half
 # of them stay unlearned, however many upright rows there are. With ``distill_rows="unlabeled"`` the labels say what
 # turned digits are, and the teacher what upright ones are: 300 upright rows without labels keep nearly all of the old
 # accuracy and cost nothing of the new.

@@ -39,9 +39,9 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
         ``module__...`` parameter; an instance is copied with its weights and never changed.
     kl_penalty : {"confidence", "label_smoothing", "prior", "rdrop", "vat"} or object, default="confidence"
-        What is charged: ``"confidence"`` KL(p‖uniform), ``"label_smoothing"`` KL(uniform‖p), ``"prior"``
-        KL(class frequencies‖p), ``"rdrop"`` and ``"vat"`` that a prediction hangs on the dropout mask or on a small
-        change of x; or an object of :mod:`sklkl.penalties`, whose parameters can be searched as ``kl_penalty__...``.
+        What is penalised: ``"confidence"`` KL(p‖uniform), ``"label_smoothing"`` KL(uniform‖p), ``"prior"``
+        KL(class frequencies‖p), ``"rdrop"`` and ``"vat"`` how far a prediction depends on the dropout mask or on a
+        small change of x; or an object of :mod:`sklkl.penalties`, whose parameters can be searched as ``kl_penalty__...``.
     kl_strength : float >= 0, default=0.0
         Weight of the penalty in the loss, which is in nats per row. Useful values are small: up to about 0.1.
     teacher : estimator, torch.nn.Module, callable or None, default=None
@@ -53,7 +53,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         of student from teacher. ``"auto"`` chooses it from 0, 0.5, 0.9 and 1 by log-loss on rows set aside; it trains
         five networks instead of one.
     distill_rows : {"all", "unlabeled"}, default="all"
-        Which rows the teacher is heard on. With ``"unlabeled"`` a row with a label carries its whole cross-entropy and
+        Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy and
         no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from ``X_unlabeled``
         if there is any. For a teacher that is wrong on the labelled rows, see the user guide.
     temperature : float > 0, default=1.0
@@ -63,13 +63,13 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     teacher_cv : int, splitter or None, default=None
         If set, a row's soft target comes from a clone of the teacher fitted without that row, if it knows its class.
     calibrate_teacher : bool or "auto", default="auto"
-        Whether to correct by a temperature how sure the teacher is, learned from rows set aside (the teacher is fitted
+        Whether to scale the teacher's confidence by a temperature, learned from rows set aside (the teacher is fitted
         twice) or from the predictions of ``teacher_cv``. ``"auto"`` does so from 200 rows on if the teacher is fitted
         here; one that is ready may know the rows already.
     teacher_classes : {"same", "common", "union", "closed"}, default="same"
         If teacher and student know different classes: an error; learning on the classes that both know; the same after
-        the student was given the teacher's classes too; or also taking classes that the teacher does not know as ruled
-        out by it, which is right where it is heard on rows of its own classes only (``distill_rows="unlabeled"``).
+        the student was given the teacher's classes too; or also giving classes that the teacher does not know probability
+        zero, which is right where only rows of its own classes carry its loss (``distill_rows="unlabeled"``).
     augment : {"auto", "munge", "noise"}, callable or None, default="auto"
         Synthetic rows for the teacher to label, see :func:`sklkl.distillation.augmented`. ``"auto"`` is ``"munge"`` for
         a dense table of up to 20,000 rows.
@@ -110,7 +110,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with the sample weights.
     warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the weights of the last fit, with a new cycle of the rate.
+        Whether :meth:`fit` resumes training from the weights of the last fit, with a new cycle of the rate.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random: starting weights, validation part, order of the rows, dropout. None gives a new
         result each time. The global states of numpy and torch are neither used nor changed.

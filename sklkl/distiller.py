@@ -45,7 +45,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Distil a teacher into a student that may want the rows preprocessed in another way.
 
     The teacher sees X as it is given, raw frames included; the student is a :class:`sklkl.KLClassifier`, or a
-    pipeline that ends in one. How much the student listens to the teacher, and to synthetic rows, are parameters of
+    pipeline that ends in one. How much of the student's loss is the teacher's, and on which rows, are parameters of
     the student: ``distill_weight``, ``temperature``, ``teacher_cv``, ``augment`` and so on. Synthetic rows are made
     from the raw rows, for the teacher, and preprocessed for the student.
 

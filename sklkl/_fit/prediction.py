@@ -56,7 +56,7 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
 
 
 def _checked(logits: Tensor) -> Tensor:
-    # false for NaN too; -inf is a class that the network rules out
+    # false for NaN too; -inf gives a class probability zero
     if not (logits < math.inf).all():
         raise ValueError(_NOT_FINITE)
     return logits

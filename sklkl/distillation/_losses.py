@@ -19,7 +19,7 @@ __all__ = ["DISTILL_DIVERGENCES", "DISTILL_ROWS", "Distillation"]
 # Which rows of a training set carry the distillation term.
 DISTILL_ROWS = ("all", "unlabeled")
 
-# The reverse KL is infinite wherever the teacher rules a class out, as forests do; a share of the uniform
+# The reverse KL is infinite wherever the teacher gives a class probability zero, as forests do; a share of the uniform
 # distribution, mixed into the teacher, keeps the loss and its gradient bounded.
 _TEACHER_SMOOTHING = 1e-3
 

@@ -18,12 +18,12 @@ __all__ = ["Confidence", "LabelSmoothing", "Prior"]
 
 
 class Confidence(Penalty):
-    """KL(p‖uniform) = log K − H(p): the price of a confident prediction.
+    """KL(p‖uniform) = log K − H(p): it grows with the confidence of a prediction.
 
     Parameters
     ----------
     entropy_threshold : float > 0 or None, default=None
-        If set, only predictions of an entropy below it (in nats) are charged: ``max(0, entropy_threshold - H(p))``.
+        If set, only predictions of an entropy below it (in nats) are penalised: ``max(0, entropy_threshold - H(p))``.
 
     References
     ----------
@@ -66,7 +66,7 @@ class Confidence(Penalty):
 
 
 class LabelSmoothing(Penalty):
-    """KL(uniform‖p): the price of leaving any class out.
+    """KL(uniform‖p): it grows as any class is left out.
 
     Up to constants and a common factor, cross-entropy plus ``kl_strength`` times this penalty is cross-entropy with
     labels smoothed by ``kl_strength / (1 + kl_strength)``.
