@@ -41,7 +41,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     kl_penalty : {"confidence", "label_smoothing", "prior", "rdrop", "vat"} or object, default="confidence"
         What is penalised: ``"confidence"`` KL(p‖uniform), ``"label_smoothing"`` KL(uniform‖p), ``"prior"``
         KL(class frequencies‖p), ``"rdrop"`` and ``"vat"`` how far a prediction depends on the dropout mask or on a
-        small change of x; or an object of :mod:`sklkl.penalties`, whose parameters can be searched as ``kl_penalty__...``.
+        small change of x; or an object of :mod:`sklkl.penalties`, whose parameters are searched as ``kl_penalty__...``.
     kl_strength : float >= 0, default=0.0
         Weight of the penalty in the loss, which is in nats per row. Useful values are small: up to about 0.1.
     teacher : estimator, torch.nn.Module, callable or None, default=None
@@ -53,8 +53,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         of student from teacher. ``"auto"`` chooses it from 0, 0.5, 0.9 and 1 by log-loss on rows set aside; it trains
         five networks instead of one.
     distill_rows : {"all", "unlabeled"}, default="all"
-        Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy and
-        no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from ``X_unlabeled``
+        Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy
+        and no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from ``X_unlabeled``
         if there is any. For a teacher that is wrong on the labelled rows, see the user guide.
     temperature : float > 0, default=1.0
         T, at which teacher and student are compared.
@@ -68,8 +68,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         here; one that is ready may know the rows already.
     teacher_classes : {"same", "common", "union", "closed"}, default="same"
         If teacher and student know different classes: an error; learning on the classes that both know; the same after
-        the student was given the teacher's classes too; or also giving classes that the teacher does not know probability
-        zero, which is right where only rows of its own classes carry its loss (``distill_rows="unlabeled"``).
+        the student was given the teacher's classes too; or also giving classes that the teacher does not know
+        probability zero, which is right where only rows of its own classes carry its loss (``distill_rows="unlabeled"``).
     augment : {"auto", "munge", "noise"}, callable or None, default="auto"
         Synthetic rows for the teacher to label, see :func:`sklkl.distillation.augmented`. ``"auto"`` is ``"munge"`` for
         a dense table of up to 20,000 rows.

@@ -24,7 +24,7 @@ from sklkl._fit.inputs import check_label_types
 from sklkl._fit.parameters import FitData
 from sklkl._fit.soft_targets import indexable_rows
 from sklkl._fit.teacher_checks import limit_tags
-from sklkl._utils.seeding import local_random_state
+from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import (
     HasMethods,
     Interval,
@@ -262,19 +262,6 @@ def _check_student(student: Any) -> None:
 def _check_finished(student: Any) -> None:
     if _final(student).interrupted_:
         raise KeyboardInterrupt("training was interrupted; the student keeps what it has learned so far")
-
-
-def seeded(part: Any, random_state: np.random.RandomState) -> Any:
-    """Return an unfitted copy of an estimator with a seed wherever it has none; anything else as it is."""
-    if not hasattr(part, "get_params"):
-        return part
-    part = clone(part)
-    free = [
-        name for name, value in sorted(part.get_params().items()) if value is None and name.endswith("random_state")
-    ]
-    if free:
-        part.set_params(**{name: random_state.randint(2**31 - 1) for name in free})
-    return part
 
 
 def distilled(

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 # torch has one global generator for the whole process, so only one training at a time may borrow it.
 _borrowing = threading.RLock()
 
 
-def _mend_child() -> None:
+def _reset_after_fork() -> None:
     """Make training possible in a forked child, where the parent's other threads do not exist.
 
     One of them may have held the lock; torch would wait forever for its pool of them.
@@ -27,7 +28,7 @@ def _mend_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_mend_child)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:
@@ -39,6 +40,19 @@ def make_generator(random_state: Any) -> torch.Generator:
     """Return a torch generator on the CPU, seeded from ``random_state``."""
     seed = local_random_state(random_state).randint(np.iinfo(np.int64).max, dtype=np.int64)
     return torch.Generator().manual_seed(int(seed))
+
+
+def seeded(part: Any, random_state: np.random.RandomState) -> Any:
+    """Return an unfitted copy of an estimator with a seed wherever it has none; anything else as it is."""
+    if not hasattr(part, "get_params"):
+        return part
+    part = clone(part)
+    free = [
+        name for name, value in sorted(part.get_params().items()) if value is None and name.endswith("random_state")
+    ]
+    if free:
+        part.set_params(**{name: random_state.randint(2**31 - 1) for name in free})
+    return part
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -173,3 +173,12 @@ def _checked_prior(class_prior: Any, n_classes: int) -> np.ndarray:
             f"class. Got {class_prior!r} instead."
         )
     return prior
+
+
+ClosedFormName = Literal["confidence", "label_smoothing", "prior"]
+
+CLOSED_FORM: dict[str, type[Penalty]] = {
+    "confidence": Confidence,
+    "label_smoothing": LabelSmoothing,
+    "prior": Prior,
+}

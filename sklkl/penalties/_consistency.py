@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -161,3 +161,8 @@ def _unit(direction: Tensor) -> Tensor:
     # divided by the largest entry first: squares of tiny gradients would vanish
     flat = flat / flat.abs().amax(1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)
     return (flat / flat.norm(dim=1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)).view_as(direction)
+
+
+ConsistencyName = Literal["rdrop", "vat"]
+
+CONSISTENCY: dict[str, type[Penalty]] = {"rdrop": RDrop, "vat": VirtualAdversarial}

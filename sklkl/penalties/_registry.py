@@ -10,20 +10,14 @@ from torch import Tensor
 from sklkl._utils.checks import invalid
 from sklkl.data import Batch, Rows
 from sklkl.penalties._base import Penalty, PenaltyNet
-from sklkl.penalties._closed_form import Confidence, LabelSmoothing, Prior
-from sklkl.penalties._consistency import RDrop, VirtualAdversarial
+from sklkl.penalties._closed_form import CLOSED_FORM, ClosedFormName
+from sklkl.penalties._consistency import CONSISTENCY, ConsistencyName
 
 __all__ = ["PENALTIES", "PenaltyName", "adapted", "make_penalty"]
 
-PenaltyName = Literal["confidence", "label_smoothing", "prior", "rdrop", "vat"]
+PenaltyName = Literal[ClosedFormName, ConsistencyName]
 
-PENALTIES: dict[PenaltyName, type[Penalty]] = {
-    "confidence": Confidence,
-    "label_smoothing": LabelSmoothing,
-    "prior": Prior,
-    "rdrop": RDrop,
-    "vat": VirtualAdversarial,
-}
+PENALTIES: dict[str, type[Penalty]] = {**CLOSED_FORM, **CONSISTENCY}
 
 
 class _Adapted(Penalty):
