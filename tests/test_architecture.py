@@ -13,7 +13,7 @@ PACKAGE = Path(sklkl.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 400
 
-# A package such as divergences/ is one module here. A new module gets a floor here.
+# A package such as divergences/ is one room, and so is a module in the root, where nothing is private.
 FLOORS = {
     "_utils": 0,
     "divergences": 1,
@@ -89,6 +89,54 @@ def test_imports_go_down_only(file):
     floor = FLOORS[room(dotted(file))]
     up = [name for name in imports(file) if FLOORS.get(room(name), 99) > floor]
     assert not up, f"{dotted(file)} is on floor {floor}"
+
+
+def assert_no_circle(arrows):
+    """Take away whatever imports nothing that is left, until nothing is left."""
+    while arrows:
+        free = {name for name, targets in arrows.items() if not targets & arrows.keys()}
+        assert free, f"a circle among {sorted(arrows)}"
+        arrows = {name: targets - free for name, targets in arrows.items() if name not in free}
+
+
+def test_rooms_make_no_circle():
+    arrows = {name: set() for name in FLOORS}
+    for file in inside:
+        arrows[room(dotted(file))] |= {room(name) for name in imports(file)} - {room(dotted(file)), None}
+    assert_no_circle(arrows)
+
+
+def test_files_make_no_circle():
+    assert_no_circle({dotted(file): set(imports(file)) for file in inside if file.name != "__init__.py"})
+
+
+def test_a_circle_is_found():
+    with pytest.raises(AssertionError, match="a circle among"):
+        assert_no_circle({"a": {"b"}, "b": {"a"}, "c": {"a"}})
+
+
+def test_no_private_module_in_the_root():
+    assert [file.name for file in PACKAGE.glob("_*.py")] == ["__init__.py"]
+
+
+@pytest.mark.parametrize("file", [file for file in inside if file.name == "__init__.py"], ids=dotted)
+def test_every_room_says_what_it_may_import(file):
+    assert "May import:" in ast.get_docstring(ast.parse(file.read_text()))
+
+
+@each_file
+def test_private_functions_of_scikit_learn_have_one_door(file):
+    if dotted(file) == "sklkl._utils.sklearn_private":
+        return
+    tree = ast.parse(file.read_text())
+    found = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("sklearn", "skorch")
+        for alias in node.names
+        if any(part.startswith("_") for part in [*node.module.split("."), alias.name])
+    ]
+    assert not found
 
 
 def test_divergences_need_no_torch():
