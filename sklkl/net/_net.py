@@ -22,8 +22,9 @@ from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax, uncompiled
 from sklkl.net._epochs import EpochLoop
+from sklkl.net._moments import copy_moments
 from sklkl.net._penalty import fitted_penalty, penalty_values
-from sklkl.optim import KLAdaptiveLR, copy_moments, make_learning_rate
+from sklkl.optim import KLAdaptiveLR, make_learning_rate
 from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]

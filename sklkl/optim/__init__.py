@@ -3,7 +3,6 @@
 from sklkl.optim._adaptive import RULES, KLAdaptiveLR
 from sklkl.optim._band import Band
 from sklkl.optim._lock import Lock
-from sklkl.optim._moments import copy_moments
 from sklkl.optim._polyak import Polyak
 from sklkl.optim._schedules import LEARNING_RATES, OPTIMIZERS, ConstantRate, OneCycle, make_learning_rate
 from sklkl.optim._step_kl import step_kl
@@ -18,7 +17,6 @@ __all__ = [
     "Lock",
     "OneCycle",
     "Polyak",
-    "copy_moments",
     "make_learning_rate",
     "step_kl",
 ]
