@@ -54,8 +54,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         five networks instead of one.
     distill_rows : {"all", "unlabeled"}, default="all"
         Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy
-        and no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from ``X_unlabeled``
-        if there is any. For a teacher that is wrong on the labelled rows, see the user guide.
+        and no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from it if it is
+        there. For a teacher that is wrong on the labelled rows, see the user guide.
     temperature : float > 0, default=1.0
         T, at which teacher and student are compared.
     distill_divergence : {"forward_kl", "reverse_kl", "js"}, default="forward_kl"
@@ -69,7 +69,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     teacher_classes : {"same", "common", "union", "closed"}, default="same"
         If teacher and student know different classes: an error; learning on the classes that both know; the same after
         the student was given the teacher's classes too; or also giving classes that the teacher does not know
-        probability zero, which is right where only rows of its own classes carry its loss (``distill_rows="unlabeled"``).
+        probability zero, right where only rows of its own classes carry its loss (``distill_rows="unlabeled"``).
     augment : {"auto", "munge", "noise"}, callable or None, default="auto"
         Synthetic rows for the teacher to label, see :func:`sklkl.distillation.augmented`. ``"auto"`` is ``"munge"`` for
         a dense table of up to 20,000 rows.

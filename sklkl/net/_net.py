@@ -153,24 +153,19 @@ class KLNet(EpochLoop):
 
     def initialize(self) -> KLNet:
         """Make every part afresh, the random generator first."""
-        self._check_parameters()
+        check_parameters(self.kl_strength, self.distill_weight, self.distill_rows)
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
         return super().initialize()
 
     def set_params(self, **params: Any) -> KLNet:
-        """Set parameters, see :meth:`skorch.NeuralNet.set_params`; also those of a trained net are checked."""
-        super().set_params(**params)
+        """Set parameters, see :meth:`skorch.NeuralNet.set_params`; those of a net that is initialised are checked."""
         if self.initialized_:
-            self._check_parameters()
+            names = ("kl_strength", "distill_weight", "distill_rows")
+            check_parameters(*(params.get(name, getattr(self, name)) for name in names))
+        super().set_params(**params)
         return self
-
-    def _check_parameters(self) -> None:
-        finite = "a finite number >= 0"
-        check_number("kl_strength", self.kl_strength, finite, of="KLNet")
-        check_number("distill_weight", self.distill_weight, "a number from 0 to 1", high=1.0, of="KLNet")
-        check_choice("distill_rows", self.distill_rows, DISTILL_ROWS, of="KLNet")
 
     def resume(self, net: KLNet) -> KLNet:
         """Initialise this net to continue the training of another one, which is left as it is.
@@ -391,3 +386,10 @@ class KLNet(EpochLoop):
     def proba(self, logits: Tensor) -> Tensor:
         """Return probabilities in float64 from logits."""
         return torch.sigmoid(logits.double()) if self.multilabel else softmax(logits)
+
+
+def check_parameters(kl_strength: Any, distill_weight: Any, distill_rows: Any) -> None:
+    """Raise a ValueError for a parameter that is invalid."""
+    check_number("kl_strength", kl_strength, "a finite number >= 0", of="KLNet")
+    check_number("distill_weight", distill_weight, "a number from 0 to 1", high=1.0, of="KLNet")
+    check_choice("distill_rows", distill_rows, DISTILL_ROWS, of="KLNet")

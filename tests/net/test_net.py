@@ -349,3 +349,38 @@ def test_a_copy_predicts_the_same_and_goes_on_the_same(quick_net, table32, modul
 def test_an_untrained_net_survives_pickling(quick_net, table32):
     net = pickle.loads(pickle.dumps(quick_net()))
     assert same(net.fit(*table32), quick_net().fit(*table32))
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(("name", "value"), [("kl_strength", -1.0), ("distill_weight", 2.0), ("distill_rows", "some")])
+def test_a_parameter_is_checked_before_and_after_training(quick_net, table32, name, value):
+    with pytest.raises(ValueError, match=f"The {name!r} parameter of KLNet must be .* Got {value!r} instead."):
+        quick_net(**{name: value}).fit(*table32)
+    net = quick_net().fit(*table32)
+    before = getattr(net, name)
+    with pytest.raises(ValueError, match=f"The {name!r} parameter of KLNet"):
+        net.set_params(**{name: value})
+    assert getattr(net, name) == before
+
+
+def test_a_net_resumes_another_one(quick_net, table32):
+    """As if training had not stopped, with the parameters of the new net; the old one stays as it is."""
+    whole = quick_net(max_epochs=4).fit(*table32).partial_fit(*table32)
+    first = quick_net(max_epochs=4).fit(*table32)
+    weights = copy.deepcopy(first.module_.state_dict())
+    resumed = quick_net(max_epochs=4, random_state=7).resume(first).partial_fit(*table32)
+    assert same(resumed, whole)
+    assert len(resumed.history) == 8
+    assert len(first.history) == 4
+    assert all(torch.equal(value, weights[name]) for name, value in first.module_.state_dict().items())
+
+
+def test_moments_of_another_optimiser_are_left(quick_net, table32):
+    first = quick_net(optimizer=torch.optim.Adam).fit(*table32)
+    resumed = quick_net(optimizer=torch.optim.SGD, optimizer__momentum=0.9).resume(first)
+    assert not resumed.optimizer_.state
+    follows = quick_net(optimizer=torch.optim.Adam, optimizer__betas=(0.5, 0.9)).resume(first)
+    assert follows.optimizer_.param_groups[0]["betas"] == (0.5, 0.9)
+    assert len(follows.optimizer_.state) == 4
