@@ -11,7 +11,7 @@ from skorch.dataset import get_len
 
 from sklkl.callbacks import StopTraining
 from sklkl.losses import TermMeans
-from sklkl.optim import KLAdaptiveLR, make_learning_rate
+from sklkl.optim import make_learning_rate
 
 
 def _overrides(instance: Any, base: type, method: str) -> bool:
@@ -22,8 +22,8 @@ class EpochLoop(NeuralNetClassifier):
     """A skorch net whose train step returns named terms and their mass instead of one loss that is read at once."""
 
     learning_rate_: Any
-    stream = False  # whether training has no known end: each call of fit_loop goes on with the rate of the last one
-    rate_state_: dict[str, Any] | None = None
+    stream = False  # whether training has no known end: each call of fit_loop resumes with the rate of the last one
+    rate_state_: tuple[str, dict[str, Any]] | None = None  # whose it is, and what it needs to resume
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> EpochLoop:
         """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
@@ -57,15 +57,16 @@ class EpochLoop(NeuralNetClassifier):
     def _start_learning_rate(self, n_batches: int) -> None:
         total_steps = None if self.stream else self.total_epochs_ * n_batches
         self.learning_rate_ = self.make_learning_rate(total_steps)
-        if self.stream and self.rate_state_ and isinstance(self.learning_rate_, KLAdaptiveLR):
-            self.learning_rate_.load_state_dict(self.rate_state_)
+        name, state = self.rate_state_ or (None, {})
+        if self.stream and name == self.learning_rate:
+            self.learning_rate_.load_state_dict(state)
 
     def _end_learning_rate(self) -> None:
         self.rate_state_ = None
         if self.learning_rate_ is not None:
             self.lr_ = float(self.learning_rate_.lr_)
-            if self.stream and isinstance(self.learning_rate_, KLAdaptiveLR):
-                self.rate_state_ = self.learning_rate_.state_dict()
+            if self.stream:
+                self.rate_state_ = self.learning_rate, self.learning_rate_.state_dict()
             self.learning_rate_.close()  # a cycle ends at no rate at all
         self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sklkl._utils.checks import invalid
+
 # The sum of many numbers of half precision may be beyond their range.
 _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
@@ -44,10 +46,8 @@ class ScaledStep:
         self.ratios = [float(group["lr"] / largest) for group in optimizer.param_groups]
         for parameter in self.parameters:
             if parameter.shape[: len(stack)] != stack:
-                raise ValueError(
-                    f"The loss has the shape {stack}, one value for each network of a stack, but a parameter has the "
-                    f"shape {tuple(parameter.shape)}; allowed: parameters whose leading axes are {stack}."
-                )
+                allowed = f"one of parameters whose leading axes are those of the loss, {stack}"
+                raise invalid("optimizer", tuple(parameter.shape), allowed, "KLAdaptiveLR")
 
     def set_rate(self, rate: float) -> None:
         """Give the optimiser a rate; each group gets its ratio of it."""
