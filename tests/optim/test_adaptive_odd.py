@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_finite_with_sparse_gradients_takes_no_step():
 def test_weights_of_another_shape_are_refused_before_the_step(shape):
     net, (x, y) = network(), table()
     rate, before = adaptive(net), weights(net)
-    with pytest.raises(ValueError, match=r"^sample_weight of shape .* given; allowed: \(96,\)"):
+    with pytest.raises(ValueError, match=r"'sample_weight' .* must be of shape \(96,\), one for each row. Got"):
         one_step(rate, net, x, y, sample_weight=torch.ones(shape))
     assert torch.equal(before, weights(net))
 
