@@ -75,9 +75,11 @@ class BestWeights(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Remember the starting weights."""
-        self.best_loss_ = math.inf
-        self.n_kept_ = self.n_waited_ = self.n_failed_ = 0
-        self.weights_ = _copy(net.module_)
+        self.best_loss_: float = math.inf
+        self.n_kept_: int = 0
+        self.n_waited_: int = 0
+        self.n_failed_: int = 0
+        self.weights_: dict[str, Tensor] = _copy(net.module_)
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Keep, reject or wait."""
@@ -142,7 +144,7 @@ class Progress(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
+        self.bar_: tqdm[Any] = tqdm(total=net.max_epochs, unit="epoch")
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Move the bar by one epoch."""

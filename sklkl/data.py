@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise, repeat
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 
 __all__ = ["Batch", "Batches", "Rows"]
 
-Sparse = sparse.csr_array | sparse.csr_matrix
+_Sparse: TypeAlias = sparse.csr_array | sparse.csr_matrix
 
 # Shuffled rows are gathered this many elements at a time (16 MiB of float32): one gather serves many batches and
 # the copy stays small beside the data.
@@ -116,10 +116,12 @@ class Rows(Dataset):
     """
 
     def __init__(self, X: Any, y: ArrayLike | Tensor | None = None, **columns: ArrayLike | Tensor | None) -> None:
-        # Any: a Tensor or Sparse, and who made these rows knows which
+        # Any: a Tensor or _Sparse, and who made these rows knows which
         self.X: Any = X.tocsr() if is_sparse(X) else _as_tensor(X)
-        self.y = None if y is None else _as_tensor(y)
-        self.columns = {name: _as_tensor(values) for name, values in columns.items() if values is not None}
+        self.y: Tensor | None = None if y is None else _as_tensor(y)
+        self.columns: dict[str, Tensor] = {
+            name: _as_tensor(values) for name, values in columns.items() if values is not None
+        }
         for name, values in {"y": self.y, **self.columns}.items():
             if values is not None and len(values) != len(self):
                 raise ValueError(
@@ -176,7 +178,7 @@ class Rows(Dataset):
         """Return the rows on ``device``; a sparse X stays where it is."""
         return self._map(lambda values: values.to(device), lambda X: X)
 
-    def _map(self, dense: Callable[[Tensor], Tensor], sparse_rows: Callable[[Sparse], Sparse]) -> Rows:
+    def _map(self, dense: Callable[[Tensor], Tensor], sparse_rows: Callable[[_Sparse], _Sparse]) -> Rows:
         X = dense(self.X) if isinstance(self.X, Tensor) else sparse_rows(self.X)
         y = None if self.y is None else dense(self.y)
         return Rows(X, y, **{name: dense(values) for name, values in self.columns.items()})

@@ -98,7 +98,15 @@ class KLAdaptiveLR:
     True
     """
 
+    optimizer: Optimizer
+    predict: Callable[[Any], Tensor]
+    rule: Rule
+    first_rate: np.ndarray
+    started_: bool
     step_: ScaledStep
+    step_kl_: float | np.ndarray
+    n_measured_: int
+    n_rejected_: int
 
     def __init__(
         self,
@@ -121,7 +129,7 @@ class KLAdaptiveLR:
         self.rule = RULES[rule](total_steps=total_steps, **rule_params)
         self.first_rate = first_rate(optimizer, lr)
         self.started_ = False
-        self.step_kl_: float | np.ndarray = math.nan
+        self.step_kl_ = math.nan
         self.n_measured_ = self.n_rejected_ = self._n_reported = 0
         self._sum_kl, self._n_kl = 0.0, 0
 

@@ -59,8 +59,10 @@ class Band(Rule):
         least, most = bounds
         if not 0 < least <= most < math.inf:
             raise invalid("bounds", bounds, "two finite numbers > 0, the least and the largest rate", "Band")
-        self.kl_target = 0.01 if kl_target is None else kl_target
-        self.factor, self.bounds, self.guard = factor, bounds, guard
+        self.kl_target: float = 0.01 if kl_target is None else kl_target
+        self.factor: float = factor
+        self.bounds: tuple[float, float] = bounds
+        self.guard: float = guard
 
     @property
     def target(self) -> float:

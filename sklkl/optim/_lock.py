@@ -48,6 +48,10 @@ class Lock(Rule):
     """
 
     searches = True
+    automatic: float
+    sum_peaks: np.ndarray
+    n_peaks: np.ndarray
+    peak: np.ndarray
 
     def __init__(
         self,
@@ -62,8 +66,8 @@ class Lock(Rule):
         check_integer("n_measured", n_measured, 1, of="Lock")
         check_integer("guard_every", guard_every, 1, of="Lock")
         self.kl_target = kl_target
-        self.n_rise = max(10, int(rise * (total_steps or _HORIZON)))
-        self.every = max(1, round(self.n_rise / n_measured))
+        self.n_rise: int = max(10, int(rise * (total_steps or _HORIZON)))
+        self.every: int = max(1, round(self.n_rise / n_measured))
         self.guard_every = guard_every
 
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:

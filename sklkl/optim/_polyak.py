@@ -62,8 +62,10 @@ class Polyak(Rule):
         check_number("c", c, "a finite number > 0", above=0, of="Polyak")
         check_number("growth", growth, "a finite number > 1", above=1, of="Polyak")
         check_integer("guard_every", guard_every, 1, of="Polyak")
-        self.kl_target = 0.05 if kl_target is None else kl_target
-        self.c, self.growth, self.guard_every = c, growth, guard_every
+        self.kl_target: float = 0.05 if kl_target is None else kl_target
+        self.c: float = c
+        self.growth: float = growth
+        self.guard_every: int = guard_every
 
     @property
     def measures(self) -> bool:

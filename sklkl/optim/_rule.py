@@ -39,6 +39,7 @@ class Rule:
 
     searches = False
     needs_slope = False
+    n_steps: int
     log_rate: np.ndarray
     is_new: np.ndarray
 

@@ -39,6 +39,14 @@ class ScaledStep:
         If a parameter has another leading shape.
     """
 
+    optimizer: Optimizer
+    stack: tuple[int, ...]
+    rate: float
+    parameters: list[Tensor]
+    ratios: list[float]
+    before: list[Tensor]
+    after: list[Tensor]
+
     def __init__(self, optimizer: Optimizer, stack: tuple[int, ...]) -> None:
         self.optimizer, self.stack = optimizer, stack
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -69,7 +77,7 @@ class ScaledStep:
         far = far or bool(self.stack)
         self.rate = 1.0 if far else float(rate)
         self.set_rate(self.rate)
-        self.after: list[Tensor] = []
+        self.after = []
         self.before = [p.detach().clone() for p in self.parameters] if keep or far else []
         self.optimizer.step()
         if far:

@@ -33,7 +33,7 @@ class ConstantRate:
     def __init__(self, optimizer: Optimizer, total_steps: int | None) -> None:
         self.optimizer = optimizer
         self.total_steps = total_steps
-        self.base_rates = self._rates()
+        self.base_rates: list[float] = self._rates()
 
     @property
     def lr_(self) -> float:
@@ -106,12 +106,12 @@ class OneCycle(ConstantRate):
     (1.0, 0.5, 0.0)
     """
 
-    warmup = 0.3
-    start = 0.04
+    warmup: float = 0.3
+    start: float = 0.04
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None) -> None:
         super().__init__(optimizer, total_steps)
-        self.n_steps = 0
+        self.n_steps: int = 0
 
     def factor(self, step: int) -> float:
         """Return the share of the peak at step 0, 1, ... of ``total_steps``."""

@@ -292,7 +292,8 @@ def test_labels_of_their_own(quick_net, table32):
 def test_every_rule_trains_and_gives_the_rate_back(quick_net, table32, learning_rate):
     net = quick_net(learning_rate=learning_rate, max_epochs=10).fit(*table32)
     assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
-    assert net.optimizer_.param_groups[0]["lr"] == 0.01
+    assert net.optimizer_.param_groups[0]["lr"] == pytest.approx(net.lr_)
+    assert (net.lr_ == 0.01) == (learning_rate != "kl_adaptive")  # which finds one
 
 
 def test_one_cycle_spans_all_epochs(quick_net, table32):

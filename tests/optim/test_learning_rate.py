@@ -103,8 +103,8 @@ def saved(state):
 @each_name
 def test_training_resumes_to_the_bit(name, n_before, total_steps, loaded_first):
     whole_net, whole = made(name, total_steps)
-    train(whole, whole_net, n_before)
     whole.cut(0.5)
+    train(whole, whole_net, n_before)
     parts = saved([part.state_dict() for part in (whole_net, whole.optimizer, whole)])
     train(whole, whole_net, 20 - n_before, n_before)
     net = network(seed=1)
