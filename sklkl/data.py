@@ -116,7 +116,7 @@ class Rows(Dataset):
     """
 
     def __init__(self, X: Any, y: ArrayLike | Tensor | None = None, **columns: ArrayLike | Tensor | None) -> None:
-        # Any: a Tensor or _Sparse, and who made these rows knows which
+        # Any: a Tensor or a sparse matrix, and who made these rows knows which
         self.X: Any = X.tocsr() if is_sparse(X) else _as_tensor(X)
         self.y: Tensor | None = None if y is None else _as_tensor(y)
         self.columns: dict[str, Tensor] = {

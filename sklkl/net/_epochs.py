@@ -23,7 +23,7 @@ class EpochLoop(NeuralNetClassifier):
 
     learning_rate_: Any
     stream = False  # whether training has no known end: each call of fit_loop resumes with the rate of the last one
-    rate_state_: tuple[str, dict[str, Any]] | None = None  # whose it is, and what it needs to resume
+    rate_state_: dict[str, Any] | None = None
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> EpochLoop:
         """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
@@ -57,8 +57,8 @@ class EpochLoop(NeuralNetClassifier):
     def _start_learning_rate(self, n_batches: int) -> None:
         total_steps = None if self.stream else self.total_epochs_ * n_batches
         self.learning_rate_ = self.make_learning_rate(total_steps)
-        name, state = self.rate_state_ or (None, {})
-        if self.stream and name == self.learning_rate:
+        state = self.rate_state_ or {}
+        if self.stream and state.get("learning_rate") == self.learning_rate:
             self.learning_rate_.load_state_dict(state)
 
     def _end_learning_rate(self) -> None:
@@ -66,7 +66,7 @@ class EpochLoop(NeuralNetClassifier):
         if self.learning_rate_ is not None:
             self.lr_ = float(self.learning_rate_.lr_)
             if self.stream:
-                self.rate_state_ = self.learning_rate, self.learning_rate_.state_dict()
+                self.rate_state_ = {"learning_rate": self.learning_rate, **self.learning_rate_.state_dict()}
             self.learning_rate_.close()  # a cycle ends at no rate at all
         self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
 

@@ -25,11 +25,11 @@ class LearningRate(Protocol):
 
     Examples
     --------
-    A loop that works with any of them:
-
     >>> import torch
     >>> from sklkl.optim import LearningRate, make_learning_rate
-    >>> def train(net: torch.nn.Module, rate: LearningRate, X: torch.Tensor, y: torch.Tensor, n_steps: int) -> None:
+    >>> def train(  # with any of them
+    ...     net: torch.nn.Module, rate: LearningRate, X: torch.Tensor, y: torch.Tensor, n_steps: int
+    ... ) -> None:
     ...     for _ in range(n_steps):
     ...         net.zero_grad()
     ...         loss = torch.nn.functional.cross_entropy(net(X), y)
