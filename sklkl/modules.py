@@ -270,7 +270,7 @@ class _Linear(nn.Linear):
 class MLP(nn.Sequential):
     """A multilayer perceptron: linear layers with an activation and dropout between them.
 
-    It computes in the floating type of its input, whatever that of its weights.
+    It computes in the floating type of its input, even if its weights have another.
 
     Parameters
     ----------

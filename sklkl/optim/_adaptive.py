@@ -179,7 +179,7 @@ class KLAdaptiveLR:
         return not (self.step_.stack or self.rule.measures or self.rule.is_new or self.rule.needs_slope)
 
     def _plain_step(self, loss: Tensor) -> None:
-        # what _step does too, without arrays of one number: most steps are such ones
+        # the same as _step without arrays of one number, which most steps can do without
         if self.step_.is_finite(loss):
             self.before_step()
             self.optimizer.step()

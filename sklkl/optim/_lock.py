@@ -19,7 +19,7 @@ class Lock(Rule):
 
     Over the first ``rise`` of training the rate is steered so that the root of the step's KL grows linearly to that
     of ``kl_target``. The first step gets the largest of a fixed grid of rates at which it does not move further than
-    its target. As its KL grows with the rate, the initial rate does not matter: networks that differ in nothing else
+    its target. As its KL grows with the rate, nothing depends on the initial rate: networks that differ only in it
     end up the same. Then the rate is locked at the geometric mean of what was found in the second half of the rise,
     and declines along half a cosine to nothing; if the number of steps is unknown, with one over the root of the
     steps. A step that is measured and moves further than 8 times its target is shortened, throughout.
@@ -105,7 +105,7 @@ class Lock(Rule):
 
     @property
     def blind_rate(self) -> np.ndarray:
-        """The rate of a step that is not measured: none from an initial rate, which says nothing."""
+        """The rate of a step that is not measured: 0 while only the initial rate is known, which may be any."""
         return np.where(self.is_new, 0.0, self.rate) if self.is_new.any() else self.rate
 
     @property
@@ -144,7 +144,7 @@ class Lock(Rule):
         return np.exp(bounded(np.where(self.n_peaks > 0, mean, otherwise)))
 
     def advance(self) -> None:
-        """Go to the next step, with a rate that keeps up with the root of the target."""
+        """Go to the next step, with a rate that is proportional to the root of the target."""
         self.n_steps += 1
         if self.rises:
             self.log_rate = bounded(self.log_rate + math.log(self._ramp(self.n_steps) / self._ramp(self.n_steps - 1)))

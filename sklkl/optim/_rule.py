@@ -29,7 +29,7 @@ class Rule:
     total_steps : int or None
         Number of steps in training; None if it is not known, as in a stream.
     kl_target : float > 0 or None
-        Divergence of a step in nats a row, whatever a rule makes of it; None takes its own.
+        Divergence of a step in nats a row, as the rule defines it; None takes the rule's own.
 
     Attributes
     ----------

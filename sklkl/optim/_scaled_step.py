@@ -18,8 +18,8 @@ _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 class ScaledStep:
     """The step of an optimiser, with one rate for each network of a stack, which can be changed afterwards.
 
-    It rests on what holds for SGD with momentum, Adam and their relatives: the step is proportional to the rate, and
-    moments know nothing of the rate. A step at another rate is then another point on the line through the weights
+    It relies on what holds for SGD with momentum, Adam and their relatives: the step is proportional to the rate, and
+    the moments do not depend on the rate. A step at another rate is then another point on the line through the weights
     before and after, and the moments, which come from the gradient before the step, remain valid.
 
     A step of one network that is unlikely to be changed is the optimiser's own, to the bit. Any other is taken at rate
