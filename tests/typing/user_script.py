@@ -42,7 +42,8 @@ def classifier(X: Floats, y: Labels) -> Floats:
     clf = KLClassifier(hidden_layer_sizes=(8,), kl_penalty="confidence", kl_strength=0.05, max_epochs=3)
     clf.fit(X, y, sample_weight=np.ones(len(y)))
     losses: list[float] = clf.history_[:, "train_loss"]
-    assert len(losses) == clf.n_iter_
+    assert len(losses) == assert_type(clf.n_iter_, int)
+    # to be enabled: assert_type(clf.history_, History), assert_type(clf.partial_fit(X, y), KLClassifier)
     labels = assert_type(clf.predict(X), np.ndarray)
     assert set(labels) <= set(clf.classes_)
     return assert_type(clf.predict_proba(X), np.ndarray)
@@ -72,6 +73,7 @@ def net(X: Floats, y: Labels) -> Floats:
         callbacks=[BestWeights(patience=2)],
         verbose=0,
     )
+    # to be enabled: assert_type(own.fit(...), KLNet), and of predict_proba np.ndarray
     own.fit(X.astype(np.float32), y)
     proba: Floats = own.predict_proba(X.astype(np.float32))
     return proba
@@ -80,6 +82,7 @@ def net(X: Floats, y: Labels) -> Floats:
 def divergences() -> float:
     """Compare distributions, as arrays and as tensors."""
     p, q = np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])
+    # to be enabled: assert_type(..., np.ndarray) and assert_type(..., Tensor)
     rows = kl_divergence(p, q)
     tensors = kl_divergence(torch.from_numpy(p), torch.from_numpy(q), base=2)
     mean = assert_type(mean_kl_divergence(p, q), float)
@@ -168,19 +171,21 @@ def rows_and_modules(X: Floats, y: Labels) -> float:
     return total.item()
 
 
-def distiller(X: Floats, y: Labels) -> dict[str, Any]:
+def distiller(X: Floats, y: Labels) -> dict[str, float]:
     """Distil a forest."""
     student = KLClassifier(hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
     distilled = Distiller(student, RandomForestClassifier(n_estimators=3, random_state=0)).fit(X, y)
+    # to be enabled: assert_type(distilled.predict_proba(X), np.ndarray), under mypy too
     proba: Floats = distilled.predict_proba(X)
     assert len(proba) == len(X)
-    return distilled.report_["student"]
+    return assert_type(distilled.report_, dict[str, dict[str, float]])["student"]
 
 
 def drift(X: Floats, y: Labels) -> tuple[DriftReport, Floats]:
     """Look for drift, and train in spite of it."""
     report = assert_type(DriftDetector().fit(X).detect(X + 1), DriftReport)
     weighted = DensityRatioWeighter(KLClassifier(hidden_layer_sizes=(4,), max_epochs=1)).fit(X, y, X_target=X + 0.1)
+    # to be enabled: assert_type(weighted.predict_proba(X), np.ndarray)
     return report, weighted.predict_proba(X)
 
 
