@@ -5,7 +5,7 @@ the best of ten fixed rates (which is chosen by the test rows, so it is hard to 
 "early" takes the epoch of the lowest validation log-loss, on both sides; "final" the last one. The rules:
 
 fixed, cosine      the initial rate, constant, or along half a cosine to nothing
-skrl, rl_games, rsl_rl  the band rule with the constants of these packages of reinforcement learning
+skrl, rsl_rl       the band rule with the constants of these packages of reinforcement learning
 polyak, lock       rules of KLAdaptiveLR; lock is its default
 prodigy, schedulefree  the packages prodigyopt (with a cosine) and schedulefree (AdamW), where installed, for Adam only
 
@@ -194,19 +194,12 @@ def schedulefree(stack, setting, rates, total_steps):
     return Package(optimizer)
 
 
-# Parameters of the band rule in public code: each divides or multiplies by 1.5, and none shortens a step.
-PUBLIC = {
-    "skrl": {"kl_target": 0.008, "bounds": (1e-6, 1e-2), "guard": math.inf},
-    "rl_games": {"kl_target": 0.008, "bounds": (1e-6, 1e-2), "guard": math.inf},
-    "rsl_rl": {"kl_target": 0.01, "bounds": (1e-5, 1e-2), "guard": math.inf},
-}
-
 RULES = {
     "fixed": given(lambda share: 1.0),
     "cosine": given(lambda share: (1 + math.cos(math.pi * share)) / 2),
-    "skrl": adaptive("band", **PUBLIC["skrl"]),
-    "rl_games": adaptive("band", **PUBLIC["rl_games"]),
-    "rsl_rl": adaptive("band", **PUBLIC["rsl_rl"]),
+    # no step is shortened there; rl_games has the constants of skrl
+    "skrl": adaptive("band", kl_target=0.008, factor=1.5, bounds=(1e-6, 1e-2), guard=math.inf),
+    "rsl_rl": adaptive("band", kl_target=0.01, factor=1.5, bounds=(1e-5, 1e-2), guard=math.inf),
     "polyak": adaptive("polyak"),
     "lock": adaptive("lock"),
     "prodigy": prodigy,
