@@ -390,6 +390,19 @@ def test_training_resumes_to_the_bit(rule, stacked, n_before):
     assert str(rate.report()) == str(whole.report())
 
 
+def test_a_state_has_the_initial_rate_and_what_is_not_reported_yet():
+    net, twin = network(), adaptive(network())
+    rate = adaptive(net)
+    rate.cut(0.5)
+    twin.load_state_dict(saved(rate.state_dict()))
+    assert twin.lr_ == rate.lr_ == 0.05
+    train(rate, net, 3)
+    twin.load_state_dict(saved(rate.state_dict()))
+    report = twin.report()
+    assert report == rate.report()
+    assert report["step_kl"] > 0
+
+
 def test_the_states_of_other_rules_and_networks_are_refused():
     net = network()
     rate = adaptive(net)
