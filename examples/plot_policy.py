@@ -135,7 +135,7 @@ runs |= {("band", rate): train(rate, **band) for rate in first_rates}
 for name in ("bounds", "factor", "guard"):
     usual = {key: value for key, value in band.items() if key != name}
     runs[f"band, usual {name}", 1e-2] = train(1e-2, **usual)
-runs["skrl's constants", 1e-2] = train(1e-2, rule="skrl", kl_target=target)
+runs["skrl's constants", 1e-2] = train(1e-2, rule="band", kl_target=target, guard=np.inf)
 
 print(f"{n_seeds} seeds, all but the first 20 steps    step KL / target   within a factor 2   last 30 steps:")
 print(f"{'':38s} median (quartiles) {'':19s} length of episodes")

@@ -30,18 +30,18 @@ class StopTraining(Exception):
 
 
 class BestWeights(Callback):
-    """Keep the weights of the best epoch, step back from epochs that blow up, stop when nothing improves.
+    """Keep the weights of the best epoch, undo epochs that diverge, stop when nothing improves.
 
     The best epoch is the one of lowest ``valid_loss``; without validation rows it is the last one. An epoch after
-    which the loss or a weight is not finite counts for nothing: the best weights so far come back, the optimiser
-    starts with fresh moments (one NaN gradient poisons them for good) and the learning rate is cut.
+    which the loss or a weight is not finite is undone: the best weights so far come back, the optimiser's moments are
+    reset (they stay NaN after one NaN gradient) and the learning rate is cut.
 
     Parameters
     ----------
     patience : int or None, default=None
         Stop after this many epochs in a row without a new best ``valid_loss``; None never stops early.
     max_restarts : int, default=5
-        How many epochs may blow up before training ends with the best weights so far.
+        How many epochs may diverge before training ends with the best weights so far.
     cut : float in (0, 1), default=0.1
         Factor on the learning rate after such an epoch.
 
@@ -73,14 +73,18 @@ class BestWeights(Callback):
         self.max_restarts = max_restarts
         self.cut = cut
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
         """Remember the starting weights."""
-        self.best_loss_ = math.inf
-        self.n_kept_ = self.n_waited_ = self.n_failed_ = 0
-        self.weights_ = _copy(net.module_)
+        self.best_loss_: float = math.inf
+        self.n_kept_: int = 0
+        self.n_waited_: int = 0
+        self.n_failed_: int = 0
+        self.weights_: dict[str, Tensor] = _copy(net.module_)
 
-    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        """Keep, reject or wait."""
+    def on_epoch_end(
+        self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
+    ) -> None:
+        """Keep the weights, undo the epoch, or count it as one without improvement."""
         record = net.history[-1]
         loss = record.get("valid_loss", -math.inf)
         if not (math.isfinite(record["train_loss"]) and loss < math.inf and _is_finite(net.module_)):
@@ -103,8 +107,8 @@ class BestWeights(Callback):
         if self.n_failed_ > self.max_restarts:
             raise StopTraining
 
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Load the best weights and say so if epochs were lost."""
+    def on_train_end(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
+        """Load the best weights; warn if epochs were undone."""
         net.module_.load_state_dict(self.weights_)
         del self.weights_
         if self.n_failed_ and not self.n_kept_:
@@ -140,18 +144,20 @@ class Progress(Callback):
     >>> clf = KLClassifier(max_epochs=2, verbose=1)  # shows the bar on standard error
     """
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
+        self.bar_: tqdm[Any] = tqdm(total=net.max_epochs, unit="epoch")
 
-    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+    def on_epoch_end(
+        self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
+    ) -> None:
         """Move the bar by one epoch."""
         record = net.history[-1]
         losses = {k: v for k, v in record.items() if k.startswith(("train_", "valid_")) and isinstance(v, float)}
         self.bar_.set_postfix(losses, refresh=False)
         self.bar_.update()
 
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_end(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
         """Close the bar."""
         self.bar_.close()
         del self.bar_

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +66,7 @@ def expectation(p: Tensor, values: Tensor) -> Tensor:
     p : Tensor of shape (..., n_classes)
         Probabilities.
     values : Tensor of the same shape, or one that broadcasts with it
-        Such as logarithms of probabilities; what stands where p is 0 has no say, not even if it is infinite or NaN.
+        Such as logarithms of probabilities; entries where p is 0 are ignored, even if infinite or NaN.
 
     Returns
     -------
@@ -134,7 +133,7 @@ class TermMeans:
 
     def __init__(self) -> None:
         self.values: dict[str, list[Tensor]] = {}
-        self.masses: list[Any] = []
+        self.masses: list[Tensor | float] = []
 
     def add(self, terms: dict[str, Tensor], mass: Tensor | float) -> None:
         """Add a batch's terms, each the mean over rows of total weight ``mass``."""
@@ -145,9 +144,7 @@ class TermMeans:
     def read(self) -> dict[str, float]:
         """Return the means as numbers, in one trip from the device."""
         values = torch.stack([torch.stack(column) for column in self.values.values()]).double()
-        if isinstance(self.masses[0], Tensor):
-            masses = torch.stack(self.masses).to(values)
-        else:
-            masses = torch.tensor(self.masses, dtype=values.dtype, device=values.device)
+        on_device = [mass for mass in self.masses if isinstance(mass, Tensor)]
+        masses = torch.stack(on_device).to(values) if on_device else values.new_tensor(self.masses)
         means = values @ masses / masses.sum().clamp(min=torch.finfo(masses.dtype).tiny)
         return dict(zip(self.values, means.tolist(), strict=True))

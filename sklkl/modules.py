@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,9 +13,12 @@ import torch.nn.functional as F
 from scipy import special
 from torch import Tensor, nn
 
+from sklkl._utils.checks import check_choice
+
 __all__ = [
     "ACTIVATIONS",
     "MLP",
+    "ActivationName",
     "Dropout",
     "accepted",
     "build_module",
@@ -26,7 +29,9 @@ __all__ = [
     "uncompiled",
 ]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+ActivationName = Literal["elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "silu", "tanh"]
+
+ACTIVATIONS: dict[ActivationName, type[nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "identity": nn.Identity,
@@ -129,14 +134,14 @@ def label_log_proba(logits: Tensor) -> Tensor:
     return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=-1)
 
 
-def accepted(factory: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+def accepted(factory: Callable[..., object], **arguments: object) -> dict[str, object]:
     """Return those keyword ``arguments`` that a class or factory accepts by name.
 
     Parameters
     ----------
     factory : callable
         A class or function.
-    **arguments : Any
+    **arguments : object
         What could be passed to it.
 
     Returns
@@ -160,7 +165,9 @@ def accepted(factory: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name in named}
 
 
-def build_module(module: Any, n_features: int, n_classes: int, dtype: torch.dtype, **params: Any) -> nn.Module:
+def build_module(
+    module: nn.Module | Callable[..., nn.Module], n_features: int, n_classes: int, dtype: torch.dtype, **params: Any
+) -> nn.Module:
     """Build a network from a class or factory, or copy an instance, in the given floating type.
 
     Parameters
@@ -191,7 +198,11 @@ def build_module(module: Any, n_features: int, n_classes: int, dtype: torch.dtyp
     """
     if isinstance(module, nn.Module):
         if params:
-            raise ValueError(f"{sorted(params)} cannot be passed to a 'module' that is an instance; pass its class.")
+            name = type(module).__name__
+            raise ValueError(
+                f"The 'module' parameter must be a class if {sorted(params)} are passed to it. Got an instance of "
+                f"{name} instead."
+            )
         return copy.deepcopy(module).to(dtype)
     built = module(**{**accepted(module, n_features=n_features, n_classes=n_classes), **params})
     if not isinstance(built, nn.Module):
@@ -275,7 +286,7 @@ class _Linear(nn.Linear):
 class MLP(nn.Sequential):
     """A multilayer perceptron: linear layers with an activation and dropout between them.
 
-    It computes in the floating type of its input, whatever that of its weights.
+    It computes in the floating type of its input, even if its weights have another.
 
     Parameters
     ----------
@@ -290,6 +301,11 @@ class MLP(nn.Sequential):
     dropout : float in [0, 1), default=0.0
         Dropout rate after each hidden layer.
 
+    Raises
+    ------
+    ValueError
+        If the activation is unknown.
+
     Examples
     --------
     >>> import torch
@@ -303,9 +319,10 @@ class MLP(nn.Sequential):
         n_features: int,
         n_classes: int,
         hidden_layer_sizes: tuple[int, ...] = (256, 256),
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         dropout: float = 0.0,
     ) -> None:
+        check_choice("activation", activation, ACTIVATIONS, of="MLP")
         layers: list[nn.Module] = []
         width = n_features
         for units in hidden_layer_sizes:

@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sklkl.modules import ACTIVATIONS, MLP, Dropout, accepted, build_module, label_log_proba, log_softmax, softmax
+from sklkl.modules import (
+    ACTIVATIONS,
+    MLP,
+    ActivationName,
+    Dropout,
+    accepted,
+    build_module,
+    label_log_proba,
+    log_softmax,
+    softmax,
+)
 
 # both sides of the switches: 16 classes, 2048 elements
 SHAPES = [(1, 2), (1024, 2), (1023, 2), (128, 16), (200, 16), (200, 17), (3, 400, 3), (2, 1), (5,), (0, 3), (3, 2, 2)]
@@ -272,7 +283,9 @@ def test_build_module_copies_an_instance_and_leaves_it_alone():
 
 
 def test_build_module_refuses_arguments_for_an_instance():
-    with pytest.raises(ValueError, match="instance"):
+    with pytest.raises(
+        ValueError, match=r"'module' parameter must be a class if \[.*\] are .* Got an instance of Linear"
+    ):
         build_module(nn.Linear(2, 3), 2, 3, torch.float32, scale=2)
 
 
@@ -280,3 +293,12 @@ def test_build_module_refuses_arguments_for_an_instance():
 def test_build_module_refuses_what_is_no_network(returned):
     with pytest.raises(ValueError, match=r"'module' parameter must make a torch.nn.Module\. Got"):
         build_module(lambda: returned, 2, 3, torch.float32)
+
+
+def test_the_activations_that_type_checkers_know_are_those_of_the_registry():
+    assert set(get_args(ActivationName)) == set(ACTIVATIONS)
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="'activation' parameter of MLP must be one of 'elu', .* Got 'sine' instead"):
+        MLP(3, 2, activation="sine")

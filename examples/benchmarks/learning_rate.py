@@ -5,7 +5,7 @@ the best of ten fixed rates (which is chosen by the test rows, so it is hard to 
 "early" takes the epoch of the lowest validation log-loss, on both sides; "final" the last one. The rules:
 
 fixed, cosine      the initial rate, constant, or along half a cosine to nothing
-skrl               the band rule of reinforcement learning with the constants of skrl, not taking steps back
+skrl, rsl_rl       the band rule with the constants of these packages of reinforcement learning
 polyak, lock       rules of KLAdaptiveLR; lock is its default
 prodigy, schedulefree  the packages prodigyopt (with a cosine) and schedulefree (AdamW), where installed, for Adam only
 
@@ -167,11 +167,12 @@ def given(schedule):
     return make
 
 
-def adaptive(name):
+def adaptive(name, **params):
     """Return a maker of a rule of KLAdaptiveLR."""
 
     def make(stack, setting, rates, total_steps):
-        return KLAdaptiveLR(plain_optimizer(stack, setting), stack.evaluate, total_steps, rule=name, lr=rates)
+        optimizer = plain_optimizer(stack, setting)
+        return KLAdaptiveLR(optimizer, stack.evaluate, total_steps, rule=name, lr=rates, **params)
 
     return make
 
@@ -196,7 +197,9 @@ def schedulefree(stack, setting, rates, total_steps):
 RULES = {
     "fixed": given(lambda share: 1.0),
     "cosine": given(lambda share: (1 + math.cos(math.pi * share)) / 2),
-    "skrl": adaptive("skrl"),
+    # no step is shortened there; rl_games has the constants of skrl
+    "skrl": adaptive("band", kl_target=0.008, factor=1.5, bounds=(1e-6, 1e-2), guard=math.inf),
+    "rsl_rl": adaptive("band", kl_target=0.01, factor=1.5, bounds=(1e-5, 1e-2), guard=math.inf),
     "polyak": adaptive("polyak"),
     "lock": adaptive("lock"),
     "prodigy": prodigy,

@@ -40,7 +40,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_generations": [Interval(Integral, 1, None, closed="left")],
     "init_from": [HasMethods(["fit", "predict_proba"]), callable, None],
     "lr": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate": [StrOptions({*LEARNING_RATES, "kl_adaptive"})],
+    "learning_rate": [StrOptions(set(LEARNING_RATES))],
     "kl_target": [Interval(Real, 0, None, closed="neither"), None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
     "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],

@@ -12,7 +12,7 @@ from skorch.dataset import get_len
 from sklkl.callbacks import StopTraining
 from sklkl.losses import TermMeans
 from sklkl.net._skorch import SkorchNet
-from sklkl.optim import KLAdaptiveLR, make_learning_rate
+from sklkl.optim import make_learning_rate
 
 
 def _overrides(instance: Any, base: type, method: str) -> bool:
@@ -58,15 +58,16 @@ class EpochLoop(SkorchNet):
     def _start_learning_rate(self, n_batches: int) -> None:
         total_steps = None if self.stream else self.total_epochs_ * n_batches
         self.learning_rate_ = self.make_learning_rate(total_steps)
-        if self.stream and self.rate_state_ and isinstance(self.learning_rate_, KLAdaptiveLR):
-            self.learning_rate_.load_state_dict(self.rate_state_)
+        state = self.rate_state_ or {}
+        if self.stream and state.get("learning_rate") == self.learning_rate:
+            self.learning_rate_.load_state_dict(state)
 
     def _end_learning_rate(self) -> None:
         self.rate_state_ = None
         if self.learning_rate_ is not None:
             self.lr_ = float(self.learning_rate_.lr_)
-            if self.stream and isinstance(self.learning_rate_, KLAdaptiveLR):
-                self.rate_state_ = self.learning_rate_.state_dict()
+            if self.stream:
+                self.rate_state_ = {"learning_rate": self.learning_rate, **self.learning_rate_.state_dict()}
             self.learning_rate_.close()  # a cycle ends at no rate at all
         self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
 

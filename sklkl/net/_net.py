@@ -24,7 +24,7 @@ from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax, u
 from sklkl.net._epochs import EpochLoop
 from sklkl.net._moments import copy_moments
 from sklkl.net._penalty import fitted_penalty, penalty_values
-from sklkl.optim import KLAdaptiveLR, make_learning_rate
+from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
 from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]
@@ -113,7 +113,7 @@ class KLNet(EpochLoop):
         criterion: Any = CrossEntropy,
         optimizer: Any = torch.optim.Adam,
         lr: float = 1e-3,
-        learning_rate: str = "constant",
+        learning_rate: LearningRateName = "constant",
         kl_target: float | None = None,
         kl_penalty: Any = "confidence",
         kl_strength: float = 0.0,
@@ -365,11 +365,9 @@ class KLNet(EpochLoop):
         self.learning_rate_.step(step["loss"], (batch[0], fit_params), getattr(batch, "weight", None))
         return step
 
-    def make_learning_rate(self, total_steps: int | None) -> Any:
+    def make_learning_rate(self, total_steps: int | None) -> LearningRate:
         """Return the rule that ``learning_rate`` names, for a training of so many steps."""
-        if self.learning_rate != "kl_adaptive":
-            return make_learning_rate(self.learning_rate, self.optimizer_, total_steps)
-        return KLAdaptiveLR(self.optimizer_, self._measured, total_steps, kl_target=self.kl_target)
+        return make_learning_rate(self.learning_rate, self.optimizer_, total_steps, self._measured, self.kl_target)
 
     def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
         x, fit_params = inputs

@@ -6,36 +6,27 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sklkl._utils.checks import check_choice
+from sklkl._utils.checks import check_choice, invalid
 from sklkl.optim._band import Band
 from sklkl.optim._first_step import FirstStep
 from sklkl.optim._lock import Lock
 from sklkl.optim._polyak import Polyak
-from sklkl.optim._rule import LEAST_RATE, Rule
+from sklkl.optim._rule import LEAST_RATE, Rule, as_array, as_tensor
 from sklkl.optim._scaled_step import ScaledStep
 from sklkl.optim._step_kl import step_kl
 from sklkl.optim._validation import check_optimizer, check_weight, first_rate
 
-__all__ = ["RULES", "KLAdaptiveLR"]
+RuleName = Literal["lock", "band", "polyak"]
 
-RULES: dict[str, Callable[..., Rule]] = {
-    "lock": Lock,
-    "band": Band,
-    "skrl": partial(Band, kl_target=0.008, guard=math.inf),
-    "rl_games": partial(Band, kl_target=0.008, guard=math.inf),
-    "rsl_rl": partial(Band, kl_target=0.01, bounds=(1e-5, 1e-2), guard=math.inf),
-    "polyak": Polyak,
-}
-
-# What a state has besides the rule's.
-_STATE = ("first_rate", "step_kl_", "n_measured_", "n_rejected_", "_n_reported", "_sum_kl", "_n_kl")
+RULES: dict[RuleName, Callable[..., Rule]] = {"lock": Lock, "band": Band, "polyak": Polyak}
 
 # A step that is too far is shortened at most this often before it is undone.
 _TRIES = 6
@@ -61,9 +52,8 @@ class KLAdaptiveLR:
         the two logits (0, z). A module is put in evaluation mode while it is measured.
     total_steps : int or None, default=None
         Number of steps in training; None if it is not known, as in a stream.
-    rule : {"lock", "band", "skrl", "rl_games", "rsl_rl", "polyak"}, default="lock"
-        :class:`Lock`, :class:`Band`, :class:`Band` with the constants of reinforcement learning packages, and
-        :class:`Polyak`.
+    rule : {"lock", "band", "polyak"}, default="lock"
+        :class:`Lock`, :class:`Band` or :class:`Polyak`.
     kl_target : float > 0 or None, default=None
         KL of a step in nats a row; None takes the rule's own.
     lr : array-like of float > 0, default=None
@@ -108,7 +98,15 @@ class KLAdaptiveLR:
     True
     """
 
+    optimizer: Optimizer
+    predict: Callable[[Any], Tensor]
+    rule: Rule
+    first_rate: np.ndarray
+    started_: bool
     step_: ScaledStep
+    step_kl_: float | np.ndarray
+    n_measured_: int
+    n_rejected_: int
 
     def __init__(
         self,
@@ -116,29 +114,31 @@ class KLAdaptiveLR:
         predict: Callable[[Any], Tensor],
         total_steps: int | None = None,
         *,
-        rule: str = "lock",
+        rule: RuleName = "lock",
         kl_target: float | None = None,
-        lr: Any = None,
+        lr: ArrayLike | None = None,
         **rule_params: Any,
     ) -> None:
         check_optimizer(optimizer)
-        check_choice("rule", rule, RULES)
+        if not callable(predict):
+            raise invalid("predict", predict, "a function of the inputs that returns logits", "KLAdaptiveLR")
+        check_choice("rule", rule, RULES, of="KLAdaptiveLR")
         if kl_target is not None:
             rule_params["kl_target"] = kl_target
         self.optimizer, self.predict = optimizer, predict
         self.rule = RULES[rule](total_steps=total_steps, **rule_params)
         self.first_rate = first_rate(optimizer, lr)
         self.started_ = False
-        self.step_kl_: Any = math.nan
+        self.step_kl_ = math.nan
         self.n_measured_ = self.n_rejected_ = self._n_reported = 0
         self._sum_kl, self._n_kl = 0.0, 0
 
     @property
-    def lr_(self) -> Any:
+    def lr_(self) -> float | np.ndarray:
         """The rate found; for a stack of networks one for each."""
         return _plain(self.rule.found if self.started_ else self.first_rate)
 
-    def step(self, loss: Tensor, x: Any, sample_weight: Tensor | None = None) -> None:
+    def step(self, loss: Tensor, x: object, sample_weight: Tensor | None = None) -> None:
         """Take the optimiser's step; call it after ``backward``, in place of ``optimizer.step``.
 
         Parameters
@@ -158,7 +158,7 @@ class KLAdaptiveLR:
         if not self.started_:
             self._start(tuple(loss.shape), self._logits(x))
         if loss.shape != self.step_.stack:
-            raise ValueError(f"loss of shape {tuple(loss.shape)} given; allowed: {self.step_.stack}, as before")
+            raise invalid("loss", tuple(loss.shape), f"of shape {self.step_.stack}, as before", "KLAdaptiveLR.step")
         if self._is_plain():
             self._plain_step(loss)
         else:
@@ -169,19 +169,24 @@ class KLAdaptiveLR:
                 self.close()
         self.rule.advance()
 
+    def before_step(self) -> None:
+        """Give the optimiser the rate of the coming step, as far as it is known; `step` does so itself."""
+        if self.started_ and not self.step_.stack:
+            self.step_.set_rate(float(self.rule.rate))
+
     def _is_plain(self) -> bool:
         """Whether the coming step is that of one network, at a rate that is known, and not measured."""
         return not (self.step_.stack or self.rule.measures or self.rule.is_new or self.rule.needs_slope)
 
     def _plain_step(self, loss: Tensor) -> None:
-        # what _step does too, without arrays of one number: most steps are such ones
+        # the same as _step without arrays of one number, which most steps can do without
         if self.step_.is_finite(loss):
-            self.step_.set_rate(float(self.rule.rate))
+            self.before_step()
             self.optimizer.step()
         else:
             self._leave_out(np.asarray(True))
 
-    def _step(self, loss: Tensor, x: Any, sample_weight: Tensor | None) -> None:
+    def _step(self, loss: Tensor, x: object, sample_weight: Tensor | None) -> None:
         usable = self.step_.is_finite(loss)
         if not usable.all():
             self._leave_out(~usable)
@@ -206,12 +211,11 @@ class KLAdaptiveLR:
     def _start(self, stack: tuple[int, ...], logits: Tensor) -> None:
         n_stack = len(stack)
         if logits.shape[:n_stack] != stack or logits.ndim < n_stack + 2:
-            raise ValueError(
-                f"'predict' gave logits of shape {tuple(logits.shape)}; allowed: (..., n_rows, n_classes) with the "
-                f"leading axes of the loss, {stack}."
-            )
+            axes = ", ".join([*map(str, stack), "n_rows", "n_classes"])
+            allowed = f"a function that returns logits of shape ({axes}), as the loss is of shape {stack}"
+            raise invalid("predict", tuple(logits.shape), allowed, "KLAdaptiveLR")
         if self.first_rate.shape not in {(), stack}:
-            raise ValueError(f"lr of shape {self.first_rate.shape} given; allowed: {stack}, the shape of the loss")
+            raise invalid("lr", self.first_rate.shape, f"of shape {stack}, that of the loss", "KLAdaptiveLR")
         n_outputs = math.prod(logits.shape[n_stack + 1 : -1])
         self.step_ = ScaledStep(self.optimizer, stack)
         self.rule.start(np.broadcast_to(self.first_rate, stack), logits.shape[-1], n_outputs)
@@ -283,11 +287,11 @@ class KLAdaptiveLR:
         self._sum_kl, self._n_kl = self._sum_kl + float(np.mean(np.asarray(kl)[usable])), self._n_kl + 1
         self.n_measured_ += 1
 
-    def _kl(self, before: Tensor, x: Any, sample_weight: Tensor | None) -> np.ndarray:
+    def _kl(self, before: Tensor, x: object, sample_weight: Tensor | None) -> np.ndarray:
         kl = step_kl(before, self._logits(x), sample_weight, len(self.step_.stack)).numpy(force=True)
         return np.where(np.isnan(kl), math.inf, kl)
 
-    def _logits(self, x: Any) -> Tensor:
+    def _logits(self, x: object) -> Tensor:
         with torch.no_grad(), _evaluating(self.predict):
             return self.predict(x)
 
@@ -311,14 +315,19 @@ class KLAdaptiveLR:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what changes from step to step, not the parameters; save the optimiser's own state beside it."""
-        state = {name: _as_saved(getattr(self, name)) for name in _STATE}
-        state["rule"] = {name: _as_saved(getattr(self.rule, name)) for name in self.rule.state if self.started_}
-        state["rule_class"] = type(self.rule).__name__
-        step = {"stack": self.step_.stack, "ratios": list(self.step_.ratios)} if self.started_ else None
-        return state | {"step": step}
+        return {
+            "rule_class": type(self.rule).__name__,
+            "rule": self.rule.state_dict() if self.started_ else None,
+            "stack": self.step_.stack if self.started_ else None,
+            "ratios": list(self.step_.ratios) if self.started_ else None,
+            "first_rate": as_tensor(self.first_rate),
+            "step_kl": as_tensor(self.step_kl_),
+            "counts": [self.n_measured_, self.n_rejected_],
+            "since_report": [self._sum_kl, self._n_kl, self._n_reported],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state; the optimiser's own must be loaded beside it.
+        """Resume from a state; the optimiser's own must be loaded before.
 
         Parameters
         ----------
@@ -330,33 +339,21 @@ class KLAdaptiveLR:
         ValueError
             If the state is that of another rule, or of networks of another shape.
         """
-        if state["rule_class"] != type(self.rule).__name__:
-            raise ValueError(f"a state of {state['rule_class']} given; allowed: one of {type(self.rule).__name__}")
-        if state["step"] is not None:
-            self.step_ = ScaledStep(self.optimizer, tuple(state["step"]["stack"]))
-            self.step_.ratios = list(state["step"]["ratios"])
-        self.started_ = state["step"] is not None
-        for name in _STATE:
-            setattr(self, name, _as_used(state[name]))
-        for name, value in state["rule"].items():
-            setattr(self.rule, name, _as_used(value))
-
-
-def _as_saved(value: Any) -> Any:
-    """Return a copy of what torch.load accepts: a tensor or a plain value."""
-    if isinstance(value, np.ndarray | np.generic):
-        return torch.as_tensor(np.array(value))
-    return list(value) if isinstance(value, list) else value
-
-
-def _as_used(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.numpy(force=True).copy()
-    return list(value) if isinstance(value, list) else value
+        name, own = state["rule_class"], type(self.rule).__name__
+        if name != own:
+            raise invalid("state", name, f"one of the rule {own}", "KLAdaptiveLR.load_state_dict")
+        if state["rule"] is not None:
+            self.step_ = ScaledStep(self.optimizer, tuple(state["stack"]))
+            self.step_.ratios = list(state["ratios"])
+            self.rule.load_state_dict(state["rule"])
+        self.started_ = state["rule"] is not None
+        self.first_rate, self.step_kl_ = as_array(state["first_rate"]), _plain(as_array(state["step_kl"]))
+        self.n_measured_, self.n_rejected_ = state["counts"]
+        self._sum_kl, self._n_kl, self._n_reported = state["since_report"]
 
 
 @contextmanager
-def _evaluating(predict: Any) -> Iterator[None]:
+def _evaluating(predict: object) -> Iterator[None]:
     """Put a module in evaluation mode, and each of its parts back in the mode it was in."""
     trained = [m for m in predict.modules() if m.training] if isinstance(predict, nn.Module) else []
     for module in trained:
@@ -368,5 +365,5 @@ def _evaluating(predict: Any) -> Iterator[None]:
             module.training = True
 
 
-def _plain(values: np.ndarray) -> Any:
+def _plain(values: np.ndarray) -> float | np.ndarray:
     return float(values) if np.ndim(values) == 0 else values

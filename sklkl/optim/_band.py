@@ -6,16 +6,15 @@ import math
 
 import numpy as np
 
-from sklkl._utils.checks import check_number
+from sklkl._utils.checks import check_number, invalid
 from sklkl.optim._rule import Rule
 
 
 class Band(Rule):
     """Divide the rate by a factor after a step that moved too far, multiply it after one that moved too little.
 
-    Too far is more than twice ``kl_target``, too little less than half of it. The step itself is taken back to 8
-    times its target if it went beyond, unless ``guard`` is infinite, as it is in the rules that are named after
-    public code.
+    Too far is more than twice ``kl_target``, too little less than half of it. A step that moved further than ``guard``
+    times its target is shortened as well.
 
     Parameters
     ----------
@@ -28,14 +27,15 @@ class Band(Rule):
     bounds : pair of float > 0, default=(1e-6, 1e-2)
         Least and largest rate.
     guard : float > 2, default=8.0
-        How many times its target a step may move before it is shortened.
+        How many times its target a step may move before it is shortened; ``inf`` shortens none, as in the packages
+        below.
 
     References
     ----------
     The rule is that of proximal policy optimisation with an adaptive penalty, applied to the rate: Heess et al.
     (2017), Emergence of Locomotion Behaviours in Rich Environments, arXiv:1707.02286; Schulman et al. (2017),
-    Proximal Policy Optimization Algorithms, arXiv:1707.06347. The constants are those of the schedulers of skrl,
-    rl_games and rsl_rl.
+    Proximal Policy Optimization Algorithms, arXiv:1707.06347. Factor and bounds are those of the schedulers of skrl
+    and rl_games, whose ``kl_target`` is 0.008.
 
     Examples
     --------
@@ -53,16 +53,16 @@ class Band(Rule):
         guard: float = 8.0,
     ) -> None:
         super().__init__(total_steps, kl_target)
-        check_number("factor", factor, "a finite number > 1", above=1)
+        check_number("factor", factor, "a finite number > 1", above=1, of="Band")
         if guard != math.inf:
-            check_number("guard", guard, "a number > 2, or inf", above=2)
+            check_number("guard", guard, "a number > 2, or inf", above=2, of="Band")
         least, most = bounds
         if not 0 < least <= most < math.inf:
-            raise ValueError(
-                f"bounds={bounds!r} given; allowed: two finite numbers > 0, the least and the largest rate"
-            )
-        self.kl_target = 0.01 if kl_target is None else kl_target
-        self.factor, self.bounds, self.guard = factor, bounds, guard
+            raise invalid("bounds", bounds, "two finite numbers > 0, the least and the largest rate", "Band")
+        self.kl_target: float = 0.01 if kl_target is None else kl_target
+        self.factor: float = factor
+        self.bounds: tuple[float, float] = bounds
+        self.guard: float = guard
 
     @property
     def target(self) -> float:
@@ -77,4 +77,4 @@ class Band(Rule):
     def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
         """Change the rate by the factor where the step was outside of the band."""
         up, down = kl < self.target / 2, kl > self.target * 2
-        self.go_on_from(np.clip(rate * self.factor ** (up.astype(float) - down), *self.bounds), known)
+        self.set_rate(np.clip(rate * self.factor ** (up.astype(float) - down), *self.bounds), known)

@@ -1,4 +1,4 @@
-"""The search for the rate of the first step, which forgets where it began."""
+"""The search for the rate of the first step, whose result does not depend on where it began."""
 
 from __future__ import annotations
 

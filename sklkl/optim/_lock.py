@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from sklkl._utils.checks import check_integer, check_number
-from sklkl.optim._rule import Rule, bounded
+from sklkl.optim._rule import Rule, as_array, as_tensor, bounded
 
 # Steps of training that are assumed where their number is unknown.
 _HORIZON = 50
@@ -18,11 +19,10 @@ class Lock(Rule):
 
     Over the first ``rise`` of training the rate is steered so that the root of the step's KL grows linearly to that
     of ``kl_target``. The first step gets the largest of a fixed grid of rates at which it does not move further than
-    its target. As its KL grows with the rate, the initial rate does not matter: networks that differ in nothing else
-    end up the same. Then the
-    rate is locked at the geometric mean of what was found in the second half of the rise, and declines along half a
-    cosine to nothing; if the number of steps is unknown, with one over the root of the steps. A step that is measured
-    and moves further than 8 times its target is shortened, throughout.
+    its target. As its KL grows with the rate, nothing depends on the initial rate: networks that differ only in it
+    end up the same. Then the rate is locked at the geometric mean of what was found in the second half of the rise,
+    and declines along half a cosine to nothing; if the number of steps is unknown, with one over the root of the
+    steps. A step that is measured and moves further than 8 times its target is shortened, throughout.
 
     Parameters
     ----------
@@ -48,7 +48,10 @@ class Lock(Rule):
     """
 
     searches = True
-    state = (*Rule.state, "automatic", "sum_peaks", "n_peaks", "peak")
+    automatic: float
+    sum_peaks: np.ndarray
+    n_peaks: np.ndarray
+    peak: np.ndarray
 
     def __init__(
         self,
@@ -59,12 +62,12 @@ class Lock(Rule):
         guard_every: int = 50,
     ) -> None:
         super().__init__(total_steps, kl_target)
-        check_number("rise", rise, "a number > 0 and <= 1", above=0, high=1)
-        check_integer("n_measured", n_measured, 1)
-        check_integer("guard_every", guard_every, 1)
+        check_number("rise", rise, "a number > 0 and <= 1", above=0, high=1, of="Lock")
+        check_integer("n_measured", n_measured, 1, of="Lock")
+        check_integer("guard_every", guard_every, 1, of="Lock")
         self.kl_target = kl_target
-        self.n_rise = max(10, int(rise * (total_steps or _HORIZON)))
-        self.every = max(1, round(self.n_rise / n_measured))
+        self.n_rise: int = max(10, int(rise * (total_steps or _HORIZON)))
+        self.every: int = max(1, round(self.n_rise / n_measured))
         self.guard_every = guard_every
 
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
@@ -102,7 +105,7 @@ class Lock(Rule):
 
     @property
     def blind_rate(self) -> np.ndarray:
-        """The rate of a step that is not measured: none from an initial rate, which says nothing."""
+        """The rate of a step that is not measured: 0 while only the initial rate is known, which may be any."""
         return np.where(self.is_new, 0.0, self.rate) if self.is_new.any() else self.rate
 
     @property
@@ -123,13 +126,13 @@ class Lock(Rule):
         return 8 * self.target
 
     def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
-        """Steer: half the error in logarithms is that of the rate, of which a fifth is made good at once."""
+        """Steer: the error of the rate is half that of the KL, in logarithms; a fifth of it is corrected at once."""
         if not self.rises:
             # a network that could take no step before has found its peak only now
             self.peak = np.where(self.is_new & known, rate, self.peak)
             return
         error = 0.5 * (math.log(self.target) - np.log(np.maximum(kl, 1e-300)))
-        self.go_on_from(rate, known)
+        self.set_rate(rate, known)
         if self.n_steps >= self.n_rise / 2:
             peak = self.log_rate - math.log(self._ramp(self.n_steps))
             self.sum_peaks, self.n_peaks = self.sum_peaks + np.where(known, peak, 0.0), self.n_peaks + known
@@ -141,7 +144,7 @@ class Lock(Rule):
         return np.exp(bounded(np.where(self.n_peaks > 0, mean, otherwise)))
 
     def advance(self) -> None:
-        """Go to the next step, with a rate that keeps up with the root of the target."""
+        """Go to the next step, with a rate that is proportional to the root of the target."""
         self.n_steps += 1
         if self.rises:
             self.log_rate = bounded(self.log_rate + math.log(self._ramp(self.n_steps) / self._ramp(self.n_steps - 1)))
@@ -153,6 +156,17 @@ class Lock(Rule):
         super().cut(factor)
         self.sum_peaks = self.sum_peaks + self.n_peaks * np.log(factor)
         self.peak = np.exp(bounded(np.log(self.peak) + np.log(factor)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what changes from step to step, in types that ``torch.load`` accepts."""
+        peaks = {"sum": as_tensor(self.sum_peaks), "n": as_tensor(self.n_peaks), "mean": as_tensor(self.peak)}
+        return super().state_dict() | {"automatic": self.automatic, "peaks": peaks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state, with this rule's own parameters."""
+        super().load_state_dict(state)
+        self.automatic, peaks = state["automatic"], state["peaks"]
+        self.sum_peaks, self.n_peaks, self.peak = (as_array(peaks[name]) for name in ("sum", "n", "mean"))
 
     def _ramp(self, step: int) -> float:
         """Return the root of the share of the peak's target at a step, which is that of its rate too."""

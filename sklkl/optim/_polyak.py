@@ -59,11 +59,13 @@ class Polyak(Rule):
         guard_every: int = 20,
     ) -> None:
         super().__init__(total_steps, kl_target)
-        check_number("c", c, "a finite number > 0", above=0)
-        check_number("growth", growth, "a finite number > 1", above=1)
-        check_integer("guard_every", guard_every, 1)
-        self.kl_target = 0.05 if kl_target is None else kl_target
-        self.c, self.growth, self.guard_every = c, growth, guard_every
+        check_number("c", c, "a finite number > 0", above=0, of="Polyak")
+        check_number("growth", growth, "a finite number > 1", above=1, of="Polyak")
+        check_integer("guard_every", guard_every, 1, of="Polyak")
+        self.kl_target: float = 0.05 if kl_target is None else kl_target
+        self.c: float = c
+        self.growth: float = growth
+        self.guard_every: int = guard_every
 
     @property
     def measures(self) -> bool:
@@ -88,5 +90,5 @@ class Polyak(Rule):
         self.log_rate = np.where(usable, chosen, self.log_rate)
 
     def record(self, kl: np.ndarray, rate: np.ndarray, known: np.ndarray | bool = True) -> None:
-        """Go on from the rate at which the step was accepted."""
-        self.go_on_from(rate, known)
+        """Take the rate at which the step was accepted."""
+        self.set_rate(rate, known)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from sklkl._utils.checks import check_integer, check_number
 
@@ -26,7 +29,7 @@ class Rule:
     total_steps : int or None
         Number of steps in training; None if it is not known, as in a stream.
     kl_target : float > 0 or None
-        Divergence of a step in nats a row, whatever a rule makes of it; None takes its own.
+        Divergence of a step in nats a row, as the rule defines it; None takes the rule's own.
 
     Attributes
     ----------
@@ -36,16 +39,15 @@ class Rule:
 
     searches = False
     needs_slope = False
-    # what a state has, which is what changes from step to step
-    state: tuple[str, ...] = ("n_steps", "log_rate", "is_new")
+    n_steps: int
     log_rate: np.ndarray
     is_new: np.ndarray
 
     def __init__(self, total_steps: int | None, kl_target: float | None) -> None:
         if total_steps is not None:
-            check_integer("total_steps", total_steps, 1, why=", or None")
+            check_integer("total_steps", total_steps, 1, why=", or None", of=type(self).__name__)
         if kl_target is not None:
-            check_number("kl_target", kl_target, "a finite number > 0, or None", above=0)
+            check_number("kl_target", kl_target, "a finite number > 0, or None", above=0, of=type(self).__name__)
         self.total_steps = total_steps
         self.n_steps = 0
 
@@ -92,8 +94,8 @@ class Rule:
         """Learn the divergence of the step and the rate at which it was taken, of networks where they are known."""
         raise NotImplementedError
 
-    def go_on_from(self, rate: np.ndarray, known: np.ndarray | bool) -> None:
-        """Take these rates as those of the coming step, of networks where they are known."""
+    def set_rate(self, rate: np.ndarray, known: np.ndarray | bool) -> None:
+        """Take these rates for the coming step, of networks where they are known."""
         self.log_rate = np.where(known, bounded(np.log(np.where(known, rate, 1.0))), self.log_rate)
 
     def advance(self) -> None:
@@ -104,8 +106,27 @@ class Rule:
         """Multiply all rates from now on by a factor."""
         self.log_rate = bounded(self.log_rate + np.log(factor))
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what changes from step to step, in types that ``torch.load`` accepts."""
+        return {"n_steps": self.n_steps, "log_rate": as_tensor(self.log_rate), "is_new": as_tensor(self.is_new)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state, with this rule's own parameters."""
+        self.n_steps = state["n_steps"]
+        self.log_rate, self.is_new = as_array(state["log_rate"]), as_array(state["is_new"])
+
 
 def bounded(log_rate: np.ndarray) -> np.ndarray:
     """Return logarithms of rates that are finite and positive."""
     # not np.clip, whose checks cost more than a scalar's whole step here
     return np.minimum(np.maximum(log_rate, _LEAST), _LARGEST)
+
+
+def as_tensor(values: np.ndarray | float) -> Tensor:
+    """Return a copy for a state."""
+    return torch.as_tensor(np.array(values))
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    """Return a copy of what a state has."""
+    return np.array(values.numpy(force=True))

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sklkl._utils.checks import invalid
+
 # The sum of many numbers of half precision may be beyond their range.
 _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
@@ -16,8 +18,8 @@ _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 class ScaledStep:
     """The step of an optimiser, with one rate for each network of a stack, which can be changed afterwards.
 
-    It rests on what holds for SGD with momentum, Adam and their relatives: the step is proportional to the rate, and
-    moments know nothing of the rate. A step at another rate is then another point on the line through the weights
+    It relies on what holds for SGD with momentum, Adam and their relatives: the step is proportional to the rate, and
+    the moments do not depend on the rate. A step at another rate is then another point on the line through the weights
     before and after, and the moments, which come from the gradient before the step, remain valid.
 
     A step of one network that is unlikely to be changed is the optimiser's own, to the bit. Any other is taken at rate
@@ -37,6 +39,14 @@ class ScaledStep:
         If a parameter has another leading shape.
     """
 
+    optimizer: Optimizer
+    stack: tuple[int, ...]
+    rate: float
+    parameters: list[Tensor]
+    ratios: list[float]
+    before: list[Tensor]
+    after: list[Tensor]
+
     def __init__(self, optimizer: Optimizer, stack: tuple[int, ...]) -> None:
         self.optimizer, self.stack = optimizer, stack
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -44,10 +54,8 @@ class ScaledStep:
         self.ratios = [float(group["lr"] / largest) for group in optimizer.param_groups]
         for parameter in self.parameters:
             if parameter.shape[: len(stack)] != stack:
-                raise ValueError(
-                    f"The loss has the shape {stack}, one value for each network of a stack, but a parameter has the "
-                    f"shape {tuple(parameter.shape)}; allowed: parameters whose leading axes are {stack}."
-                )
+                allowed = f"one of parameters whose leading axes are those of the loss, {stack}"
+                raise invalid("optimizer", tuple(parameter.shape), allowed, "KLAdaptiveLR")
 
     def set_rate(self, rate: float) -> None:
         """Give the optimiser a rate; each group gets its ratio of it."""
@@ -69,7 +77,7 @@ class ScaledStep:
         far = far or bool(self.stack)
         self.rate = 1.0 if far else float(rate)
         self.set_rate(self.rate)
-        self.after: list[Tensor] = []
+        self.after = []
         self.before = [p.detach().clone() for p in self.parameters] if keep or far else []
         self.optimizer.step()
         if far:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["step_kl"]
-
 # Where no logit has grown by more than this, the divergence is taken from expm1, which neither cancels nor overflows.
 _NEAR = 50.0
 
@@ -33,8 +31,8 @@ def step_kl(
     Returns
     -------
     Tensor of shape (...)
-        Divergences in nats, at least 0. A logit may be ``-inf``, for a class that is ruled out: ``inf`` if it was
-        possible before. NaN where logits are NaN or ``+inf``.
+        Divergences in nats, at least 0. A logit may be ``-inf``, for a class of probability zero: ``inf`` if its
+        probability was positive before. NaN where logits are NaN or ``+inf``.
 
     Examples
     --------

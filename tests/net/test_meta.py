@@ -33,7 +33,7 @@ def meta_step(net, rows, name):
 
 
 @each_penalty
-@pytest.mark.parametrize("learning_rate", LEARNING_RATES)
+@pytest.mark.parametrize("learning_rate", sorted(set(LEARNING_RATES) - {"kl_adaptive"}))  # which reads numbers back
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_training_step_on_the_meta_device(quick_net, table32, penalty, learning_rate, weighted):
     X, y = table32

@@ -292,7 +292,20 @@ def test_labels_of_their_own(quick_net, table32):
 def test_every_rule_trains_and_gives_the_rate_back(quick_net, table32, learning_rate):
     net = quick_net(learning_rate=learning_rate, max_epochs=10).fit(*table32)
     assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
-    assert net.optimizer_.param_groups[0]["lr"] == 0.01
+    assert net.optimizer_.param_groups[0]["lr"] == pytest.approx(net.lr_)
+    assert (net.lr_ == 0.01) == (learning_rate != "kl_adaptive")  # which finds one
+
+
+def test_a_stream_may_change_its_learning_rate(quick_net, table32):
+    net = quick_net(max_epochs=1)
+    net.stream = True
+    for part, name in enumerate(["constant", "kl_adaptive", "onecycle", "kl_adaptive", "constant"]):
+        lr = 0.01 * (1 + part)
+        for _ in range(2):
+            net.set_params(lr=lr)
+            net.learning_rate = name
+            net.partial_fit(*table32)
+            assert (net.history[-1, "lr"] == lr) == (name != "kl_adaptive")
 
 
 def test_one_cycle_spans_all_epochs(quick_net, table32):

@@ -11,7 +11,7 @@ from sklkl.optim import KLAdaptiveLR
 
 from .training import Stack, adaptive, losses, network, one_step, table, train
 
-RATES = [1e-6, 0.1, 10.0]
+RATES = [1e-6, 10.0]
 
 
 def weights(net):
@@ -21,7 +21,7 @@ def weights(net):
 # Idle steps: the first step that says something is that of any training
 
 
-@pytest.mark.parametrize("n_idle", [1, 7, 19, 20, 40])
+@pytest.mark.parametrize("n_idle", [1, 19, 20, 40])
 @pytest.mark.parametrize("why", ["loss", "weight"])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_after_idle_steps_nothing_is_left_of_the_initial_rate(optimizer, why, n_idle):
@@ -35,11 +35,12 @@ def test_after_idle_steps_nothing_is_left_of_the_initial_rate(optimizer, why, n_
             else:
                 one_step(rate, net, x, y, sample_weight=torch.zeros(len(x)))
         before = losses(net(x), y).item()
-        train(rate, net, 100 - n_idle)
+        train(rate, net, 65 - n_idle)
         assert losses(net(x), y).item() < 0.9 * before
         found.append((rate.lr_, weights(net)))
-    assert found[0][0] == found[1][0] == found[2][0]
-    assert all(torch.equal(found[0][1], other) for _, other in found[1:])
+    (first_lr, first_net), (other_lr, other_net) = found
+    assert first_lr == other_lr
+    assert torch.equal(first_net, other_net)
 
 
 @pytest.mark.parametrize("n_idle", [3, 12, 18, 25])
@@ -147,7 +148,7 @@ def test_a_loss_that_is_not_finite_with_sparse_gradients_takes_no_step():
 def test_weights_of_another_shape_are_refused_before_the_step(shape):
     net, (x, y) = network(), table()
     rate, before = adaptive(net), weights(net)
-    with pytest.raises(ValueError, match=r"^sample_weight of shape .* given; allowed: \(96,\)"):
+    with pytest.raises(ValueError, match=r"'sample_weight' .* must be of shape \(96,\), one for each row. Got"):
         one_step(rate, net, x, y, sample_weight=torch.ones(shape))
     assert torch.equal(before, weights(net))
 

@@ -157,7 +157,7 @@ def test_parameters_need_the_axes_of_the_stack(shape):
     if shape == (2,):
         ScaledStep(optimizer, (2,))
     else:
-        with pytest.raises(ValueError, match=r"loss has the shape \(2,\).*parameter has the shape .*leading axes"):
+        with pytest.raises(ValueError, match=r"'optimizer' .* leading axes are those of the loss, \(2,\). Got \("):
             ScaledStep(optimizer, (2,))
 
 
