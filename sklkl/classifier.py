@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.metaestimators import available_if
+from torch.optim import Optimizer
 
 from sklkl._fit.fitting import Previous, checked_params, fit_net, restored_on_failure
 from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams
 from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
-from sklkl._utils.sklearn_private import _check_partial_fit_first_call
+from sklkl._utils.sklearn_private import _check_partial_fit_first_call, available_if
+from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
+from sklkl.modules import ActivationName
 from sklkl.net import KLNet
+from sklkl.optim import LearningRateName, OptimizerName
+from sklkl.penalties import PenaltyName
 
 __all__ = ["KLClassifier"]
+
+Auto = Literal["auto"]
 
 
 class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimator):
@@ -183,43 +191,43 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (384, 256),
-        activation: str = "relu",
+        hidden_layer_sizes: int | Sequence[int] = (384, 256),
+        activation: ActivationName = "relu",
         dropout: float = 0.3,
-        module: Any = None,
+        module: Callable[..., Any] | None = None,
         *,
-        kl_penalty: Any = "confidence",
+        kl_penalty: PenaltyName | Callable[..., Any] = "confidence",
         kl_strength: float = 0.0,
         teacher: Any = None,
-        distill_weight: Any = 0.5,
-        distill_rows: str = "all",
+        distill_weight: float | Auto = 0.5,
+        distill_rows: DistillRows = "all",
         temperature: float = 1.0,
-        distill_divergence: str = "forward_kl",
+        distill_divergence: DistillDivergence = "forward_kl",
         teacher_cv: Any = None,
-        calibrate_teacher: Any = "auto",
-        teacher_classes: str = "same",
-        augment: Any = "auto",
+        calibrate_teacher: bool | Auto = "auto",
+        teacher_classes: Policy = "same",
+        augment: Auto | AugmentationName | Callable[..., Any] | None = "auto",
         augment_factor: int = 5,
         n_generations: int = 1,
         init_from: Any = None,
         lr: float = 2e-3,
-        learning_rate: str = "kl_adaptive",
+        learning_rate: LearningRateName = "kl_adaptive",
         kl_target: float | None = None,
-        optimizer: Any = "adam",
-        weight_decay: Any = "auto",
-        batch_size: Any = "auto",
+        optimizer: OptimizerName | type[Optimizer] = "adam",
+        weight_decay: float | Auto = "auto",
+        batch_size: int | Auto = "auto",
         max_epochs: int = 100,
-        early_stopping: Any = "auto",
+        early_stopping: bool | Auto = "auto",
         validation_fraction: float = 0.15,
         n_iter_no_change: int | None = 30,
-        class_weight: Any = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,
-        random_state: Any = None,
-        device: Any = "auto",
-        dtype: Any = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        device: str | torch.device = "auto",
+        dtype: Literal["float32", "float64"] | torch.dtype = "float32",
         compile: bool = False,
         verbose: int = 0,
-        callbacks: Any = None,
+        callbacks: list[Any] | None = None,
         **module__params: Any,  # and optimizer__; the name itself must be one that is passed on
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes

@@ -12,9 +12,17 @@ import torch
 
 from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import HasMethods, Interval, Options, StrOptions
-from sklkl.distillation import AUGMENTATIONS, DISTILL_DIVERGENCES, DISTILL_ROWS, POLICIES
-from sklkl.modules import ACTIVATIONS
-from sklkl.optim import LEARNING_RATES, OPTIMIZERS
+from sklkl.distillation import (
+    AUGMENTATIONS,
+    DISTILL_DIVERGENCES,
+    DISTILL_ROWS,
+    POLICIES,
+    DistillDivergence,
+    DistillRows,
+    Policy,
+)
+from sklkl.modules import ACTIVATIONS, ActivationName
+from sklkl.optim import LEARNING_RATES, OPTIMIZERS, LearningRateName
 from sklkl.penalties import PENALTIES
 
 FLOATS = {"float32": torch.float32, "float64": torch.float64}
@@ -99,10 +107,10 @@ class TeacherParams:
 
     teacher: Any
     distill_weight: Any
-    distill_rows: str
+    distill_rows: DistillRows
     teacher_cv: Any
     calibrate_teacher: Any
-    teacher_classes: str
+    teacher_classes: Policy
     augment: Any
     augment_factor: int
     n_generations: int
@@ -121,17 +129,17 @@ class NetParams:
     """What the net is and how it is trained."""
 
     hidden_layer_sizes: Any
-    activation: str
+    activation: ActivationName
     dropout: float
     module: Any
     init_from: Any
     kl_penalty: Any
     kl_strength: float
-    distill_divergence: str
-    distill_rows: str
+    distill_divergence: DistillDivergence
+    distill_rows: DistillRows
     temperature: float
     lr: float
-    learning_rate: str
+    learning_rate: LearningRateName
     kl_target: float | None
     optimizer: Any
     weight_decay: Any

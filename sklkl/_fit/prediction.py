@@ -16,7 +16,7 @@ from torch.nn.functional import logsigmoid
 from sklkl._fit.inputs import validated
 from sklkl.data import is_sparse
 from sklkl.modules import MLP, log_softmax
-from sklkl.net import KLNet
+from sklkl.net import KLNet, TrainingHistory
 
 # Elements of input that one batch may hold: large enough to be fast, small enough for the cache.
 _BATCH_ELEMENTS = 2**18
@@ -171,7 +171,7 @@ class NetPredictions:
         return self.net_.module_
 
     @property
-    def history_(self) -> Any:
+    def history_(self) -> TrainingHistory:
         """What each epoch recorded."""
         return self.net_.history
 

@@ -1,6 +1,9 @@
 """scikit-learn's private functions that this package uses, in one place: a new version of it breaks one file."""
 
-from sklearn.utils import _safe_indexing
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sklearn.utils import _safe_indexing, metaestimators
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -29,5 +32,14 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "_safe_split",
+    "available_if",
     "validate_parameter_constraints",
 ]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of this name, which is public but loses the type of the method."""
+    decorator: Callable[[Method], Method] = metaestimators.available_if(check)
+    return decorator

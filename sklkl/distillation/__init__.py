@@ -5,9 +5,9 @@ A teacher is anything that gives probabilities; see `make_teacher`. The student'
 May import: losses, data, modules.
 """
 
-from sklkl.distillation._alignment import POLICIES, aligned, checked_proba
-from sklkl.distillation._augmentation import AUGMENTATIONS, augmented, munge, noise
-from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation
+from sklkl.distillation._alignment import POLICIES, Policy, aligned, checked_proba
+from sklkl.distillation._augmentation import AUGMENTATIONS, AugmentationName, augmented, munge, noise
+from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation, DistillDivergence, DistillRows
 from sklkl.distillation._teacher import Teacher
 from sklkl.distillation._teachers import (
     EstimatorTeacher,
@@ -25,11 +25,15 @@ __all__ = [
     "DISTILL_DIVERGENCES",
     "DISTILL_ROWS",
     "POLICIES",
+    "AugmentationName",
+    "DistillDivergence",
+    "DistillRows",
     "Distillation",
     "EstimatorTeacher",
     "FunctionTeacher",
     "GivenProba",
     "ModuleTeacher",
+    "Policy",
     "Teacher",
     "aligned",
     "augmented",

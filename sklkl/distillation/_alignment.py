@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 __all__ = ["aligned", "checked_proba"]
 
-POLICIES = ("same", "common", "union", "closed")
+Policy = Literal["same", "common", "union", "closed"]
+POLICIES = get_args(Policy)
 
 # Sums further from 1 than this are an error, nearer ones rounding.
 _TOLERANCE = 1e-3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -115,6 +115,8 @@ def noise(
             )
     return moved
 
+
+AugmentationName = Literal["munge", "noise"]
 
 AUGMENTATIONS: dict[str, Callable[..., np.ndarray]] = {"munge": munge, "noise": noise}
 

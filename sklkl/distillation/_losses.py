@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -14,10 +15,13 @@ from sklkl.distillation._temperature import soften
 from sklkl.losses import expectation
 from sklkl.modules import log_softmax
 
-__all__ = ["DISTILL_DIVERGENCES", "DISTILL_ROWS", "Distillation"]
+__all__ = ["DISTILL_DIVERGENCES", "DISTILL_ROWS", "DistillDivergence", "DistillRows", "Distillation"]
+
+DistillDivergence = Literal["forward_kl", "js", "reverse_kl"]
+DistillRows = Literal["all", "unlabeled"]
 
 # Which rows of a training set carry the distillation term.
-DISTILL_ROWS = ("all", "unlabeled")
+DISTILL_ROWS = get_args(DistillRows)
 
 # The reverse KL is infinite wherever the teacher gives a class probability zero, as forests do; a share of the uniform
 # distribution, mixed into the teacher, keeps the loss and its gradient bounded.
@@ -84,7 +88,7 @@ class Distillation:
     tensor([0.0000, 0.6931])
     """
 
-    divergence: str = "forward_kl"
+    divergence: DistillDivergence = "forward_kl"
     temperature: float = 1.0
     classes: Sequence[int] | None = None
 

@@ -4,5 +4,6 @@ May import: callbacks, penalties, distillation, optim and what is below them.
 """
 
 from sklkl.net._net import KLNet
+from sklkl.net._skorch import TrainingHistory
 
-__all__ = ["KLNet"]
+__all__ = ["KLNet", "TrainingHistory"]

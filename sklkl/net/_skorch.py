@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 
+import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor, nn
+
+
+class TrainingHistory(Protocol):
+    """What skorch's history is to a reader: a record for each epoch, read by number, by name or by both.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklkl import KLClassifier
+    >>> clf = KLClassifier(max_epochs=2, early_stopping=False).fit(*load_iris(return_X_y=True))
+    >>> len(clf.history_), "train_loss" in clf.history_[-1], len(clf.history_[:, "train_loss"])
+    (2, True, 2)
+    """
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+
+    @overload
+    def __getitem__(self, key: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, key: slice | str | tuple[Any, ...]) -> Any: ...
 
 
 class SkorchNet(NeuralNetClassifier):
@@ -16,6 +41,14 @@ class SkorchNet(NeuralNetClassifier):
     module_: nn.Module
     optimizer_: torch.optim.Optimizer
     history: Any
+
+    if TYPE_CHECKING:  # skorch says no types
+
+        def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self: ...
+
+        def predict(self, X: Any) -> np.ndarray: ...
+
+        def predict_proba(self, X: Any) -> np.ndarray: ...
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
