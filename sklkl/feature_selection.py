@@ -24,7 +24,8 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklkl._utils.binning import category_bins, numeric_bins
-from sklkl._utils.checks import check_integer, check_number
+from sklkl._utils.checks import check_integer, check_number, invalid, invalid_input
+from sklkl._utils.columns import is_numeric_kind
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl.divergences import kl_divergence
 from sklkl.divergences._table import count_divergence
@@ -222,7 +223,7 @@ def _class_codes(y: Any) -> tuple[np.ndarray, int]:
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y with {len(classes)} class given; allowed: at least two classes")
+        raise invalid_input("y", f"{len(classes)} class", "labels of at least two classes")
     return codes, len(classes)
 
 
@@ -247,7 +248,7 @@ def _frame_columns(X: Any) -> Columns:
 def _frame_column(column: Any) -> np.ndarray:
     """Return the values of a DataFrame's column: numbers, or objects if it holds anything else."""
     kind = getattr(column.dtype, "kind", None) or np.asarray(column).dtype.kind  # polars' types have no kind
-    if kind in "biuf":
+    if is_numeric_kind(kind):
         return check_array(column, ensure_2d=False, ensure_all_finite="allow-nan", input_name="X")
     return np.asarray(column, dtype=object)
 
@@ -259,7 +260,7 @@ def _discrete(given: Any, names: list[Any], objects: np.ndarray) -> np.ndarray:
     mask = _mask(given, names)
     if (objects & ~mask).any():
         unfit = names[int(np.argmax(objects & ~mask))]
-        raise ValueError(f"discrete_features={given!r} given; allowed: with {unfit!r} in it, which holds no numbers")
+        raise invalid("discrete_features", given, f"a choice with {unfit!r} in it, which holds no numbers")
     return mask
 
 
@@ -269,10 +270,8 @@ def _mask(given: Any, names: list[Any]) -> np.ndarray:
         return np.broadcast_to(chosen, n)
     positions = [_position(one, names) for one in chosen.ravel().tolist()]
     if chosen.dtype == bool or None in positions:
-        raise ValueError(
-            f"discrete_features={given!r} given; allowed: 'auto', a bool, {n} bools, positions below {n} or names of "
-            "columns"
-        )
+        allowed = f"'auto', a bool, {n} bools, positions below {n} or names of columns"
+        raise invalid("discrete_features", given, allowed)
     mask = np.zeros(n, dtype=bool)
     mask[np.array(positions, dtype=np.intp)] = True
     return mask

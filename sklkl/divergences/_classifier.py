@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklkl._utils.checks import check_integer
+from sklkl._utils.checks import check_integer, invalid
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
 
@@ -93,7 +93,7 @@ def classifier_kl_divergence(
     """
     check_interval(confidence_level, n_resamples)
     if classifier is not None and not hasattr(classifier, "predict_proba"):
-        raise ValueError(f"classifier={classifier!r} given; allowed: None or a classifier with predict_proba")
+        raise invalid("classifier", classifier, "None or a classifier with predict_proba")
     X, Y = as_samples(X, Y)
     rng = generator(random_state)
     log_ratio_X, log_ratio_Y = cross_fitted_log_ratio(X, Y, classifier, cv, rng)
@@ -166,9 +166,7 @@ def _splits(rows: Any, labels: np.ndarray, cv: Any, seed: int) -> list[tuple[np.
     splits = list(check_cv(cv, labels, classifier=True).split(rows, labels))
     held_out = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(labels))
     if (held_out != 1).any() or any(len(np.unique(labels[train])) < 2 for train, _ in splits):
-        raise ValueError(
-            f"cv={cv!r} given; allowed: folds that hold out each row once and have rows of both samples to train on"
-        )
+        raise invalid("cv", cv, "folds that hold out each row once and have rows of both samples to train on")
     return splits
 
 

@@ -11,6 +11,7 @@ from typing import Unpack
 from array_api_compat import is_torch_namespace
 from scipy import special
 
+from sklkl._utils.checks import invalid_input
 from sklkl.divergences._arrays import as_float_arrays
 from sklkl.divergences._core import Array, Namespace, gap, kl_terms, log_ratio, np, safe_log, scalar
 from sklkl.divergences._kl import kl_divergence
@@ -280,7 +281,7 @@ def _cholesky(xp: Namespace, covariance: Array, name: str) -> Array:
     try:
         return xp.linalg.cholesky(covariance)
     except Exception as error:  # each array library has an exception of its own for this
-        raise ValueError(f"{name} given that is not positive definite; allowed: positive definite matrices") from error
+        raise invalid_input(name, "one that is not", "positive definite matrices") from error
 
 
 def _solve(xp: Namespace, a: Array, b: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import Unpack
 
 from array_api_compat import array_namespace
 
+from sklkl._utils.checks import invalid
 from sklkl.divergences._core import Array, kl_terms, log_ratio, safe_log, safe_sqrt, scalar
 from sklkl.divergences._kernels import JSRows
 from sklkl.divergences._options import Keywords, Options, document
@@ -51,7 +52,7 @@ def _shares(weights: Sequence[float] | None, n: int) -> list[float]:
     given = [1.0] * n if weights is None else [float(w) for w in weights]
     total = sum(given)
     if len(given) != n or min(given) < 0 or not 0 < total < math.inf:
-        raise ValueError(f"weights={weights!r} given; allowed: {n} finite numbers >= 0, not all 0")
+        raise invalid("weights", weights, f"{n} finite numbers >= 0, not all 0")
     return [w / total for w in given]
 
 

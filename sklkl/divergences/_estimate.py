@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._utils.checks import check_integer
+from sklkl._utils.checks import check_integer, invalid, invalid_input
 
 __all__ = ["Estimate"]
 
@@ -38,7 +38,7 @@ class Estimate(NamedTuple):
 def check_interval(confidence_level: float | None, n_resamples: int) -> None:
     """Raise ValueError if the options of an interval are outside their ranges."""
     if confidence_level is not None and not (isinstance(confidence_level, Real) and 0 < confidence_level < 1):
-        raise ValueError(f"confidence_level={confidence_level!r} given; allowed: None or a number in (0, 1)")
+        raise invalid("confidence_level", confidence_level, "None or a number in (0, 1)")
     check_integer("n_resamples", n_resamples, 1)
 
 
@@ -55,13 +55,11 @@ def as_samples(X: Any, Y: Any) -> tuple[Any, Any]:
     X, Y = (Z if hasattr(Z, "shape") else np.asarray(Z) for Z in (X, Y))
     X, Y = (Z if len(Z.shape) != 1 else np.reshape(np.asarray(Z), (-1, 1)) for Z in (X, Y))
     if not _fit_together(tuple(X.shape), tuple(Y.shape)):
-        raise ValueError(
-            f"X and Y of shapes {tuple(X.shape)} and {tuple(Y.shape)} given; "
-            "allowed: (n, d) and (m, d), at least two rows each"
-        )
+        shapes = f"the shapes {tuple(X.shape)} and {tuple(Y.shape)}"
+        raise invalid_input(("X", "Y"), shapes, "of shapes (n, d) and (m, d), at least two rows each")
     names = [list(Z.columns) for Z in (X, Y) if hasattr(Z, "columns")]
     if len(names) == 2 and names[0] != names[1]:
-        raise ValueError(f"X and Y with columns {names[0]} and {names[1]} given; allowed: the same in the same order")
+        raise invalid_input(("X", "Y"), f"{names[0]} and {names[1]}", "frames of the same columns in the same order")
     return X, Y
 
 
@@ -77,7 +75,7 @@ def generator(random_state: Any) -> np.random.Generator:
         return np.random.default_rng(random_state)
     except (TypeError, ValueError) as error:
         allowed = "None, an integer >= 0, a Generator or a RandomState"
-        raise ValueError(f"random_state={random_state!r} given; allowed: {allowed}") from error
+        raise invalid("random_state", random_state, allowed) from error
 
 
 def kl_estimate(

@@ -118,7 +118,7 @@ def histogram_divergence(
     >>> round(histogram_divergence(*colours, divergence="total_variation", categorical=True, pseudo_count=0), 6)
     0.5
     """
-    check_choice("divergence", divergence, DIVERGENCES)
+    check_choice("divergence", divergence, DIVERGENCES, of="histogram_divergence")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("x", x, categorical), as_column("y", y, categorical)
     table = table_of(x, y, bins, categorical)
@@ -191,8 +191,8 @@ def population_stability_index(
     >>> index.value > 0.1, index.p_value > 0.05
     (True, True)
     """
-    check_choice("null", null, NULLS)
-    check_integer("n_permutations", n_permutations, 1)
+    check_choice("null", null, NULLS, of="population_stability_index")
+    check_integer("n_permutations", n_permutations, 1, of="population_stability_index")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("reference", reference, categorical), as_column("current", current, categorical)
     table, rng = table_of(x, y, bins, categorical), generator(random_state)

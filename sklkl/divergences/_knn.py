@@ -94,7 +94,9 @@ def knn_kl_divergence(
     True
     """
     X, Y = _samples(X, Y)
-    check_integer("k", k, 1, min(len(X) - 1, len(Y)), f", with {len(X)} rows of X and {len(Y)} of Y")
+    check_integer(
+        "k", k, 1, min(len(X) - 1, len(Y)), f", with {len(X)} rows of X and {len(Y)} of Y", of="knn_kl_divergence"
+    )
     check_interval(confidence_level, n_resamples)
     log_ratio_X, ratio_Y = _local_ratios(X, Y, int(k))
     return kl_estimate(log_ratio_X, ratio_Y, confidence_level, n_resamples, generator(random_state))

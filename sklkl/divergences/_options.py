@@ -8,7 +8,7 @@ from typing import Any, TypedDict, TypeVar
 
 from array_api_compat import is_numpy_array
 
-from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.checks import check_choice, check_number, invalid
 from sklkl.divergences._arrays import align, in_blocks
 from sklkl.divergences._core import Array, Namespace, np, scalar
 from sklkl.divergences._pair import Pair, pair_from_log_probs, pair_from_logits, pair_from_probs
@@ -74,16 +74,16 @@ class Options:
 
     def __post_init__(self) -> None:
         if not hasattr(self.axis, "__index__"):
-            raise ValueError(f"axis={self.axis!r} given; allowed: one integer")
+            raise invalid("axis", self.axis, "one integer")
         if self.base is not None and not (0 < self.base < math.inf and self.base != 1):
-            raise ValueError(f"base={self.base!r} given; allowed: None or a finite number > 0 other than 1")
+            raise invalid("base", self.base, "None or a finite number > 0 other than 1")
         check_choice("from_", self.from_, _PAIRS)
         check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)
 
     def without_unit(self, name: str) -> "Options":
         """Return these options for a divergence that has no unit, hence takes no `base`."""
         if self.base is not None:
-            raise ValueError(f"base={self.base!r} given; allowed: None, because {name} is a number without a unit")
+            raise invalid("base", self.base, "None, because the result is a number without a unit", name)
         return self
 
     def rows(self, function: Callable[..., Array], *arrays: Array, kernel: Kernel | None = None) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 from array_api_compat import device, is_numpy_namespace, is_torch_namespace
 from scipy.spatial.distance import cdist
 
+from sklkl._utils.checks import invalid_input
 from sklkl.divergences._arrays import as_float_arrays
 from sklkl.divergences._core import INF, Array, Namespace, ignoring_rounding, np
 from sklkl.divergences._distances import js_divergence
@@ -85,7 +86,8 @@ def pairwise_divergence(
     options = Options(base=base, normalize=normalize, from_=from_, smoothing=smoothing)
     xp, (P, Q) = as_float_arrays(P, P if Q is None else Q)
     if P.ndim != 2 or Q.ndim != 2 or P.shape[1] != Q.shape[1]:
-        raise ValueError(f"P and Q of shapes {tuple(P.shape)} and {tuple(Q.shape)} given; allowed: (n, K) and (m, K)")
+        shapes = f"the shapes {tuple(P.shape)} and {tuple(Q.shape)}"
+        raise invalid_input(("P", "Q"), shapes, "of shapes (n, K) and (m, K)", "pairwise_divergence")
     if not P.shape[0] or not Q.shape[0]:
         return xp.zeros((P.shape[0], Q.shape[0]), dtype=P.dtype, device=device(P))
     matrix = None if parameters else _matrix_form(xp, metric)

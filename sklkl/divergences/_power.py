@@ -4,6 +4,7 @@ import math
 from functools import partial
 from typing import Unpack
 
+from sklkl._utils.checks import invalid
 from sklkl.divergences._core import INF, NEAR, Array, logsumexp, near_gap
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import Keywords, Options, document
@@ -35,7 +36,7 @@ def renyi_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     0.145658
     """
     if not alpha >= 0:
-        raise ValueError(f"alpha={alpha!r} given; allowed: a number in [0, inf]")
+        raise invalid("alpha", alpha, "a number in [0, inf]", "renyi_divergence")
     if alpha == 1:
         return kl_divergence(p, q, **options)
     return Options(**options).rows(_largest_log if alpha == INF else partial(_renyi, alpha), p, q)
@@ -109,7 +110,7 @@ def tsallis_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unp
     0.1568
     """
     if not 0 <= alpha < INF:
-        raise ValueError(f"alpha={alpha!r} given; allowed: a finite number >= 0")
+        raise invalid("alpha", alpha, "a finite number >= 0", "tsallis_divergence")
     if alpha == 1:
         return kl_divergence(p, q, **options)
     return Options(**options).rows(partial(_tsallis, alpha), p, q)
@@ -142,7 +143,7 @@ def alpha_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     0.0784
     """
     if not math.isfinite(alpha):
-        raise ValueError(f"alpha={alpha!r} given; allowed: a finite number")
+        raise invalid("alpha", alpha, "a finite number", "alpha_divergence")
     if alpha < 0.5:
         p, q, alpha = q, p, 1 - alpha
     return tsallis_divergence(p, q, alpha=alpha, **options) / alpha

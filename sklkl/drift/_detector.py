@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import Interval, StrOptions, _get_column_indices, _num_samples
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
@@ -222,9 +223,9 @@ class DriftDetector(BaseEstimator):
         try:
             return list(_get_column_indices(X, chosen))
         except ValueError as error:
-            raise ValueError(
-                f"categorical_features={self.categorical_features!r} given; allowed: names of columns, indices from 0 "
-                f"to {self.n_features_in_ - 1}, or a mask of {self.n_features_in_} booleans"
+            allowed = f"indices from 0 to {self.n_features_in_ - 1}, or a mask of {self.n_features_in_} booleans"
+            raise invalid(
+                "categorical_features", self.categorical_features, f"names of columns, {allowed}", "DriftDetector"
             ) from error
 
     def _columns(self, X: Any) -> Iterator[Any]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sklkl._utils.binning import is_missing
+from sklkl._utils.columns import all_numbers, first_other, floats, is_category_typed, is_missing, is_numeric_kind
 from sklkl._utils.sklearn_private import _num_features, _num_samples, _safe_indexing
 
 __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "require_same_kind"]
@@ -54,11 +52,11 @@ def is_categorical(values: Any) -> bool:
 
     A column without any value may turn out to be anything, which only categories can.
     """
-    if str(getattr(values, "dtype", "")) == "category":
+    if is_category_typed(values):
         return True
     array = _array(values)
     if array.dtype.kind == "O":
-        return not _all_numbers(array) or all(map(is_missing, array))
+        return not all_numbers(array) or all(map(is_missing, array))
     return array.dtype.kind in "bUS" or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
 
 
@@ -79,11 +77,9 @@ def numbers(values: Any, name: str) -> np.ndarray:
     array = _array(values)
     if array.dtype.kind in "mM":
         return np.where(np.isnat(array), np.nan, array.astype(np.int64))
-    if array.dtype.kind in "biuf":
-        return array.astype(np.float64)
-    if array.dtype.kind == "O" and _all_numbers(array, also=(bool, np.bool_)):
-        return np.asarray([np.nan if is_missing(value) else float(value) for value in array])
-    raise ValueError(f"column {name!r} has values such as {_odd_one(array)!r}; allowed: numbers, as it is numeric")
+    if is_numeric_kind(array.dtype.kind) or (array.dtype.kind == "O" and all_numbers(array, booleans=True)):
+        return floats(array)
+    raise _other_values(name, first_other(array.tolist()), "numbers, as it is numeric")
 
 
 def objects(values: Any, name: str) -> list[Any]:
@@ -98,8 +94,12 @@ def objects(values: Any, name: str) -> list[Any]:
     kinds = {type(value) for value in found}
     if not all(issubclass(kind, Hashable) for kind in kinds):
         odd = next(value for value in found if not isinstance(value, Hashable))
-        raise ValueError(f"column {name!r} has values such as {odd!r}; allowed: numbers, strings, hashable objects")
+        raise _other_values(name, odd, "numbers, strings or other hashable objects")
     return found
+
+
+def _other_values(name: str, odd: object, allowed: str) -> ValueError:
+    return ValueError(f"The column {name!r} of 'X' must hold {allowed}. Got {odd!r} instead.")
 
 
 def require_same_kind(known: Iterable[Any], values: Iterable[Any], name: str) -> None:
@@ -107,19 +107,5 @@ def require_same_kind(known: Iterable[Any], values: Iterable[Any], name: str) ->
     were, are = ({isinstance(value, str) for value in both if not is_missing(value)} for both in (known, values))
     if were and are and not were & are:
         words = {True: "strings", False: "no strings"}
-        raise ValueError(f"column {name!r} had {words[were.pop()]} in fit and has {words[are.pop()]} now")
-
-
-def _all_numbers(values: Iterable[Any], also: tuple[type, ...] = ()) -> bool:
-    """Return whether each value is missing or a number, of which booleans are not unless in `also`."""
-    examples = {type(value): value for value in values}
-    return all(_is_number(kind, also) or is_missing(value) for kind, value in examples.items())
-
-
-def _is_number(kind: type, also: tuple[type, ...]) -> bool:
-    return issubclass(kind, also) or (issubclass(kind, Real | Decimal) and not issubclass(kind, bool | np.bool_))
-
-
-def _odd_one(values: np.ndarray) -> Any:
-    odd = (value for value in values.tolist() if not (is_missing(value) or isinstance(value, Real | Decimal)))
-    return next(odd, values[0])
+        expected = f"{words[were.pop()]}, as in fit"
+        raise ValueError(f"The column {name!r} of 'X' must hold {expected}. Got {words[are.pop()]} instead.")

@@ -20,6 +20,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.sklearn_private import HasMethods, Interval, StrOptions, _check_sample_weight, _num_samples
 from sklkl.divergences._classifier import cross_fitted_log_ratio
 from sklkl.divergences._estimate import generator
@@ -199,10 +200,11 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         """Raise a ValueError if the estimator takes no sample weights, directly or by metadata routing."""
         routing = get_routing_for_object(self.estimator)
         if not has_fit_parameter(self.estimator, "sample_weight") and not routing.consumes("fit", ["sample_weight"]):
-            raise ValueError(
-                f"estimator={self.estimator!r} given; allowed: an estimator whose fit accepts sample_weight, or, with "
-                "metadata routing enabled, one with a step that requests it by set_fit_request(sample_weight=True)"
+            allowed = (
+                "an estimator whose fit accepts sample_weight, or, with metadata routing enabled, one with a step that "
+                "requests it by set_fit_request(sample_weight=True)"
             )
+            raise invalid("estimator", self.estimator, allowed, "DensityRatioWeighter")
 
     def _ratios(self, X: Any, X_target: Any) -> np.ndarray:
         try:
@@ -218,7 +220,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         bandwidth = None if isinstance(self.bandwidth, str) else self.bandwidth
         most = min(len(X), len(X_target))
         if bandwidth is None and not (isinstance(self.cv, Integral) and self.cv <= most):
-            raise ValueError(f"cv={self.cv!r} given; allowed: an integer from 2 to {most}, the smaller sample")
+            raise invalid("cv", self.cv, f"an integer from 2 to {most}, the smaller sample", "DensityRatioWeighter")
         ratio = fit_kernel_ratio(X, X_target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
         return ratio(X)
 
@@ -229,10 +231,9 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
             ratios = np.exp(log_ratio)
         share = ratios.mean()
         if not _LEAST_SHARE <= share < np.inf:
-            raise ValueError(
-                "X and X_target given that do not overlap; allowed: target rows that the classifier can mistake for "
-                f"training rows (the mean odds of the training rows are {share:.1g} where 1 is expected)"
-            )
+            allowed = "samples that overlap: target rows that the classifier can mistake for training rows"
+            found = f"mean odds of the training rows of {share:.1g}, where 1 is expected,"
+            raise invalid_input(("X", "X_target"), found, allowed, "DensityRatioWeighter")
         return ratios
 
     @property

@@ -72,7 +72,7 @@ def calibration_kl(
     >>> round(value, 6), round(bias, 6)
     (0.046166, 0.125)
     """
-    check_integer("n_bins", n_bins, 1)
+    check_integer("n_bins", n_bins, 1, of="calibration_kl")
     rows = compare(y_true, y_proba, sample_weight, labels)
     bins = _Bins(_bin_of_each_row(rows, n_bins))
     mass = bins.sum(rows.weight)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, one_hot
@@ -94,16 +95,15 @@ def mode_coverage_kl(
     6.907755
     """
     if reference is not None and y_reference is not None:
-        raise ValueError("reference and y_reference given; allowed: at most one of them")
+        raise invalid_input(("reference", "y_reference"), "both", "given one at a time at most", "mode_coverage_kl")
     generated = _mode_shares("y_generated", y_generated, labels, sample_weight)
     if y_reference is not None:
         reference = _mode_shares("y_reference", y_reference, labels)
     if reference is None:
         reference = np.full(len(generated), 1 / len(generated))
     if np.shape(reference) != generated.shape:
-        raise ValueError(
-            f"reference of shape {np.shape(reference)} given; allowed: {generated.shape}, one value a mode"
-        )
+        found = f"the shape {np.shape(reference)}"
+        raise invalid_input("reference", found, f"of shape {generated.shape}, one value a mode", "mode_coverage_kl")
     return float(kl_divergence(generated, check_probabilities("reference", [reference])[0], normalize=True))
 
 
@@ -114,10 +114,10 @@ def _mode_shares(name: str, y: Any, labels: Any, sample_weight: Any = None) -> n
     if y.ndim == 2 and y.shape[1] > 1:
         shares = check_probabilities(name, y)
     elif labels is None:
-        raise ValueError(f"labels=None given; allowed: the labels of all modes, because {name} is of labels")
+        raise invalid("labels", None, f"the labels of all modes, because {name} holds labels", "mode_coverage_kl")
     else:
         shares = one_hot(name, y, labels)
     if labels is not None and shares.shape[1] != len(labels):
-        raise ValueError(f"{name} of {shares.shape[1]} columns given; allowed: {len(labels)}, as many as labels")
+        raise invalid_input(name, f"{shares.shape[1]} columns", f"of {len(labels)} columns, as many as labels")
     weight = check_weight(sample_weight, len(shares))
     return np.average(shares[weight > 0], axis=0, weights=weight[weight > 0])

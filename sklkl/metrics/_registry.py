@@ -81,5 +81,5 @@ def get_scorer(name: str, *, labels: Any = None, **metric_params: Any) -> Diverg
     >>> get_scorer("neg_teacher_kl", smoothing=0.01)
     DivergenceScorer(mean_kl_divergence, reference='teacher_proba', smoothing=0.01)
     """
-    check_choice("name", name, get_scorer_names())
+    check_choice("name", name, get_scorer_names(), of="get_scorer")
     return DivergenceScorer(**_SCORERS[name], labels=labels, **metric_params)

@@ -96,10 +96,10 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             If a parameter is not allowed or `X` has negative entries.
         """
-        check_choice("metric", self.metric, METRICS)
+        check_choice("metric", self.metric, METRICS, of="DivergenceKernel")
         by_median = isinstance(self.gamma, str) and self.gamma == "median"
         if not by_median:
-            check_number("gamma", self.gamma, "'median' or a finite number > 0", above=0.0)
+            check_number("gamma", self.gamma, "'median' or a finite number > 0", above=0.0, of="DivergenceKernel")
         X = check_rows(validate_data(self, X, **INPUT), "DivergenceKernel.fit")
         self.mean_distribution_ = mean_distribution(X)
         self.distributions_ = distributions(X, self.mean_distribution_)

@@ -15,8 +15,9 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from sklkl._utils.checks import check_choice, check_number
-from sklkl._utils.out_of_fold import Splits, aligned_proba, class_codes, out_of_fold_proba
+from sklkl._utils.checks import check_choice, check_number, invalid, invalid_input
+from sklkl._utils.class_alignment import class_codes
+from sklkl._utils.out_of_fold import Splits, aligned_proba, out_of_fold_proba
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 
@@ -131,7 +132,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         weight = _check_sample_weight(params.get("sample_weight"), X, dtype=np.float64, ensure_non_negative=True)
         splits = self._splits(X, y, routed.splitter.split)
         estimator = clone(self.estimator).fit(X, y, **params)
-        codes = class_codes(y, estimator.classes_)
+        codes = class_codes("y", y, estimator.classes_)
         if self.reference == "templates":
             proba = self._training_proba(estimator, X, y, splits, params)
             references = _templates(proba, codes, estimator.classes_, weight)
@@ -205,10 +206,10 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
 
     def _check_params(self) -> None:
         if isinstance(self.estimator, type) or not all(hasattr(self.estimator, m) for m in ("fit", "predict_proba")):
-            raise ValueError(f"estimator={self.estimator!r} given; allowed: a classifier with fit and predict_proba")
-        check_choice("reference", self.reference, REFERENCES)
-        check_choice("divergence", self.divergence, DIVERGENCES)
-        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)
+            raise invalid("estimator", self.estimator, "a classifier with fit and predict_proba", "ProbaDivergence")
+        check_choice("reference", self.reference, REFERENCES, of="ProbaDivergence")
+        check_choice("divergence", self.divergence, DIVERGENCES, of="ProbaDivergence")
+        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0, of="ProbaDivergence")
 
     def _routed(self, fit_params: dict[str, Any]) -> Bunch:
         if get_config()["enable_metadata_routing"]:
@@ -241,6 +242,7 @@ def _templates(proba: np.ndarray, codes: np.ndarray, classes: np.ndarray, weight
     for code, label in enumerate(classes.tolist()):
         rows = used & (codes == code)
         if not rows.any():
-            raise ValueError(f"no predicted row of class {label!r} given; allowed: at least one of positive weight")
+            allowed = "labels with a predicted row of positive weight of each class"
+            raise invalid_input("y", f"none of class {label!r}", allowed, "ProbaDivergence")
         templates[code] = np.average(proba[rows], axis=0, weights=weight[rows])
     return templates

@@ -140,9 +140,9 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return values.astype(X.dtype, copy=False)
 
     def _check_params(self) -> None:
-        check_choice("metric", self.metric, DIVERGENCES)
-        check_number("prior_count", self.prior_count, "a finite number >= 0")
-        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)
+        check_choice("metric", self.metric, DIVERGENCES, of="DivergenceToPrototypes")
+        check_number("prior_count", self.prior_count, "a finite number >= 0", of="DivergenceToPrototypes")
+        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0, of="DivergenceToPrototypes")
         self._divergence([[1.0]], [[1.0]])  # raises if metric_params are not the metric's
 
     def _divergence(self, P: Any, Q: Any) -> np.ndarray:

@@ -120,7 +120,7 @@ def test_no_few_rows_get_all_the_weight_of_a_far_target_row():
 @pytest.mark.parametrize("bandwidth", [None, 0.5])
 def test_samples_without_overlap(bandwidth):
     X, X_target = samples(50, 2, 100, 1)
-    with pytest.raises(ValueError, match="X and X_target given that do not overlap at bandwidth=.*; allowed: target"):
+    with pytest.raises(ValueError, match="'X' and 'X_target' .* samples that overlap: one target row .* bandwidth of"):
         fitted(X, X_target, bandwidth)
 
 
