@@ -68,13 +68,13 @@ def bimodal_kl():
     return np.sum(p * np.log(p / q)) * (x[1] - x[0])
 
 
-def mean_estimate(samples, repetitions=8, **options):
+def mean_estimate(samples, repetitions=6, **options):
     return np.mean(
         [classifier_kl_divergence(*samples(seed), random_state=seed, **options) for seed in range(repetitions)]
     )
 
 
-@pytest.mark.parametrize(("n", "m"), [(500, 500), (300, 900), (900, 300)])
+@pytest.mark.parametrize(("n", "m"), [(300, 900), (900, 300)])
 @pytest.mark.parametrize("classifier", [None, LogisticRegression()])
 def test_shift_whatever_the_sizes(n, m, classifier):
     found = mean_estimate(lambda seed: normal_samples(seed, n, m), classifier=classifier)
@@ -183,7 +183,7 @@ def test_splitters_and_random_state_of_the_folds():
     assert shuffled == classifier_kl_divergence(X, Y, cv=5, random_state=0, **options)
 
 
-@pytest.mark.parametrize(("shift", "n", "m"), [(1.0, 100, 100), (0.0, 100, 100), (1.0, 150, 50), (1.0, 50, 150)])
+@pytest.mark.parametrize(("shift", "n", "m"), [(0.0, 100, 100), (1.0, 150, 50), (1.0, 50, 150)])
 def test_interval_covers_the_truth(shift, n, m):
     found = np.array(
         [
@@ -195,7 +195,7 @@ def test_interval_covers_the_truth(shift, n, m):
                 n_resamples=199,
                 random_state=0,
             )
-            for seed in range(70)
+            for seed in range(60)
         ]
     )
     truth = shift**2 / 2

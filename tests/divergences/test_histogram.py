@@ -184,14 +184,16 @@ def test_nulls_agree(n):
     random = np.random.default_rng(0)
     for x, y in [(random.normal(size=n), random.normal(0.1, size=300)) for _ in range(3)]:
         permutation, asymptotic = (
-            population_stability_index(x, y, null=null, n_permutations=1999, random_state=0).p_value
+            population_stability_index(x, y, null=null, n_permutations=999, random_state=0).p_value
             for null in ("permutation", "asymptotic")
         )
         assert abs(permutation - asymptotic) < 0.05
 
 
-@pytest.mark.parametrize(("n", "m"), [(15, 300), (40, 40)])
-@pytest.mark.parametrize("kind", ["continuous", "counts", "waiting times", "rounded, some missing"])
+@pytest.mark.parametrize(
+    ("kind", "n", "m"),
+    [("continuous", 40, 40), ("counts", 15, 300), ("waiting times", 40, 40), ("rounded, some missing", 15, 300)],
+)
 def test_p_values_keep_their_level_with_few_rows_a_bin(kind, n, m):
     random = np.random.default_rng(0)
     draw = {
@@ -204,10 +206,10 @@ def test_p_values_keep_their_level_with_few_rows_a_bin(kind, n, m):
     }[kind]
     found = [
         population_stability_index(draw(size=n), draw(size=m), n_permutations=39, random_state=random).p_value
-        for _ in range(120)
+        for _ in range(90)
     ]
     for level in (0.1, 0.5):
-        assert abs(np.mean(np.array(found) <= level) - level) < 3.5 * np.sqrt(level * (1 - level) / 120)
+        assert abs(np.mean(np.array(found) <= level) - level) < 3.5 * np.sqrt(level * (1 - level) / 90)
 
 
 def test_many_rare_categories_are_no_change():

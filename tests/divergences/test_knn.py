@@ -171,11 +171,11 @@ def test_largest_k():
 
 @pytest.mark.parametrize(
     ("shift", "n", "m"),
-    [(1.0, 100, 100), (0.0, 100, 100), (1.0, 200, 50), (1.0, 50, 200)],
+    [(0.0, 100, 100), (1.0, 200, 50), (1.0, 50, 200)],
 )
 def test_interval_covers_the_expectation(shift, n, m):
     options = {"confidence_level": 0.9, "n_resamples": 199, "random_state": 0}
-    found = np.array([knn_kl_divergence(*normal_samples(seed, n, m, shift), **options) for seed in range(120)])
+    found = np.array([knn_kl_divergence(*normal_samples(seed, n, m, shift), **options) for seed in range(80)])
     value, low, high = found.T
     assert np.mean((low <= value.mean()) & (value.mean() <= high)) > 0.85
     assert np.mean(high - low) < 5 * value.std()  # a normal interval of 90 % has 3.3 standard deviations

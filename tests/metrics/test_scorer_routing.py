@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from sklearn import config_context
 from sklearn.datasets import load_wine
 from sklearn.exceptions import UnsetMetadataPassedError
@@ -64,7 +65,8 @@ def test_workers_get_weights_and_teachers(wine):
     scoring = {name: get_scorer(name).set_score_request(sample_weight=True) for name in NAMES}
     model = GaussianNB().set_fit_request(sample_weight=False)
     params = {"sample_weight": w, "teacher_proba": teacher}
-    found = cross_validate(model, X, y, scoring=scoring, params=params, cv=FOLDS, n_jobs=2)
+    with parallel_config("threading"):  # that scorers survive the way to processes is a test of copies
+        found = cross_validate(model, X, y, scoring=scoring, params=params, cv=FOLDS, n_jobs=2)
     for name in NAMES:
         np.testing.assert_allclose(found[f"test_{name}"], per_fold(name, wine), rtol=1e-8)
 
