@@ -27,6 +27,7 @@ from sklkl._utils.binning import category_bins, numeric_bins
 from sklkl._utils.checks import check_integer, check_number, invalid, invalid_input
 from sklkl._utils.columns import is_numeric_kind
 from sklkl._utils.sklearn_private import _safe_indexing
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import kl_divergence
 from sklkl.divergences._table import count_divergence
 
@@ -42,7 +43,7 @@ Columns = tuple[Iterator[np.ndarray], list[Any], np.ndarray]
 
 
 def js_classif(
-    X: Any, y: Any, *, discrete_features: Any = "auto", n_bins: int = 10, pseudo_count: float = 0.0
+    X: MatrixLike, y: ArrayLike, *, discrete_features: ArrayLike = "auto", n_bins: int = 10, pseudo_count: float = 0.0
 ) -> np.ndarray:
     """Jensen-Shannon divergence between the classes of each binned feature, which is its mutual information with `y`.
 
@@ -93,7 +94,7 @@ def js_classif(
 
 
 def kl_classif(
-    X: Any, y: Any, *, discrete_features: Any = "auto", n_bins: int = 10, pseudo_count: float = 0.5
+    X: MatrixLike, y: ArrayLike, *, discrete_features: ArrayLike = "auto", n_bins: int = 10, pseudo_count: float = 0.5
 ) -> np.ndarray:
     """Kullback-Leibler divergence of each class from all others, of each binned feature.
 
@@ -136,7 +137,7 @@ def kl_classif(
 
 
 def jeffreys_classif(
-    X: Any, y: Any, *, discrete_features: Any = "auto", n_bins: int = 10, pseudo_count: float = 0.5
+    X: MatrixLike, y: ArrayLike, *, discrete_features: ArrayLike = "auto", n_bins: int = 10, pseudo_count: float = 0.5
 ) -> np.ndarray:
     """Jeffreys divergence of each class and all others, of each binned feature.
 
@@ -203,7 +204,9 @@ def _distributions(counts: Counts) -> np.ndarray:
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def _scores(score: Score, X: Any, y: Any, discrete_features: Any, n_bins: int, pseudo_count: float) -> np.ndarray:
+def _scores(
+    score: Score, X: MatrixLike, y: ArrayLike, discrete_features: ArrayLike, n_bins: int, pseudo_count: float
+) -> np.ndarray:
     check_integer("n_bins", n_bins, 2)
     check_number("pseudo_count", pseudo_count, "a finite number >= 0")
     y_codes, n_classes = _class_codes(y)
@@ -217,7 +220,7 @@ def _scores(score: Score, X: Any, y: Any, discrete_features: Any, n_bins: int, p
     return np.array(scores)
 
 
-def _class_codes(y: Any) -> tuple[np.ndarray, int]:
+def _class_codes(y: ArrayLike) -> tuple[np.ndarray, int]:
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
@@ -253,7 +256,7 @@ def _frame_column(column: Any) -> np.ndarray:
     return np.asarray(column, dtype=object)
 
 
-def _discrete(given: Any, names: list[Any], objects: np.ndarray) -> np.ndarray:
+def _discrete(given: ArrayLike, names: list[Any], objects: np.ndarray) -> np.ndarray:
     """Return which features are to have a bin for each value, as a mask."""
     if isinstance(given, str) and given == "auto":
         return objects
@@ -264,7 +267,7 @@ def _discrete(given: Any, names: list[Any], objects: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _mask(given: Any, names: list[Any]) -> np.ndarray:
+def _mask(given: ArrayLike, names: list[Any]) -> np.ndarray:
     n, chosen = len(names), np.asarray(given)
     if chosen.dtype == bool and chosen.shape in ((), (n,)):
         return np.broadcast_to(chosen, n)

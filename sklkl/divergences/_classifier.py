@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklkl._utils.checks import check_integer, invalid
 from sklkl._utils.sklearn_private import _safe_indexing
+from sklkl._utils.types import MatrixLike, RandomState
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
 
 __all__ = ["classifier_kl_divergence", "cross_fitted_log_ratio"]
@@ -24,14 +25,14 @@ _N_COMPONENTS = 100
 
 
 def classifier_kl_divergence(
-    X: Any,
-    Y: Any,
+    X: MatrixLike,
+    Y: MatrixLike,
     *,
     classifier: Any = None,
     cv: Any = 5,
     confidence_level: float | None = None,
     n_resamples: int = 999,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> float | Estimate:
     """Kullback-Leibler divergence ``KL(P‖Q)`` from samples, by a classifier that tells them apart; in nats.
 
@@ -103,7 +104,7 @@ def classifier_kl_divergence(
 
 
 def cross_fitted_log_ratio(
-    X: Any, Y: Any, classifier: Any, cv: Any, random_state: Any
+    X: Any, Y: Any, classifier: Any, cv: Any, random_state: RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ``log p/q`` at the rows of both samples, each by a classifier that did not see the row.
 

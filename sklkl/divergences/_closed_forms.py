@@ -5,17 +5,21 @@ outside a family's domain give NaN. All but the Dirichlet form are sums of terms
 they stay accurate for nearly equal parameters; all are exactly 0 for equal ones.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Unpack
+from typing import Unpack, overload
 
 from array_api_compat import is_torch_namespace
+from numpy import ndarray
 from scipy import special
 
 from sklkl._utils.checks import invalid_input
 from sklkl.divergences._arrays import as_float_arrays
 from sklkl.divergences._core import Array, Namespace, gap, kl_terms, log_ratio, np, safe_log, scalar
 from sklkl.divergences._kl import kl_divergence
-from sklkl.divergences._options import Keywords, document
+from sklkl.divergences._options import document
+from sklkl.divergences._signatures import Keywords, NumpyLike, Other, divergence
 
 __all__ = [
     "bernoulli_kl",
@@ -29,6 +33,10 @@ __all__ = [
 ]
 
 
+@overload
+def bernoulli_kl(p: NumpyLike, q: NumpyLike) -> ndarray: ...
+@overload
+def bernoulli_kl(p: Other | NumpyLike, q: Other | NumpyLike) -> Other: ...
 def bernoulli_kl(p: Array, q: Array) -> Array:
     """KL divergence of two Bernoulli distributions, ``p log(p/q) + (1-p) log((1-p)/(1-q))``.
 
@@ -53,6 +61,7 @@ def bernoulli_kl(p: Array, q: Array) -> Array:
         return scalar(_measure_terms(xp, p, q) + _measure_terms(xp, 1 - p, 1 - q))
 
 
+@divergence
 @document
 def categorical_kl(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """KL divergence of two categorical distributions: `kl_divergence` under its family's name.
@@ -71,6 +80,10 @@ def categorical_kl(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     return kl_divergence(p, q, **options)
 
 
+@overload
+def poisson_kl(rate_p: NumpyLike, rate_q: NumpyLike) -> ndarray: ...
+@overload
+def poisson_kl(rate_p: Other | NumpyLike, rate_q: Other | NumpyLike) -> Other: ...
 def poisson_kl(rate_p: Array, rate_q: Array) -> Array:
     """KL divergence of two Poisson distributions, ``a log(a/b) - a + b`` for rates a and b.
 
@@ -95,6 +108,10 @@ def poisson_kl(rate_p: Array, rate_q: Array) -> Array:
         return scalar(_measure_terms(xp, rate_p, rate_q))
 
 
+@overload
+def exponential_kl(rate_p: NumpyLike, rate_q: NumpyLike) -> ndarray: ...
+@overload
+def exponential_kl(rate_p: Other | NumpyLike, rate_q: Other | NumpyLike) -> Other: ...
 def exponential_kl(rate_p: Array, rate_q: Array) -> Array:
     """KL divergence of two exponential distributions, ``log(a/b) + b/a - 1`` for rates a and b.
 
@@ -119,6 +136,12 @@ def exponential_kl(rate_p: Array, rate_q: Array) -> Array:
         return scalar(gap(xp, _log_ratio(xp, _positive(xp, rate_p), _positive(xp, rate_q))))
 
 
+@overload
+def laplace_kl(loc_p: NumpyLike, scale_p: NumpyLike, loc_q: NumpyLike, scale_q: NumpyLike) -> ndarray: ...
+@overload
+def laplace_kl(
+    loc_p: Other | NumpyLike, scale_p: Other | NumpyLike, loc_q: Other | NumpyLike, scale_q: Other | NumpyLike
+) -> Other: ...
 def laplace_kl(loc_p: Array, scale_p: Array, loc_q: Array, scale_q: Array) -> Array:
     """KL divergence of two Laplace distributions.
 
@@ -149,6 +172,12 @@ def laplace_kl(loc_p: Array, scale_p: Array, loc_q: Array, scale_q: Array) -> Ar
         return scalar(gap(xp, _log_ratio(xp, scale_q, scale_p)) + scale_p / scale_q * moved)
 
 
+@overload
+def diagonal_gaussian_kl(mean_p: NumpyLike, var_p: NumpyLike, mean_q: NumpyLike, var_q: NumpyLike) -> ndarray: ...
+@overload
+def diagonal_gaussian_kl(
+    mean_p: Other | NumpyLike, var_p: Other | NumpyLike, mean_q: Other | NumpyLike, var_q: Other | NumpyLike
+) -> Other: ...
 def diagonal_gaussian_kl(mean_p: Array, var_p: Array, mean_q: Array, var_q: Array) -> Array:
     """KL divergence of two Gaussians with independent coordinates, summed over the last axis.
 
@@ -180,6 +209,12 @@ def diagonal_gaussian_kl(mean_p: Array, var_p: Array, mean_q: Array, var_q: Arra
         return scalar(xp.sum(terms, axis=-1) if terms.ndim else terms)
 
 
+@overload
+def gaussian_kl(mean_p: NumpyLike, cov_p: NumpyLike, mean_q: NumpyLike, cov_q: NumpyLike) -> ndarray: ...
+@overload
+def gaussian_kl(
+    mean_p: Other | NumpyLike, cov_p: Other | NumpyLike, mean_q: Other | NumpyLike, cov_q: Other | NumpyLike
+) -> Other: ...
 def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Array:
     """KL divergence of two multivariate Gaussians with full covariance.
 
@@ -222,6 +257,10 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
     return scalar(squares / 2)
 
 
+@overload
+def dirichlet_kl(alpha: NumpyLike, beta: NumpyLike) -> ndarray: ...
+@overload
+def dirichlet_kl(alpha: Other | NumpyLike, beta: Other | NumpyLike) -> Other: ...
 def dirichlet_kl(alpha: Array, beta: Array) -> Array:
     """KL divergence of two Dirichlet distributions.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklkl._utils.checks import check_integer, invalid, invalid_input
+from sklkl._utils.types import MatrixLike, RandomState
 
 __all__ = ["Estimate"]
 
@@ -42,7 +43,7 @@ def check_interval(confidence_level: float | None, n_resamples: int) -> None:
     check_integer("n_resamples", n_resamples, 1)
 
 
-def as_samples(X: Any, Y: Any) -> tuple[Any, Any]:
+def as_samples(X: MatrixLike, Y: MatrixLike) -> tuple[Any, Any]:
     """Return two samples in the shapes (n, d) and (m, d); one-dimensional ones are one feature.
 
     What has a shape, such as a DataFrame or a sparse matrix, stays as it is.
@@ -67,10 +68,10 @@ def _fit_together(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
     return len(first) == len(second) == 2 and first[1] == second[1] > 0 and min(first[0], second[0]) >= 2
 
 
-def generator(random_state: Any) -> np.random.Generator:
+def generator(random_state: RandomState) -> np.random.Generator:
     """Return a generator; None gives fresh entropy, not the global state's, and a RandomState is drawn from once."""
     if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31, size=4)
+        return np.random.default_rng(random_state.randint(2**31, size=4))
     try:
         return np.random.default_rng(random_state)
     except (TypeError, ValueError) as error:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from sklkl._utils.checks import check_choice, check_integer, check_number
+from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
 from sklkl.divergences._permutation import permutation_p_value, row_splits
-from sklkl.divergences._registry import DIVERGENCES
+from sklkl.divergences._registry import DIVERGENCES, DivergenceName
 from sklkl.divergences._sample_columns import as_column, check_bins, table_of
 from sklkl.divergences._table import NULLS, Table, count_divergence
 
@@ -52,16 +53,16 @@ class StabilityIndex(NamedTuple):
 
 
 def histogram_divergence(
-    x: Any,
-    y: Any,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    divergence: str = "kl",
-    bins: Any = 10,
+    divergence: DivergenceName = "kl",
+    bins: ArrayLike = 10,
     pseudo_count: float = 0.5,
     categorical: bool = False,
     confidence_level: float | None = None,
     n_resamples: int = 999,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> float | Estimate:
     """Divergence of two samples of one column, by the shares of their values in bins.
 
@@ -128,17 +129,17 @@ def histogram_divergence(
 
 
 def population_stability_index(
-    reference: Any,
-    current: Any,
+    reference: ArrayLike,
+    current: ArrayLike,
     *,
-    bins: Any = 10,
+    bins: ArrayLike = 10,
     pseudo_count: float = 0.5,
     categorical: bool = False,
-    null: str = "permutation",
+    null: Literal["permutation", "asymptotic"] = "permutation",
     n_permutations: int = 999,
     confidence_level: float | None = None,
     n_resamples: int = 999,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> StabilityIndex:
     """Index of population stability (PSI), ``Σ (p - q) log(p/q)`` of the shares in bins, with a p-value.
 
@@ -199,8 +200,9 @@ def population_stability_index(
     if null == "asymptotic":
         p_value = asymptotic_p_value("jeffreys", table.a, table.b, pseudo_count)
     else:
-        few = not categorical and isinstance(bins, int) and np.count_nonzero(x == x) < _MANY_ROWS * bins
-        splits = partial(row_splits, x, y, bins) if few else None
+        splits = None
+        if isinstance(bins, int) and not categorical and np.count_nonzero(x == x) < _MANY_ROWS * bins:
+            splits = partial(row_splits, x, y, bins)
         p_value = permutation_p_value("jeffreys", table, pseudo_count, n_permutations, rng, splits=splits)
     if confidence_level is None:
         return StabilityIndex(float(count_divergence("jeffreys", table.a, table.b, pseudo_count)), p_value)
@@ -208,7 +210,7 @@ def population_stability_index(
     return StabilityIndex(value, p_value, low, high)
 
 
-def _check(bins: Any, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | np.ndarray:
+def _check(bins: ArrayLike, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | np.ndarray:
     """Return the number of bins or their edges, and raise ValueError if an option is outside its range."""
     check_interval(confidence_level, n_resamples)
     check_number("pseudo_count", pseudo_count, "a finite number >= 0")
@@ -216,7 +218,7 @@ def _check(bins: Any, pseudo_count: float, confidence_level: float | None, n_res
 
 
 def _with_interval(
-    divergence: str,
+    divergence: DivergenceName,
     table: Table,
     pseudo_count: float,
     confidence_level: float,

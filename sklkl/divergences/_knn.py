@@ -13,6 +13,7 @@ from sklearn.neighbors import KDTree
 from sklearn.utils import check_array
 
 from sklkl._utils.checks import check_integer
+from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
 
 __all__ = ["knn_kl_divergence"]
@@ -31,13 +32,13 @@ _CONSTANT = 10 * np.finfo(np.float64).eps
 
 
 def knn_kl_divergence(
-    X: Any,
-    Y: Any,
+    X: ArrayLike,
+    Y: ArrayLike,
     *,
     k: int = 3,
     confidence_level: float | None = None,
     n_resamples: int = 999,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> float | Estimate:
     """Kullback-Leibler divergence ``KL(P‖Q)`` from samples, by nearest neighbours; in nats.
 

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from array_api_compat import is_numpy_array
 
@@ -12,6 +12,7 @@ from sklkl._utils.checks import check_choice, check_number, invalid
 from sklkl.divergences._arrays import align, in_blocks
 from sklkl.divergences._core import Array, Namespace, np, scalar
 from sklkl.divergences._pair import Pair, pair_from_log_probs, pair_from_logits, pair_from_probs
+from sklkl.divergences._signatures import From
 
 _PAIRS = {"probs": pair_from_probs, "log_probs": pair_from_log_probs, "logits": pair_from_logits}
 
@@ -37,7 +38,7 @@ OPTIONS = """axis : int, default=-1
     Returns
     -------
     array of shape (...)
-        One value per row; NaN where an input is NaN or a probability is negative.
+        One value per row, of one NumPy row a scalar; NaN where an input is NaN or a probability is negative.
 
     Raises
     ------
@@ -50,17 +51,6 @@ Kernel = Callable[[Callable[..., Array], bool], Callable[..., Array]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Keywords(TypedDict, total=False):
-    """Static types of the shared keyword arguments; `Options` holds the defaults."""
-
-    axis: int
-    keepdims: bool
-    base: float | None
-    normalize: bool
-    from_: str
-    smoothing: float
-
-
 @dataclass(frozen=True)
 class Options:
     """Values of the shared keyword arguments, checked; `OPTIONS` describes them."""
@@ -69,7 +59,7 @@ class Options:
     keepdims: bool = False
     base: float | None = None
     normalize: bool = False
-    from_: str = "probs"
+    from_: From = "probs"
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:

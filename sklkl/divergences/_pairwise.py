@@ -1,11 +1,14 @@
 """Divergence matrices: every row of P against every row of Q, in bounded memory."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 from array_api_compat import device, is_numpy_namespace, is_torch_namespace
+from numpy import ndarray
 from scipy.spatial.distance import cdist
 
 from sklkl._utils.checks import invalid_input
@@ -16,7 +19,8 @@ from sklkl.divergences._kernels import lifted, shifted_negentropy
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import Options
 from sklkl.divergences._pair import Pair
-from sklkl.divergences._registry import get_divergence
+from sklkl.divergences._registry import DivergenceName, get_divergence
+from sklkl.divergences._signatures import From, NumpyLike, Other
 
 __all__ = ["pairwise_divergence"]
 
@@ -28,14 +32,38 @@ _JS_BLOCK = 2**15
 _SMALL = 1e-5
 
 
+@overload
+def pairwise_divergence(
+    P: NumpyLike,
+    Q: NumpyLike | None = None,
+    *,
+    metric: DivergenceName = "kl",
+    base: float | None = None,
+    normalize: bool = False,
+    from_: From = "probs",
+    smoothing: float = 0.0,
+    **parameters: Any,
+) -> ndarray: ...
+@overload
+def pairwise_divergence(
+    P: Other | NumpyLike,
+    Q: Other | NumpyLike | None = None,
+    *,
+    metric: DivergenceName = "kl",
+    base: float | None = None,
+    normalize: bool = False,
+    from_: From = "probs",
+    smoothing: float = 0.0,
+    **parameters: Any,
+) -> Other: ...
 def pairwise_divergence(
     P: Array,
     Q: Array | None = None,
     *,
-    metric: str = "kl",
+    metric: DivergenceName = "kl",
     base: float | None = None,
     normalize: bool = False,
-    from_: str = "probs",
+    from_: From = "probs",
     smoothing: float = 0.0,
     **parameters: Any,
 ) -> Array:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sklkl._utils.binning import NumericBins, category_bins
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.columns import all_numbers, first_other, floats, is_numeric_kind
+from sklkl._utils.types import ArrayLike
 from sklkl.divergences._table import QuantileReference, Table
 
 __all__ = ["as_column", "check_bins", "table_of"]
 
 
-def as_column(name: str, values: Any, categorical: bool) -> np.ndarray:
+def as_column(name: str, values: ArrayLike, categorical: bool) -> np.ndarray:
     """Return a sample as objects if it is categorical, otherwise as floats, NaN where a value is missing.
 
     Raises
@@ -35,7 +34,7 @@ def as_column(name: str, values: Any, categorical: bool) -> np.ndarray:
     return floats(column)
 
 
-def check_bins(bins: Any) -> int | np.ndarray:
+def check_bins(bins: ArrayLike) -> int | np.ndarray:
     """Return the number of intervals, or the edges between them.
 
     Raises

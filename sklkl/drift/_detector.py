@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import Interval, StrOptions, _get_column_indices, _num_samples
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
 from sklkl.divergences._permutation import permutation_p_value
@@ -117,16 +118,16 @@ class DriftDetector(BaseEstimator):
 
     def __init__(
         self,
-        statistic: str = "psi",
+        statistic: Literal["psi", "js", "kl"] = "psi",
         *,
-        null: str = "permutation",
+        null: Literal["permutation", "asymptotic"] = "permutation",
         n_bins: int = 10,
         pseudo_count: float = 0.5,
         n_permutations: int = 999,
         alpha: float = 0.05,
-        correction: str | None = "holm",
-        categorical_features: Any = "from_dtype",
-        random_state: Any = None,
+        correction: Literal["holm", "fdr_bh"] | None = "holm",
+        categorical_features: ArrayLike | None = "from_dtype",
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.statistic = statistic
         self.null = null
@@ -147,7 +148,7 @@ class DriftDetector(BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> DriftDetector:
+    def fit(self, X: MatrixLike, y: None = None) -> DriftDetector:
         """Learn bins and counts of the reference rows.
 
         Parameters
@@ -173,7 +174,7 @@ class DriftDetector(BaseEstimator):
         self.n_samples_ = _num_samples(X)
         return self
 
-    def detect(self, X: Any) -> DriftReport:
+    def detect(self, X: MatrixLike) -> DriftReport:
         """Compare new rows with the reference rows.
 
         Parameters
@@ -215,7 +216,7 @@ class DriftDetector(BaseEstimator):
         if isinstance(chosen, str):  # "from_dtype", the only string allowed
             return np.asarray([is_categorical(column(X, j)) for j in range(n_features)])
         mask = np.zeros(n_features, dtype=bool)
-        if chosen is not None and len(chosen):
+        if chosen is not None and np.size(chosen):
             mask[self._indices(X, np.asarray(chosen))] = True
         return mask
 

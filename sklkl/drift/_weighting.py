@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, has_fit_param
 
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.sklearn_private import HasMethods, Interval, StrOptions, _check_sample_weight, _num_samples
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._classifier import cross_fitted_log_ratio
 from sklkl.divergences._estimate import generator
 from sklkl.drift._kliep import fit_kernel_ratio
@@ -124,12 +125,12 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         self,
         estimator: Any,
         *,
-        method: str = "kliep",
+        method: Literal["kliep", "classifier"] = "kliep",
         classifier: Any = None,
         cv: Any = 5,
         n_centers: int = 100,
-        bandwidth: float | str = "cv",
-        random_state: Any = None,
+        bandwidth: float | Literal["cv"] = "cv",
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
         self.method = method
@@ -152,7 +153,13 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         return MetadataRouter(owner=self).add_self_request(self).add(estimator=self.estimator, method_mapping=mapping)
 
     def fit(
-        self, X: Any, y: Any, X_target: Any = None, *, sample_weight: Any = None, **fit_params: Any
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        X_target: MatrixLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
     ) -> DensityRatioWeighter:
         """Estimate the weights of the training rows and fit the estimator with them.
 

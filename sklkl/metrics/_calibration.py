@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sklkl._utils.checks import check_integer
+from sklkl._utils.types import ArrayLike
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare
@@ -19,11 +18,11 @@ _DIGITS = 9
 
 @document
 def calibration_kl(
-    y_true: Any,
-    y_proba: Any,
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
     *,
-    sample_weight: Any = None,
-    labels: Any = None,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
     smoothing: float = 0.0,
     n_bins: int = 10,
     return_bias: bool = False,
@@ -127,7 +126,12 @@ def _bias(rows: Comparison, bins: _Bins, predicted: np.ndarray, smoothing: float
 
 @document
 def prior_shift_kl(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    smoothing: float = 0.0,
 ) -> float:
     """KL(mean truth‖mean prediction): are the classes predicted as often as they occur, in nats.
 

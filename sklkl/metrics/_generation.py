@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.types import ArrayLike
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, one_hot
@@ -16,7 +17,7 @@ __all__ = ["inception_score", "mode_coverage_kl"]
 
 
 @document
-def inception_score(y_proba: Any, *, sample_weight: Any = None) -> float:
+def inception_score(y_proba: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Inception Score ``exp(mean KL(p(y|x)‖p(y)))``: are samples distinct, and are all classes among them.
 
     Of all samples at once, not averaged over splits.
@@ -53,7 +54,12 @@ def inception_score(y_proba: Any, *, sample_weight: Any = None) -> float:
 
 @document
 def mode_coverage_kl(
-    y_generated: Any, *, labels: Any = None, reference: Any = None, y_reference: Any = None, sample_weight: Any = None
+    y_generated: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    reference: ArrayLike | None = None,
+    y_reference: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """KL(modes of the generated samples‖reference): does a generator leave modes out or prefer some, in nats.
 
@@ -104,10 +110,12 @@ def mode_coverage_kl(
     if np.shape(reference) != generated.shape:
         found = f"the shape {np.shape(reference)}"
         raise invalid_input("reference", found, f"of shape {generated.shape}, one value a mode", "mode_coverage_kl")
-    return float(kl_divergence(generated, check_probabilities("reference", [reference])[0], normalize=True))
+    return float(
+        kl_divergence(generated, check_probabilities("reference", np.asarray(reference)[None])[0], normalize=True)
+    )
 
 
-def _mode_shares(name: str, y: Any, labels: Any, sample_weight: Any = None) -> np.ndarray:
+def _mode_shares(name: str, y: Any, labels: Any, sample_weight: ArrayLike | None = None) -> np.ndarray:
     """Return the weighted share of each mode."""
     y = np.asarray(y)
     labels = None if labels is None else check_labels(labels)

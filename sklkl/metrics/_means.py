@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
+from sklkl._utils.types import ArrayLike
 from sklkl.divergences import js_divergence, kl_divergence, reverse_kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare
@@ -18,7 +18,12 @@ __all__ = ["d2_kl_score", "mean_divergence", "mean_js_divergence", "mean_kl_dive
 
 @document
 def mean_kl_divergence(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    smoothing: float = 0.0,
 ) -> float:
     """Mean over the rows of KL(truth‖prediction), in nats.
 
@@ -56,7 +61,12 @@ def mean_kl_divergence(
 
 @document
 def mean_reverse_kl_divergence(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    smoothing: float = 0.0,
 ) -> float:
     """Mean over the rows of KL(prediction‖truth), in nats.
 
@@ -89,7 +99,12 @@ def mean_reverse_kl_divergence(
 
 @document
 def mean_js_divergence(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    smoothing: float = 0.0,
 ) -> float:
     """Mean over the rows of the Jensen-Shannon divergence of truth and prediction, in nats.
 
@@ -125,7 +140,12 @@ def mean_js_divergence(
 
 @document
 def d2_kl_score(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    smoothing: float = 0.0,
 ) -> float:
     """Share of the divergence from the class frequencies that the predictions explain.
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sklkl._utils.checks import check_choice
+from sklkl._utils.types import ArrayLike
 from sklkl.metrics._agreement import top1_agreement
 from sklkl.metrics._calibration import calibration_kl, prior_shift_kl
 from sklkl.metrics._means import d2_kl_score, mean_js_divergence, mean_kl_divergence, mean_reverse_kl_divergence
 from sklkl.metrics._scorer import DivergenceScorer
 
 __all__ = ["get_scorer", "get_scorer_names"]
+
+ScorerName: TypeAlias = Literal[
+    "d2_kl",
+    "neg_calibration_kl",
+    "neg_mean_js",
+    "neg_mean_kl",
+    "neg_prior_shift_kl",
+    "neg_teacher_js",
+    "neg_teacher_kl",
+    "neg_teacher_reverse_kl",
+    "teacher_top1",
+]
 
 _TEACHER = {"reference": "teacher_proba"}
 _SCORERS: dict[str, dict[str, Any]] = {
@@ -49,7 +62,7 @@ def get_scorer_names() -> list[str]:
     return sorted(_SCORERS)
 
 
-def get_scorer(name: str, *, labels: Any = None, **metric_params: Any) -> DivergenceScorer:
+def get_scorer(name: ScorerName, *, labels: ArrayLike | None = None, **metric_params: Any) -> DivergenceScorer:
     """Return a new scorer of the given name, to be passed as ``scoring``.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import get_config
@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 from sklkl._utils.checks import check_choice, invalid, invalid_input, refusal
 from sklkl._utils.class_alignment import shown
 from sklkl._utils.frames import column_labels
+from sklkl._utils.types import ArrayLike
 from sklkl.metrics._alignment import align, class_probabilities, match_truth
 from sklkl.metrics._validation import check_labels, check_probabilities
 
@@ -78,8 +79,8 @@ class DivergenceScorer:
         metric: Callable[..., float],
         *,
         greater_is_better: bool = False,
-        reference: str = "y",
-        labels: Any = None,
+        reference: Literal["y", "teacher_proba"] = "y",
+        labels: ArrayLike | None = None,
         **metric_params: Any,
     ) -> None:
         check_choice("reference", reference, _REFERENCES, of="DivergenceScorer")
@@ -99,7 +100,13 @@ class DivergenceScorer:
         return self.reference == "teacher_proba"
 
     def __call__(
-        self, estimator: Any, X: Any, y: Any = None, *, sample_weight: Any = None, teacher_proba: Any = None
+        self,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        teacher_proba: ArrayLike | None = None,
     ) -> float:
         """Score the predictions of an estimator.
 
@@ -137,7 +144,7 @@ class DivergenceScorer:
         value = float(self.metric(truth, proba, sample_weight=sample_weight, labels=labels, **self.metric_params))
         return value if self.greater_is_better else 0.0 - value  # not -value: 0.0 instead of -0.0
 
-    def _truth(self, y: Any, teacher_proba: Any) -> np.ndarray:
+    def _truth(self, y: ArrayLike | None, teacher_proba: ArrayLike | None) -> np.ndarray:
         """Return labels of shape (n_samples,), or distributions."""
         if self._needs_teacher:
             if teacher_proba is None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import class_positions, shown
 from sklkl._utils.probabilities import SUM_TOLERANCE, unit_rows
+from sklkl._utils.types import ArrayLike
 
 __all__ = [
     "Comparison",
@@ -51,7 +51,12 @@ class Comparison:
 
 
 def compare(
-    y_true: Any, y_proba: Any, sample_weight: Any = None, labels: Any = None, *, truth_name: str = "y_true"
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    *,
+    truth_name: str = "y_true",
 ) -> Comparison:
     """Return checked inputs of a metric, rows of weight 0 left out."""
     proba = check_probabilities("y_proba", y_proba)
@@ -65,7 +70,7 @@ def compare(
     return rows if counts.all() else Comparison(truth[counts], proba[counts], weight[counts], hard)
 
 
-def check_probabilities(name: str, values: Any) -> np.ndarray:
+def check_probabilities(name: str, values: ArrayLike) -> np.ndarray:
     """Return `values` as float64 rows divided by their sums; one column becomes two."""
     rows = _as_floats(name, values)
     if rows.ndim == 1 or (rows.ndim == 2 and rows.shape[1] == 1):
@@ -85,7 +90,7 @@ def _numbers(row: np.ndarray) -> str:
     return f"[{', '.join(f'{value:.6g}' for value in row[:8])}{', ...' if len(row) > 8 else ''}]"
 
 
-def _as_floats(name: str, values: Any) -> np.ndarray:
+def _as_floats(name: str, values: ArrayLike) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind not in "biufO":
         raise invalid_input(name, f"the type {array.dtype}", "a dense array of real numbers")
@@ -104,7 +109,7 @@ def _two_columns(name: str, second: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - second, second])
 
 
-def check_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
+def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> np.ndarray:
     """Return weights in [0, 1] whose maximum is 1."""
     if sample_weight is None:
         return np.ones(n_rows)
@@ -120,7 +125,7 @@ def check_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     return weight / weight.max()  # so that no sum of them overflows
 
 
-def check_labels(labels: Any) -> np.ndarray:
+def check_labels(labels: ArrayLike) -> np.ndarray:
     """Return `labels` as an array of at least two different ones."""
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) < 2 or len(set(array.tolist())) < len(array):
@@ -129,7 +134,7 @@ def check_labels(labels: Any) -> np.ndarray:
     return array
 
 
-def _check_truth(name: str, y: Any, labels: Any, n_classes: int) -> tuple[np.ndarray, bool]:
+def _check_truth(name: str, y: ArrayLike, labels: ArrayLike | None, n_classes: int) -> tuple[np.ndarray, bool]:
     """Return the truth as distributions over `n_classes` columns, and whether it was given as labels."""
     labels = None if labels is None else check_labels(labels)
     y = np.asarray(y)
@@ -145,7 +150,7 @@ def _check_truth(name: str, y: Any, labels: Any, n_classes: int) -> tuple[np.nda
     return truth, hard
 
 
-def one_hot(name: str, y: Any, labels: np.ndarray) -> np.ndarray:
+def one_hot(name: str, y: ArrayLike, labels: np.ndarray) -> np.ndarray:
     """Return rows with a one in the column of their label."""
     found, inverse = _unique(name, y)
     columns = class_positions(found, labels)
@@ -163,7 +168,7 @@ def _distinct(name: str, y: np.ndarray) -> np.ndarray:
     return found
 
 
-def _unique(name: str, y: Any) -> tuple[np.ndarray, np.ndarray]:
+def _unique(name: str, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct labels, sorted, and the position of each row's label among them."""
     y = np.asarray(y)
     if not (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)) or not y.size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -18,7 +18,8 @@ __all__ = ["DivergenceKernel"]
 # Negative definite, so that exp(-gamma D) is positive semi-definite for every gamma (Schoenberg). JS and the square of
 # the Hellinger distance are squared distances of a Hilbert space, total variation is half the L1 distance, and a
 # power between 0 and 1 of a negative definite function is one again, which gives js_distance and hellinger.
-METRICS = ("hellinger", "js", "js_distance", "total_variation")
+KernelMetric: TypeAlias = Literal["hellinger", "js", "js_distance", "total_variation"]
+METRICS = get_args(KernelMetric)
 
 # gamma="median" looks at the divergences between at most this many training rows.
 _MEDIAN_ROWS = 1000
@@ -73,7 +74,7 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     array(['a'], dtype='<U1')
     """
 
-    def __init__(self, metric: str = "js", *, gamma: Any = 1.0) -> None:
+    def __init__(self, metric: KernelMetric = "js", *, gamma: float | Literal["median"] = 1.0) -> None:
         self.metric = metric
         self.gamma = gamma
 
@@ -133,7 +134,7 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return tags
 
 
-def _divergences(metric: str, P: Rows, Q: Rows) -> np.ndarray:
+def _divergences(metric: KernelMetric, P: Rows, Q: Rows) -> np.ndarray:
     """Return the divergence of each row of `P` from each row of `Q`."""
     if not is_sparse(P) and not is_sparse(Q) and np.array_equal(P, Q):  # of a symmetric matrix one half is enough
         return pairwise_divergence(P, metric=metric, normalize=True)
@@ -145,7 +146,7 @@ def _divergences(metric: str, P: Rows, Q: Rows) -> np.ndarray:
     )
 
 
-def _median_gamma(metric: str, P: Rows) -> float:
+def _median_gamma(metric: KernelMetric, P: Rows) -> float:
     """Return one over the median divergence between rows of `P`; 1 if that is 0."""
     chosen = np.unique(np.linspace(0, P.shape[0] - 1, min(P.shape[0], _MEDIAN_ROWS)).astype(int))
     between = _divergences(metric, P[chosen], P[chosen])[np.triu_indices(len(chosen), k=1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import get_config
@@ -20,6 +20,7 @@ from sklkl._utils.class_alignment import class_codes
 from sklkl._utils.out_of_fold import Splits, aligned_proba, out_of_fold_proba
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
+from sklkl.divergences._registry import DivergenceName
 
 __all__ = ["ProbaDivergence"]
 
@@ -90,8 +91,8 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         self,
         estimator: Any,
         *,
-        reference: str = "prior",
-        divergence: str = "kl",
+        reference: Literal["prior", "uniform", "templates"] = "prior",
+        divergence: DivergenceName = "kl",
         smoothing: float = 0.0,
         cv: Any = 5,
     ) -> None:

@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.types import ArrayLike
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
+from sklkl.divergences._registry import DivergenceName
 from sklkl.preprocessing._rows import INPUT, Rows, check_rows, dense_blocks, distributions, is_sparse, mean_distribution
 from sklkl.preprocessing._sparse_kl import sparse_kl
 
@@ -72,7 +74,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def __init__(
         self,
-        metric: str = "kl",
+        metric: DivergenceName = "kl",
         *,
         prior_count: float = 0.1,
         smoothing: float = 0.0,
@@ -83,7 +85,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.smoothing = smoothing
         self.metric_params = metric_params
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DivergenceToPrototypes:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> DivergenceToPrototypes:
         """Learn the prototypes.
 
         Parameters

@@ -3,12 +3,15 @@
 import inspect
 import math
 import pickle
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import sklkl.divergences as d
 from sklkl.divergences import DIVERGENCES
+from sklkl.divergences._registry import DivergenceName
+from sklkl.divergences._signatures import From
 
 from .oracles import UNITLESS, random_rows
 
@@ -130,3 +133,8 @@ def test_public_names_exist_and_have_docstrings():
     assert sorted(d.__all__) == d.__all__
     for name in d.__all__:
         assert getattr(d, name).__doc__
+
+
+def test_names_that_type_checkers_know():
+    assert get_args(DivergenceName) == tuple(DIVERGENCES)
+    assert get_args(From) == ("probs", "log_probs", "logits")

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sklkl.metrics
 from sklkl.metrics import DivergenceScorer, calibration_kl, get_scorer, get_scorer_names, mean_kl_divergence
+from sklkl.metrics._registry import ScorerName
 
 from .oracles import SCORES, smoothed
 
@@ -157,7 +159,7 @@ def test_copies(name, problem):
 
 def test_names():
     assert set(NAMES) == set(SCORES)
-    assert sorted(NAMES) == NAMES
+    assert sorted(NAMES) == NAMES == list(get_args(ScorerName))
     assert get_scorer("neg_mean_kl") is not get_scorer("neg_mean_kl")
     with pytest.raises(
         ValueError,
