@@ -52,10 +52,7 @@ def entropy(p: Array, **options: Unpack[Keywords]) -> Array:
 
     In [0, log K]; 0 for a one-hot row, log K for a uniform one.
 
-    Parameters
-    ----------
-    p : array of shape (..., K)
-        One distribution per row.
+    {input}
     {options}
 
     References
@@ -79,10 +76,7 @@ def kl_to_uniform(p: Array, **options: Unpack[Keywords]) -> Array:
     In [0, log K]; 0 only if the row is uniform, log K if it is one-hot. Exact near the uniform distribution, where
     the difference of the two entropies is not.
 
-    Parameters
-    ----------
-    p : array of shape (..., K)
-        One distribution per row.
+    {input}
     {options}
 
     References

@@ -22,6 +22,11 @@ INPUTS = """Parameters
         Reference and approximation, one distribution per row; broadcast against each other. NumPy, PyTorch or any
         array API library; lists follow the other input or become NumPy arrays, integers become floats."""
 
+INPUT = """Parameters
+    ----------
+    p : array of shape (..., K)
+        One distribution per row; any array library, as in `kl_divergence`."""
+
 OPTIONS = """axis : int, default=-1
         Axis along which a distribution lies; all inputs need the same length there.
     keepdims : bool, default=False
@@ -114,7 +119,8 @@ def normalized(xp: Namespace, x: Array, axis: int) -> Array:
 
 def document(function: Function) -> Function:
     """Fill the shared descriptions into a docstring and show the shared keywords in the signature."""
-    function.__doc__ = (function.__doc__ or "").replace("{inputs}", INPUTS).replace("{options}", OPTIONS)
+    for name, text in (("{inputs}", INPUTS), ("{input}", INPUT), ("{options}", OPTIONS)):
+        function.__doc__ = (function.__doc__ or "").replace(name, text)
     own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
     shared = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default) for f in fields(Options)]
     function.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from sklkl.divergences._power import (
     renyi_divergence,
     tsallis_divergence,
 )
-from sklkl.divergences._signatures import Divergence
+from sklkl.divergences._signatures import AnyDivergence
 
 __all__ = ["DIVERGENCES", "DivergenceName", "get_divergence"]
 
@@ -33,7 +33,7 @@ DivergenceName: TypeAlias = Literal[
     "tsallis",
 ]
 
-DIVERGENCES: dict[str, Divergence] = {
+DIVERGENCES: dict[str, AnyDivergence] = {
     "alpha": alpha_divergence,
     "bhattacharyya": bhattacharyya_distance,
     "chi2": chi2_divergence,
@@ -50,7 +50,7 @@ DIVERGENCES: dict[str, Divergence] = {
 }
 
 
-def get_divergence(name: DivergenceName) -> Divergence:
+def get_divergence(name: DivergenceName) -> AnyDivergence:
     """Return the divergence of a registered name.
 
     Parameters

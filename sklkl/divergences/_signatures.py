@@ -12,7 +12,7 @@ import numpy as np
 
 from sklkl.divergences._core import Array
 
-__all__ = ["Divergence", "From", "Keywords", "NumpyLike", "Other", "divergence", "of_one", "of_order", "of_several"]
+__all__ = ["AnyDivergence", "From", "Keywords", "NumpyLike", "Other", "divergence", "of_one", "of_order", "of_several"]
 
 From: TypeAlias = Literal["probs", "log_probs", "logits"]
 
@@ -100,6 +100,10 @@ class FunctionOfOne(Protocol):
     def __call__(self, p: NumpyLike, **options: Unpack[Keywords]) -> np.ndarray: ...
     @overload
     def __call__(self, p: Other, **options: Unpack[Keywords]) -> Other: ...
+
+
+# All of them take ``f(p, q, **options)``.
+AnyDivergence: TypeAlias = Divergence | DivergenceOfOrder | DivergenceOfSeveral
 
 
 def divergence(function: Callable[..., Array]) -> Divergence:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.types import MatrixLike
 from sklkl.divergences import pairwise_divergence
-from sklkl.preprocessing._rows import INPUT, Rows, check_rows, dense_blocks, distributions, is_sparse, mean_distribution
+from sklkl.preprocessing._rows import (
+    INPUT,
+    Rows,
+    RowsTransformer,
+    check_rows,
+    dense_blocks,
+    distributions,
+    is_sparse,
+    mean_distribution,
+)
 
 __all__ = ["DivergenceKernel"]
 
@@ -25,7 +33,7 @@ METRICS = get_args(KernelMetric)
 _MEDIAN_ROWS = 1000
 
 
-class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DivergenceKernel(RowsTransformer):
     """Kernel matrix ``exp(-gamma D(x, x'))`` between rows, read as distributions, and the training rows.
 
     For `SVC(kernel="precomputed")` behind it in a pipeline, for `SpectralClustering(affinity="precomputed")`, and all
@@ -78,7 +86,7 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.metric = metric
         self.gamma = gamma
 
-    def fit(self, X: Any, y: Any = None) -> DivergenceKernel:
+    def fit(self, X: MatrixLike, y: None = None) -> DivergenceKernel:
         """Keep the training rows.
 
         Parameters
@@ -101,14 +109,14 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         by_median = isinstance(self.gamma, str) and self.gamma == "median"
         if not by_median:
             check_number("gamma", self.gamma, "'median' or a finite number > 0", above=0.0, of="DivergenceKernel")
-        X = check_rows(validate_data(self, X, **INPUT), "DivergenceKernel.fit")
-        self.mean_distribution_ = mean_distribution(X)
-        self.distributions_ = distributions(X, self.mean_distribution_)
+        rows = check_rows(validate_data(self, X, **INPUT), "DivergenceKernel.fit")
+        self.mean_distribution_ = mean_distribution(rows)
+        self.distributions_ = distributions(rows, self.mean_distribution_)
         self.gamma_ = _median_gamma(self.metric, self.distributions_) if by_median else float(self.gamma)
-        self._n_features_out = X.shape[0]
+        self._n_features_out = rows.shape[0]
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return the kernel between the rows and the training rows.
 
         Parameters
@@ -121,17 +129,9 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ndarray of shape (n_samples, n_samples_fit)
             Values in [0, 1], 1 for equal distributions; float32 if `X` is.
         """
-        check_is_fitted(self)
-        X = check_rows(validate_data(self, X, **INPUT, reset=False), "DivergenceKernel.transform")
-        values = _divergences(self.metric, distributions(X, self.mean_distribution_), self.distributions_)
-        return np.exp(-self.gamma_ * values).astype(X.dtype, copy=False)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+        P, dtype = self._rows(X)
+        values = _divergences(self.metric, P, self.distributions_)
+        return np.exp(-self.gamma_ * values).astype(dtype, copy=False)
 
 
 def _divergences(metric: KernelMetric, P: Rows, Q: Rows) -> np.ndarray:

@@ -6,23 +6,31 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.sklearn_private import _check_sample_weight
-from sklkl._utils.types import ArrayLike
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.divergences._registry import DivergenceName
-from sklkl.preprocessing._rows import INPUT, Rows, check_rows, dense_blocks, distributions, is_sparse, mean_distribution
+from sklkl.preprocessing._rows import (
+    INPUT,
+    Rows,
+    RowsTransformer,
+    check_rows,
+    dense_blocks,
+    distributions,
+    is_sparse,
+    mean_distribution,
+)
 from sklkl.preprocessing._sparse_kl import sparse_kl
 
 __all__ = ["DivergenceToPrototypes"]
 
 
-class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DivergenceToPrototypes(RowsTransformer):
     """Divergence of each row, read as a distribution, from the prototype of each class.
 
     The prototype of a class is the weighted sum of its rows plus `prior_count` in every column, normalised. Rows may
@@ -85,7 +93,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.smoothing = smoothing
         self.metric_params = metric_params
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> DivergenceToPrototypes:
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> DivergenceToPrototypes:
         """Learn the prototypes.
 
         Parameters
@@ -119,7 +127,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.prototypes_ = distributions(sums + self.prior_count, self.mean_distribution_)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return the divergence of each row from each prototype.
 
         Parameters
@@ -132,14 +140,12 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         ndarray of shape (n_samples, n_classes)
             Divergences, in nats if the metric has a unit.
         """
-        check_is_fitted(self)
-        X = check_rows(validate_data(self, X, **INPUT, reset=False), "DivergenceToPrototypes.transform")
-        P = distributions(X, self.mean_distribution_)
+        P, dtype = self._rows(X)
         if is_sparse(P) and self.metric == "kl" and not self.metric_params:
             values = sparse_kl(P, self.prototypes_, self.smoothing)
         else:
             values = np.concatenate([self._divergence(block, self.prototypes_) for block in dense_blocks(P)])
-        return values.astype(X.dtype, copy=False)
+        return values.astype(dtype, copy=False)
 
     def _check_params(self) -> None:
         check_choice("metric", self.metric, DIVERGENCES, of="DivergenceToPrototypes")
@@ -153,10 +159,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
         tags.target_tags.required = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
