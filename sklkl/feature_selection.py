@@ -2,7 +2,7 @@
 
 Each feature is cut into bins; what is compared are the distributions of the bins within the classes. The scores are in
 nats, and 0 for a constant feature. All three depend on a numeric feature through the order of its values only, so
-scaling is of no consequence. They are estimates from counts and therefore biased upwards: a feature that has nothing
+scaling changes nothing. They are estimates from counts and therefore biased upwards: a feature that has nothing
 to do with the class still gets about ``(bins - 1) (classes - 1) / (2 n)`` from `js_classif`, so that discrete features
 with very many values look better than they are. A feature that is mostly one number gets few bins, because a value is
 never split; a larger `n_bins` or a bin for each value sees its rare values.
@@ -58,7 +58,7 @@ def js_classif(
         Class labels.
     discrete_features : "auto", bool or array-like, default="auto"
         Which features get a bin for each value: all or none, a mask, positions, or column names. "auto" are the
-        columns of a DataFrame that hold no numbers; unlike in `mutual_info_classif`, sparse means nothing.
+        columns of a DataFrame that hold no numbers; unlike in `mutual_info_classif`, sparse features are not discrete for that.
     n_bins : int, default=10
         Number of bins of about equal frequency of the other features; fewer values than that get a bin each.
     pseudo_count : float, default=0.0
@@ -99,8 +99,8 @@ def kl_classif(
     """Kullback-Leibler divergence of each class from all others, of each binned feature.
 
     ``Σ_c π_c KL(P(x|c) ‖ P(x|not c))`` with the class frequencies π. (Against ``P(x)`` instead of ``P(x|not c)`` this
-    would be the mutual information again: `js_classif`.) Unbounded, it prefers features that give a class away with
-    certainty, if only in a few rows.
+    would be the mutual information again: `js_classif`.) Unbounded, it prefers features that identify a class with
+    certainty, even if only in a few rows.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def _frame_column(column: Any) -> np.ndarray:
 
 
 def _discrete(given: ArrayLike, names: list[Any], objects: np.ndarray) -> np.ndarray:
-    """Return which features are to have a bin for each value, as a mask."""
+    """Return which features get a bin for each value, as a mask."""
     if isinstance(given, str) and given == "auto":
         return objects
     mask = _mask(given, names)

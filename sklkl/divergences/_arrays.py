@@ -9,7 +9,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy
 from sklkl._utils.checks import invalid
 from sklkl.divergences._core import Array, Namespace, np
 
-# Rows are worked off in blocks of about this many values: temporaries stay small and in the processor's cache.
+# Rows are processed in blocks of about this many values: temporaries stay small and in the processor's cache.
 _BLOCK = 2**15
 
 

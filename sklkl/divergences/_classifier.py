@@ -39,7 +39,7 @@ def classifier_kl_divergence(
     A classifier's odds of a row being from X rather than from Y are the ratio of the densities, up to the sizes of
     the samples. The estimate is the mean log-ratio of the rows of X, each by a classifier that did not see the row.
     It is only as good as the classifier's probabilities: 0 if the classifier finds no difference, too large if it is
-    too sure. Values slightly below 0 are to be expected where P and Q are equal.
+    overconfident. Values slightly below 0 are to be expected where P and Q are equal.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def classifier_kl_divergence(
         together.
     confidence_level : float, optional
         Return an interval that is to cover the estimate's expectation with this probability. It does not cover the
-        error that the classifier makes however many rows it sees.
+        classifier's own bias, which remains however many rows there are.
     n_resamples : int, default=999
         Number of bootstrap samples behind the interval, drawn from the rows' held-out ratios; nothing is trained anew.
     random_state : None, int, Generator or RandomState
@@ -66,7 +66,7 @@ def classifier_kl_divergence(
     -------
     float or Estimate
         The estimate, with its interval if `confidence_level` is given. ``inf`` if the classifier is certain of a row,
-        NaN if it is also certain of another one and wrong, as forests may be.
+        NaN if it is also certain of another row and wrong, as forests may be.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _default_classifier(rows: Any, seed: int) -> Any:
 
     Over sixteen pairs of distributions of 1 to 30 features it had the smallest median error at 200 rows: linear
     logistic regression misses changes of scale, quadratic misses bimodality and overfits many features, and boosted
-    trees are late to see correlation.
+    trees need many rows to detect correlation.
     """
     basis = Nystroem(n_components=min(_N_COMPONENTS, rows.shape[0] // 2), random_state=seed)
     scaler = StandardScaler(with_mean=not sparse.issparse(rows))

@@ -19,7 +19,7 @@ from sklkl.divergences._table import NULLS, Table, count_divergence
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
-# Near p = q these are of the order of p - q, the others of that of its square, where the bootstrap knows the bias.
+# Near p = q these are of first order in p - q, the others of second order, where the bootstrap estimates the bias.
 _FIRST_ORDER = frozenset({"hellinger", "js_distance", "total_variation"})
 
 # From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
@@ -82,16 +82,16 @@ def histogram_divergence(
         Number of intervals with about equally many values of `x` each; or the ascending edges between intervals
         ``(edge, next edge]``, values beyond the outermost edges having intervals of their own.
     pseudo_count : float, default=0.5
-        Added to each bin's count in each sample, so that an empty bin is rare instead of impossible. 0 gives the
+        Added to each bin's count in each sample, so that no share is 0. With 0 it is the
         divergence of the raw shares, which may be infinite.
     categorical : bool, default=False
         Make each distinct value of the samples a bin, instead of intervals of numbers.
     confidence_level : float, optional
         Return an interval that is to cover the divergence of the two distributions, in these bins, with this
-        probability. With but a few values a bin it covers less.
+        probability. With only a few values in each bin its coverage is lower.
     n_resamples : int, default=999
-        Number of bootstrap samples behind the interval. They also show by how much the value is too large, which the
-        interval is corrected for: the value may be near its upper end.
+        Number of bootstrap samples behind the interval. They also estimate the value's upward bias, for which
+        the interval is corrected: the value may be near its upper end.
     random_state : None, int, Generator or RandomState
         Draws the bootstrap samples; None is different every time.
 
@@ -144,8 +144,8 @@ def population_stability_index(
     """Index of population stability (PSI), ``Σ (p - q) log(p/q)`` of the shares in bins, with a p-value.
 
     It is the Jeffreys divergence. Without any change its mean is about ``(B - 1)(1/n + 1/m)`` for B bins, hence fixed
-    thresholds such as 0.1 and 0.25 mean nothing by themselves: ten bins and 100 values a sample exceed 0.1 in 85 % of
-    cases. Judge by the p-value.
+    thresholds such as 0.1 and 0.25 do not fit all sample sizes: with ten bins and 100 values a sample the index exceeds
+    0.1 in 85 % of cases. Judge by the p-value.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def population_stability_index(
     null : {"permutation", "asymptotic"}, default="permutation"
         ``"permutation"``: the p-value is the share of random splits of all rows into samples of these sizes whose
         index is at least as large, correct for samples of any size. ``"asymptotic"``: that of a gamma distribution
-        with mean and variance of the index over all splits, quicker and without chance; it wants ten rows of
+        with mean and variance of the index over all splits, quicker and deterministic; it needs ten rows of
         `reference` or more for each bin.
     n_permutations : int, default=999
         Number of random splits; the p-value is at least ``1 / (n_permutations + 1)``.

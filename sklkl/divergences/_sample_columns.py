@@ -59,7 +59,7 @@ def check_bins(bins: ArrayLike) -> int | np.ndarray:
 def table_of(x: np.ndarray, y: np.ndarray, bins: int | np.ndarray, categorical: bool) -> Table:
     """Return the counts in the categories of both samples, between given edges, or between quantiles of `x`."""
     if categorical:
-        # were those of y alone thrown together, samples of many rare categories would seem to differ
+        # with one bin for all categories of y alone, samples of many rare categories would seem to differ
         return Table.count(x, y, category_bins(np.concatenate([x, y])))
     if isinstance(bins, np.ndarray):
         return Table.count(x, y, NumericBins(bins))

@@ -46,7 +46,7 @@ class DriftDetector(BaseEstimator):
 
     :meth:`fit` sorts the reference values of each column into bins and keeps only their counts; :meth:`detect`
     counts new rows in the same bins and tests the divergence of the two distributions. Missing values are a bin of
-    their own, so more (or fewer) of them are drift, and so is each category that the reference lacks.
+    their own, so more (or fewer) of them are drift, and so is every category that the reference lacks.
 
     Numeric columns get bins of about equally many reference values; infinite values belong to the outermost ones. A
     column of at most `n_bins` values, each found twice on average, gets a bin for each value, as categories do.
@@ -59,18 +59,18 @@ class DriftDetector(BaseEstimator):
     null : {"permutation", "asymptotic"}, default="permutation"
         Distribution of the statistic without drift. ``"permutation"`` splits the pooled rows at random and makes
         quantile bins anew for each split; its p-values are correct for samples of any size, except that repeated
-        numbers want ten reference rows for each bin. ``"asymptotic"`` takes a gamma distribution of about the same
-        mean and variance for bins that stay as they are. It needs no chance and is quicker for categories; for
+        numbers need ten reference rows for each bin. ``"asymptotic"`` takes a gamma distribution of about the same
+        mean and variance for bins that stay as they are. It is deterministic and quicker for categories; for
         quantiles it has up to 7 % false alarms at an `alpha` of 5 % if the reference has ten rows for each bin, and
         more if it has fewer.
     n_bins : int >= 2, default=10
         Largest number of bins of a numeric column, that of the missing values not counted.
     pseudo_count : float >= 0, default=0.5
-        Added to every count, so that an empty bin is rare and not impossible. With 0, an empty bin makes PSI (and KL,
-        if the new rows lack it) infinite, in the random splits too, and no difference is left to be seen.
+        Added to every count, so that no share is 0. With 0, an empty bin makes PSI (and KL,
+        if the new rows lack it) infinite, in the random splits too, so that the test has no power.
     n_permutations : int >= 1, default=999
-        Random splits of each column. The correction for many columns, or a small `alpha`, asks for p-values smaller
-        than these can give: columns for which fewer than ten splits reach the observed divergence get
+        Random splits of each column. The correction for many columns, or a small `alpha`, needs p-values smaller
+        than these allow: columns for which fewer than ten splits reach the observed divergence get
         ``2 n_features / alpha`` splits if that is more (``2 / alpha`` without correction).
     alpha : float in (0, 1), default=0.05
         Level of the test.

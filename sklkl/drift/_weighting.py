@@ -58,9 +58,9 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
 
     Under covariate shift the features are distributed differently where the estimator is used than where it was
     trained, but y depends on them in the same way. The loss on target rows is then the loss on training rows weighted
-    by ``w(x) = p_target(x) / p_train(x)``, which unlabelled target rows are enough to estimate. This helps an
-    estimator too simple to be right everywhere, which then becomes right where the target rows are. It costs
-    precision, the more the smaller `effective_sample_size_`; an estimator that is right everywhere only loses.
+    by ``w(x) = p_target(x) / p_train(x)``, which can be estimated from unlabelled target rows. This helps an
+    estimator that is misspecified, which then fits best where the target rows are. It increases the variance, the more
+    the smaller `effective_sample_size_`; a well-specified estimator only loses by it.
 
     Parameters
     ----------

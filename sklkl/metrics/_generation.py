@@ -18,7 +18,7 @@ __all__ = ["inception_score", "mode_coverage_kl"]
 
 @document
 def inception_score(y_proba: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-    """Inception Score ``exp(mean KL(p(y|x)‖p(y)))``: are samples distinct, and are all classes among them.
+    """Inception Score ``exp(mean KL(p(y|x)‖p(y)))``: high for samples that are distinct and of all classes.
 
     Of all samples at once, not averaged over splits.
 
@@ -61,9 +61,9 @@ def mode_coverage_kl(
     y_reference: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """KL(modes of the generated samples‖reference): does a generator leave modes out or prefer some, in nats.
+    """KL(modes of the generated samples‖reference), in nats: whether a generator drops or prefers modes.
 
-    Chance alone adds about ``(n_modes - 1) / (2 n_samples)`` if there are more samples than modes.
+    Sampling error alone adds about ``(n_modes - 1) / (2 n_samples)`` if there are more samples than modes.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def mode_coverage_kl(
     -------
     float
         In [0, inf]; in [0, log n_modes] for the uniform reference, where one mode of many gives the logarithm of their
-        number. ``inf`` if a mode is generated that the reference excludes.
+        number. ``inf`` if a mode is generated whose probability in the reference is zero.
 
     Raises
     ------

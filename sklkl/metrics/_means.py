@@ -71,7 +71,7 @@ def mean_reverse_kl_divergence(
     """Mean over the rows of KL(prediction‖truth), in nats.
 
     For soft labels such as a teacher's. With labels it is ``inf`` unless every prediction is certain and right, and
-    under `smoothing` no proper score: its expectation is least at predictions that are too confident.
+    under `smoothing` not a proper score: its expectation is least at predictions that are too confident.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def mean_js_divergence(
 ) -> float:
     """Mean over the rows of the Jensen-Shannon divergence of truth and prediction, in nats.
 
-    Bounded, so that no single row decides. The price: with labels it is no proper score. Where a class has probability
+    Bounded, so that no single row dominates the mean. With labels it is not a proper score. Where a class has probability
     0.8 its expectation is least at a prediction of 0.94; choose models for their probabilities by
     `mean_kl_divergence`. With soft labels that are the true probabilities it is least at the truth.
 
@@ -160,7 +160,7 @@ def d2_kl_score(
     Returns
     -------
     float
-        In [-inf, 1]; 1 for perfect predictions, 0 for the prior. If all true rows are alike, 1 for perfect
+        In [-inf, 1]; 1 for perfect predictions, 0 for the prior. If all true rows are equal, 1 for perfect
         predictions and 0 for all others. NaN, with an `UndefinedMetricWarning`, for fewer than two rows.
 
     {raises}

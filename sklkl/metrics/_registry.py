@@ -40,12 +40,12 @@ _SCORERS: dict[str, dict[str, Any]] = {
 
 
 def get_scorer_names() -> list[str]:
-    """Return the names that `get_scorer` knows.
+    """Return the names that `get_scorer` accepts.
 
     Those with ``teacher`` compare with a teacher's probabilities, the others with `y`; of those with ``neg_`` the
     metric is negated, so that higher is better. To choose a model for its probabilities take ``neg_mean_kl`` or, the
-    same on a scale from 0 to 1, ``d2_kl``: they are proper scores, which ``neg_mean_js`` with labels is not, and a
-    useless model may be perfect by ``neg_calibration_kl`` and ``neg_prior_shift_kl``. There is no
+    same on a scale from 0 to 1, ``d2_kl``: they are proper scores, which ``neg_mean_js`` with labels is not, and an
+    uninformative model may be perfect by ``neg_calibration_kl`` and ``neg_prior_shift_kl``. There is no
     ``neg_mean_reverse_kl``, because it is ``-inf`` with labels.
 
     Returns
@@ -68,7 +68,7 @@ def get_scorer(name: ScorerName, *, labels: ArrayLike | None = None, **metric_pa
     Parameters
     ----------
     name : str
-        One of `get_scorer_names`. scikit-learn does not know these names: pass on the scorer, not the name.
+        One of `get_scorer_names`. They are not registered with scikit-learn: pass the scorer, not the name.
     labels : array-like of shape (n_classes,), default=None
         All classes, as in `DivergenceScorer`.
     **metric_params : dict

@@ -36,8 +36,8 @@ _MEDIAN_ROWS = 1000
 class DivergenceKernel(RowsTransformer):
     """Kernel matrix ``exp(-gamma D(x, x'))`` between rows, read as distributions, and the training rows.
 
-    For `SVC(kernel="precomputed")` behind it in a pipeline, for `SpectralClustering(affinity="precomputed")`, and all
-    else that takes a kernel. Rows may be counts, histograms, tf-idf or topic shares.
+    For `SVC(kernel="precomputed")` behind it in a pipeline, for `SpectralClustering(affinity="precomputed")`, and
+    other estimators that take a kernel. Rows may be counts, histograms, tf-idf or topic shares.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class DivergenceKernel(RowsTransformer):
     distributions_ : ndarray or sparse matrix of shape (n_samples_fit, n_features)
         The training rows, each divided by its sum.
     mean_distribution_ : ndarray of shape (n_features,)
-        Their mean, for which rows of zeros stand.
+        Their mean, which replaces rows of zeros.
     gamma_ : float
         The factor in use.
     n_features_in_ : int

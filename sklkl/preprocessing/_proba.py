@@ -1,4 +1,4 @@
-"""Divergence of a classifier's predicted probabilities from a reference: how sure, how unusual a prediction is."""
+"""Divergence of a classifier's predicted probabilities from a reference: a measure of confidence, or of novelty."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ REFERENCES = ("prior", "uniform", "templates")
 class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Divergence of a classifier's predicted probabilities from a reference distribution over the classes.
 
-    One column for ``reference="prior"`` or "uniform": how much the classifier knows about the row. One column for each
-    class for "templates": how far the prediction is from the mean prediction for the rows of that class, a score of
+    One column for ``reference="prior"`` or "uniform": how far the features move the prediction. One column for
+    each class for "templates": how far the prediction is from the mean prediction for the rows of that class, a score of
     out-of-distribution rows as well (`score_samples`).
 
     `X` may be whatever the estimator takes: tables, sparse matrices, DataFrames, texts before a vectorizer.
@@ -48,11 +48,11 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         its second.
     smoothing : float, default=0.0
         Share of the uniform distribution mixed into predictions and references, in [0, 1]. Without it a class that
-        never occurs in a template makes the KL divergence infinite for predictions that allow it.
+        never occurs in a template makes the KL divergence infinite for predictions that give it some probability.
     cv : int, cross-validation generator, iterable or None, default=5
         How to predict the training rows for the templates: out of fold, as `sklearn.model_selection.check_cv` reads
         it, or, if None, by the estimator that was trained on them: one fit only and often the sharper score, but a
-        classifier that learns its rows by heart has templates that forbid everything else. A `FrozenEstimator` always
+        classifier that memorises its rows has templates in which all other classes have probability zero. A `FrozenEstimator` always
         predicts them itself.
 
     Attributes
@@ -64,9 +64,9 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
     references_ : ndarray of shape (1, n_classes) or (n_classes, n_classes)
         One distribution for each output column.
     n_features_in_ : int
-        Number of columns seen in `fit`, if the classifier counts them.
+        Number of columns seen in `fit`, if the classifier has it.
     feature_names_in_ : ndarray of str
-        Names of the columns, if the classifier knows them.
+        Names of the columns, if the classifier has them.
 
     References
     ----------
@@ -168,7 +168,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         """Return how normal each row is: the lower, the more out of distribution.
 
         For "templates" minus the divergence from the nearest template; for "prior" and "uniform" the divergence itself,
-        because a classifier that learns nothing from a row has not seen its like.
+        because an uninformative prediction points to a row unlike the training rows.
 
         Parameters
         ----------

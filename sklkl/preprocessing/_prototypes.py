@@ -45,7 +45,7 @@ class DivergenceToPrototypes(RowsTransformer):
         second. All but "kl" make blocks of sparse rows dense.
     prior_count : float, default=0.1
         Pseudo-count added to every entry of a prototype, in units of the data, >= 0. With 0, and without `smoothing`,
-        a word that a class never had makes the KL divergence from it infinite.
+        a word that never occurs in a class makes the KL divergence from that class infinite.
     smoothing : float, default=0.0
         Share of the uniform distribution mixed into rows and prototypes, in [0, 1].
     metric_params : dict, default=None
@@ -56,7 +56,7 @@ class DivergenceToPrototypes(RowsTransformer):
     prototypes_ : ndarray of shape (n_classes, n_features)
         The distribution of each class.
     mean_distribution_ : ndarray of shape (n_features,)
-        Mean of the training distributions; what rows of zeros stand for, and classes that have no others.
+        Mean of the training distributions; it replaces rows of zeros, and is the prototype of classes of such rows only.
     classes_ : ndarray of shape (n_classes,)
         Class labels; output columns are in their order.
     n_features_in_ : int
