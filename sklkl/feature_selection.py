@@ -58,7 +58,8 @@ def js_classif(
         Class labels.
     discrete_features : "auto", bool or array-like, default="auto"
         Which features get a bin for each value: all or none, a mask, positions, or column names. "auto" are the
-        columns of a DataFrame that hold no numbers; unlike in `mutual_info_classif`, sparse features are not discrete for that.
+        columns of a DataFrame that hold no numbers; sparse features are not
+        discrete by default, unlike in `mutual_info_classif`.
     n_bins : int, default=10
         Number of bins of about equal frequency of the other features; fewer values than that get a bin each.
     pseudo_count : float, default=0.0

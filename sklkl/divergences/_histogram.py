@@ -82,8 +82,8 @@ def histogram_divergence(
         Number of intervals with about equally many values of `x` each; or the ascending edges between intervals
         ``(edge, next edge]``, values beyond the outermost edges having intervals of their own.
     pseudo_count : float, default=0.5
-        Added to each bin's count in each sample, so that no share is 0. With 0 it is the
-        divergence of the raw shares, which may be infinite.
+        Added to each bin's count in each sample, so that no share is 0. 0 gives the divergence of
+        the raw shares, which may be infinite.
     categorical : bool, default=False
         Make each distinct value of the samples a bin, instead of intervals of numbers.
     confidence_level : float, optional

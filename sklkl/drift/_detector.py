@@ -66,8 +66,8 @@ class DriftDetector(BaseEstimator):
     n_bins : int >= 2, default=10
         Largest number of bins of a numeric column, that of the missing values not counted.
     pseudo_count : float >= 0, default=0.5
-        Added to every count, so that no share is 0. With 0, an empty bin makes PSI (and KL,
-        if the new rows lack it) infinite, in the random splits too, so that the test has no power.
+        Added to every count, so that no share is 0. With 0, an empty bin makes PSI (and KL, if the new
+        rows lack it) infinite, in the random splits too, so that the test has no power.
     n_permutations : int >= 1, default=999
         Random splits of each column. The correction for many columns, or a small `alpha`, needs p-values smaller
         than these allow: columns for which fewer than ten splits reach the observed divergence get

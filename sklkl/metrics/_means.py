@@ -108,8 +108,8 @@ def mean_js_divergence(
 ) -> float:
     """Mean over the rows of the Jensen-Shannon divergence of truth and prediction, in nats.
 
-    Bounded, so that no single row dominates the mean. With labels it is not a proper score. Where a class has probability
-    0.8 its expectation is least at a prediction of 0.94; choose models for their probabilities by
+    Bounded, so that no single row dominates the mean. With labels it is not a proper score: where a class has
+    probability 0.8 its expectation is least at a prediction of 0.94. Choose models for their probabilities by
     `mean_kl_divergence`. With soft labels that are the true probabilities it is least at the truth.
 
     Parameters

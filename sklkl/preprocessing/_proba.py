@@ -30,9 +30,9 @@ REFERENCES = ("prior", "uniform", "templates")
 class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Divergence of a classifier's predicted probabilities from a reference distribution over the classes.
 
-    One column for ``reference="prior"`` or "uniform": how far the features move the prediction. One column for
-    each class for "templates": how far the prediction is from the mean prediction for the rows of that class, a score of
-    out-of-distribution rows as well (`score_samples`).
+    One column for ``reference="prior"`` or "uniform": a measure of the prediction's confidence. One column for each
+    class for "templates": how far the prediction is from the mean prediction for the rows of that class, which also
+    detects out-of-distribution rows (`score_samples`).
 
     `X` may be whatever the estimator takes: tables, sparse matrices, DataFrames, texts before a vectorizer.
 
@@ -52,8 +52,8 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
     cv : int, cross-validation generator, iterable or None, default=5
         How to predict the training rows for the templates: out of fold, as `sklearn.model_selection.check_cv` reads
         it, or, if None, by the estimator that was trained on them: one fit only and often the sharper score, but a
-        classifier that memorises its rows has templates in which all other classes have probability zero. A `FrozenEstimator` always
-        predicts them itself.
+        classifier that memorises its rows has templates in which all other classes have probability zero. A
+        `FrozenEstimator` always predicts them itself.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         """Return how normal each row is: the lower, the more out of distribution.
 
         For "templates" minus the divergence from the nearest template; for "prior" and "uniform" the divergence itself,
-        because an uninformative prediction points to a row unlike the training rows.
+        because an unconfident prediction is a sign of a row unlike the training rows.
 
         Parameters
         ----------

@@ -56,7 +56,7 @@ class DivergenceToPrototypes(RowsTransformer):
     prototypes_ : ndarray of shape (n_classes, n_features)
         The distribution of each class.
     mean_distribution_ : ndarray of shape (n_features,)
-        Mean of the training distributions; it replaces rows of zeros, and is the prototype of classes of such rows only.
+        Mean of the training distributions; it replaces rows of zeros, and is the prototype of a class of such rows.
     classes_ : ndarray of shape (n_classes,)
         Class labels; output columns are in their order.
     n_features_in_ : int
