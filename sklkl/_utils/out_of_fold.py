@@ -11,13 +11,14 @@ from sklearn.base import clone
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_codes
 from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
+from sklkl._utils.types import MatrixLike
 
 __all__ = ["Splits", "aligned_proba", "out_of_fold_proba"]
 
 Splits = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
-def aligned_proba(estimator: Any, X: Any, classes: np.ndarray) -> np.ndarray:
+def aligned_proba(estimator: Any, X: MatrixLike, classes: np.ndarray) -> np.ndarray:
     """Return the estimator's probabilities in float64, in the order of `classes`; 0 for classes it does not know."""
     proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
@@ -31,7 +32,7 @@ def aligned_proba(estimator: Any, X: Any, classes: np.ndarray) -> np.ndarray:
 
 
 def out_of_fold_proba(
-    estimator: Any, X: Any, y: np.ndarray, splits: Splits, params: dict[str, Any], classes: np.ndarray
+    estimator: Any, X: MatrixLike, y: np.ndarray, splits: Splits, params: dict[str, Any], classes: np.ndarray
 ) -> np.ndarray:
     """Return the probabilities of each row from clones that were not trained on it, averaged if there are several.
 

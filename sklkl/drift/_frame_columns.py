@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from sklkl._utils.columns import all_numbers, first_other, floats, is_category_typed, is_missing, is_numeric_kind
 from sklkl._utils.sklearn_private import _num_features, _num_samples, _safe_indexing
+from sklkl._utils.types import ArrayLike, MatrixLike
 
 __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "require_same_kind"]
 
@@ -28,11 +29,11 @@ def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
-def _is_frame(X: Any) -> bool:
+def _is_frame(X: object) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
-def _checked_array(estimator: Any, X: Any, reset: bool) -> Any:
+def _checked_array(estimator: Any, X: MatrixLike, reset: bool) -> Any:
     options = {"accept_sparse": "csc", "ensure_all_finite": False, "reset": reset}
     found = validate_data(estimator, X, dtype=None, **options)
     if found.dtype.kind in "US" and not hasattr(X, "dtype"):  # a list of mixed values, which NumPy made all strings
@@ -47,7 +48,7 @@ def column(X: Any, j: int) -> Any:
     return X[:, [j]].toarray().ravel() if hasattr(X, "toarray") else _safe_indexing(X, j, axis=1)
 
 
-def is_categorical(values: Any) -> bool:
+def is_categorical(values: ArrayLike) -> bool:
     """Return whether a column's type says categories: of a categorical type, booleans, or objects not all numbers.
 
     A column without any value may turn out to be anything, which only categories can.
@@ -60,13 +61,13 @@ def is_categorical(values: Any) -> bool:
     return array.dtype.kind in "bUS" or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
 
 
-def _array(values: Any) -> np.ndarray:
+def _array(values: ArrayLike) -> np.ndarray:
     """Return a column as an array, dates of a time zone as dates and not as objects."""
     is_date = getattr(getattr(values, "dtype", None), "kind", "") == "M"
     return np.asarray(values, dtype="datetime64[ns]") if is_date else np.asarray(values)
 
 
-def numbers(values: Any, name: str) -> np.ndarray:
+def numbers(values: ArrayLike, name: str) -> np.ndarray:
     """Return a column as float64, missing values as NaN; dates and durations count too.
 
     Raises
@@ -82,7 +83,7 @@ def numbers(values: Any, name: str) -> np.ndarray:
     raise _other_values(name, first_other(array.tolist()), "numbers, as it is numeric")
 
 
-def objects(values: Any, name: str) -> list[Any]:
+def objects(values: ArrayLike, name: str) -> list[Hashable]:
     """Return a column as a list of plain Python values.
 
     Raises
@@ -102,7 +103,7 @@ def _other_values(name: str, odd: object, allowed: str) -> ValueError:
     return ValueError(f"The column {name!r} of 'X' must hold {allowed}. Got {odd!r} instead.")
 
 
-def require_same_kind(known: Iterable[Any], values: Iterable[Any], name: str) -> None:
+def require_same_kind(known: Iterable[object], values: Iterable[object], name: str) -> None:
     """Raise a ValueError if all of the known categories are strings and none of the values is, or conversely."""
     were, are = ({isinstance(value, str) for value in both if not is_missing(value)} for both in (known, values))
     if were and are and not were & are:

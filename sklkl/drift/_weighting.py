@@ -213,7 +213,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
             )
             raise invalid("estimator", self.estimator, allowed, "DensityRatioWeighter")
 
-    def _ratios(self, X: Any, X_target: Any) -> np.ndarray:
+    def _ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
         try:
             validate_data(self, X_target, reset=False, skip_check_array=True)
         except ValueError as error:
@@ -221,15 +221,15 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         ratios = self._kernel_ratios(X, X_target) if self.method == "kliep" else self._odds(X, X_target)
         return ratios / ratios.mean()
 
-    def _kernel_ratios(self, X: Any, X_target: Any) -> np.ndarray:
-        X = check_array(X, dtype=np.float64, input_name="X")
-        X_target = check_array(X_target, dtype=np.float64, input_name="X_target")
+    def _kernel_ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
+        rows = check_array(X, dtype=np.float64, input_name="X")
+        target = check_array(X_target, dtype=np.float64, input_name="X_target")
         bandwidth = None if isinstance(self.bandwidth, str) else self.bandwidth
-        most = min(len(X), len(X_target))
+        most = min(len(rows), len(target))
         if bandwidth is None and not (isinstance(self.cv, Integral) and self.cv <= most):
             raise invalid("cv", self.cv, f"an integer from 2 to {most}, the smaller sample", "DensityRatioWeighter")
-        ratio = fit_kernel_ratio(X, X_target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
-        return ratio(X)
+        ratio = fit_kernel_ratio(rows, target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
+        return ratio(rows)
 
     def _odds(self, X: Any, X_target: Any) -> np.ndarray:
         X, X_target = (rows if hasattr(rows, "shape") else np.asarray(rows) for rows in (X, X_target))
@@ -249,31 +249,31 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         return self.estimator_.classes_
 
     @available_if(_estimator_has("predict"))
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Return the estimator's predictions for `X`."""
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the estimator's class probabilities for `X`."""
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
     @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithms of the estimator's class probabilities for `X`."""
         check_is_fitted(self)
         return self.estimator_.predict_log_proba(X)
 
     @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Return the estimator's decision function for `X`."""
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
     @available_if(_estimator_has("score"))
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the estimator's own score of `X` and `y`, weighted by `sample_weight` if given."""
         check_is_fitted(self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}

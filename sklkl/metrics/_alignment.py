@@ -8,6 +8,7 @@ import numpy as np
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_positions, shown
+from sklkl._utils.types import MatrixLike
 from sklkl.metrics._validation import check_probabilities
 
 __all__ = ["align", "class_probabilities", "match_truth"]
@@ -15,7 +16,7 @@ __all__ = ["align", "class_probabilities", "match_truth"]
 _ONE_TARGET = "one target (neither multilabel nor multioutput)"
 
 
-def class_probabilities(estimator: Any, X: Any, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def class_probabilities(estimator: Any, X: MatrixLike, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the predicted probabilities and the class of each column; `labels` serve where ``classes_`` is missing."""
     name = type(estimator).__name__
     proba = _predict(estimator, X, name)
@@ -35,7 +36,7 @@ def class_probabilities(estimator: Any, X: Any, labels: np.ndarray | None) -> tu
     return proba, classes
 
 
-def _predict(estimator: Any, X: Any, name: str) -> Any:
+def _predict(estimator: Any, X: MatrixLike, name: str) -> Any:
     if hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(X)
     if not hasattr(estimator, "predict_log_proba"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -115,7 +114,9 @@ def mode_coverage_kl(
     )
 
 
-def _mode_shares(name: str, y: Any, labels: Any, sample_weight: ArrayLike | None = None) -> np.ndarray:
+def _mode_shares(
+    name: str, y: ArrayLike, labels: ArrayLike | None, sample_weight: ArrayLike | None = None
+) -> np.ndarray:
     """Return the weighted share of each mode."""
     y = np.asarray(y)
     labels = None if labels is None else check_labels(labels)

@@ -13,7 +13,7 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 from sklkl._utils.checks import check_choice, invalid, invalid_input, refusal
 from sklkl._utils.class_alignment import shown
 from sklkl._utils.frames import column_labels
-from sklkl._utils.types import ArrayLike
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.metrics._alignment import align, class_probabilities, match_truth
 from sklkl.metrics._validation import check_labels, check_probabilities
 
@@ -102,7 +102,7 @@ class DivergenceScorer:
     def __call__(
         self,
         estimator: Any,
-        X: Any,
+        X: MatrixLike,
         y: ArrayLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
@@ -161,7 +161,9 @@ class DivergenceScorer:
             raise invalid_input("y", f"the shape {y.shape}", "dense, of shape (n_samples,) or (n_samples, n_classes)")
         return check_probabilities("y", y) if y.ndim == 2 and y.shape[1] > 1 else y.ravel()
 
-    def set_score_request(self, *, sample_weight: Any = UNCHANGED, teacher_proba: Any = UNCHANGED) -> DivergenceScorer:
+    def set_score_request(
+        self, *, sample_weight: bool | str | None = UNCHANGED, teacher_proba: bool | str | None = UNCHANGED
+    ) -> DivergenceScorer:
         """Choose which metadata searches and cross-validation pass on to the scorer.
 
         Parameters

@@ -19,6 +19,7 @@ from sklkl._utils.checks import check_choice, check_number, invalid, invalid_inp
 from sklkl._utils.class_alignment import class_codes
 from sklkl._utils.out_of_fold import Splits, aligned_proba, out_of_fold_proba
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.divergences._registry import DivergenceName
 
@@ -102,7 +103,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         self.smoothing = smoothing
         self.cv = cv
 
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> ProbaDivergence:
+    def fit(self, X: MatrixLike, y: ArrayLike, **fit_params: Any) -> ProbaDivergence:
         """Fit the classifier and learn the references.
 
         Parameters
@@ -127,15 +128,15 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         """
         self._check_params()
         check_classification_targets(y)
-        X, y = indexable(X, column_or_1d(y, warn=True))
+        X, labels = indexable(X, column_or_1d(y, warn=True))
         routed = self._routed(fit_params)
         params = routed.estimator.fit
         weight = _check_sample_weight(params.get("sample_weight"), X, dtype=np.float64, ensure_non_negative=True)
-        splits = self._splits(X, y, routed.splitter.split)
-        estimator = clone(self.estimator).fit(X, y, **params)
-        codes = class_codes("y", y, estimator.classes_)
+        splits = self._splits(X, labels, routed.splitter.split)
+        estimator = clone(self.estimator).fit(X, labels, **params)
+        codes = class_codes("y", labels, estimator.classes_)
         if self.reference == "templates":
-            proba = self._training_proba(estimator, X, y, splits, params)
+            proba = self._training_proba(estimator, X, labels, splits, params)
             references = _templates(proba, codes, estimator.classes_, weight)
         else:
             n_classes = len(estimator.classes_)
@@ -145,7 +146,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         self._n_features_out = len(references)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return the divergence of the predicted probabilities from each reference.
 
         Parameters
@@ -164,7 +165,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
             proba, self.references_, metric=self.divergence, normalize=True, smoothing=self.smoothing
         )
 
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Return how normal each row is: the lower, the more out of distribution.
 
         For "templates" minus the divergence from the nearest template; for "prior" and "uniform" the divergence itself,
@@ -217,14 +218,14 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
             return process_routing(self, "fit", **fit_params)
         return Bunch(estimator=Bunch(fit=fit_params), splitter=Bunch(split={}))
 
-    def _splits(self, X: Any, y: np.ndarray, params: dict[str, Any]) -> Splits | None:
+    def _splits(self, X: MatrixLike, y: np.ndarray, params: dict[str, Any]) -> Splits | None:
         """Return the splits for predictions out of fold; None if the fitted estimator itself is to predict."""
         if self.reference != "templates" or self.cv is None or isinstance(self.estimator, FrozenEstimator):
             return None
         return list(check_cv(self.cv, y, classifier=True).split(X, y, **params))
 
     def _training_proba(
-        self, fitted: Any, X: Any, y: np.ndarray, splits: Splits | None, params: dict[str, Any]
+        self, fitted: Any, X: MatrixLike, y: np.ndarray, splits: Splits | None, params: dict[str, Any]
     ) -> np.ndarray:
         if splits is None:
             return aligned_proba(fitted, X, fitted.classes_)

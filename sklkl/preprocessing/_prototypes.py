@@ -15,6 +15,7 @@ from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.divergences._registry import DivergenceName
+from sklkl.divergences._signatures import NumpyLike
 from sklkl.preprocessing._rows import (
     INPUT,
     Rows,
@@ -153,7 +154,7 @@ class DivergenceToPrototypes(RowsTransformer):
         check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0, of="DivergenceToPrototypes")
         self._divergence([[1.0]], [[1.0]])  # raises if metric_params are not the metric's
 
-    def _divergence(self, P: Any, Q: Any) -> np.ndarray:
+    def _divergence(self, P: NumpyLike, Q: NumpyLike) -> np.ndarray:
         params = self.metric_params or {}
         return pairwise_divergence(P, Q, metric=self.metric, normalize=True, smoothing=self.smoothing, **params)
 
