@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklkl._utils.checks import check_integer
-from sklkl._utils.types import ArrayLike
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare
@@ -19,10 +19,10 @@ _DIGITS = 9
 @document
 def calibration_kl(
     y_true: ArrayLike,
-    y_proba: ArrayLike,
+    y_proba: Proba,
     *,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
+    sample_weight: Weight = None,
+    labels: Labels = None,
     smoothing: float = 0.0,
     n_bins: int = 10,
     return_bias: bool = False,
@@ -126,12 +126,7 @@ def _bias(rows: Comparison, bins: _Bins, predicted: np.ndarray, smoothing: float
 
 @document
 def prior_shift_kl(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
-    smoothing: float = 0.0,
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """KL(mean truth‖mean prediction), in nats: whether the classes are predicted as often as they occur.
 

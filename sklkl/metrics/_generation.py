@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sklkl._utils.checks import invalid, invalid_input
-from sklkl._utils.types import ArrayLike
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, one_hot
@@ -16,7 +16,7 @@ __all__ = ["inception_score", "mode_coverage_kl"]
 
 
 @document
-def inception_score(y_proba: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+def inception_score(y_proba: Proba, *, sample_weight: Weight = None) -> float:
     """Inception Score ``exp(mean KL(p(y|x)‖p(y)))``: high for samples that are distinct and of all classes.
 
     Of all samples at once, not averaged over splits.
@@ -55,10 +55,10 @@ def inception_score(y_proba: ArrayLike, *, sample_weight: ArrayLike | None = Non
 def mode_coverage_kl(
     y_generated: ArrayLike,
     *,
-    labels: ArrayLike | None = None,
+    labels: Labels = None,
     reference: ArrayLike | None = None,
     y_reference: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: Weight = None,
 ) -> float:
     """KL(modes of the generated samples‖reference), in nats: whether a generator drops or prefers modes.
 
@@ -114,9 +114,7 @@ def mode_coverage_kl(
     )
 
 
-def _mode_shares(
-    name: str, y: ArrayLike, labels: ArrayLike | None, sample_weight: ArrayLike | None = None
-) -> np.ndarray:
+def _mode_shares(name: str, y: ArrayLike, labels: Labels, sample_weight: Weight = None) -> np.ndarray:
     """Return the weighted share of each mode."""
     y = np.asarray(y)
     labels = None if labels is None else check_labels(labels)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sklkl._utils.types import ArrayLike
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import js_divergence, kl_divergence, reverse_kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare
@@ -18,12 +18,7 @@ __all__ = ["d2_kl_score", "mean_divergence", "mean_js_divergence", "mean_kl_dive
 
 @document
 def mean_kl_divergence(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
-    smoothing: float = 0.0,
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Mean over the rows of KL(truth‖prediction), in nats.
 
@@ -61,12 +56,7 @@ def mean_kl_divergence(
 
 @document
 def mean_reverse_kl_divergence(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
-    smoothing: float = 0.0,
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Mean over the rows of KL(prediction‖truth), in nats.
 
@@ -99,12 +89,7 @@ def mean_reverse_kl_divergence(
 
 @document
 def mean_js_divergence(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
-    smoothing: float = 0.0,
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Mean over the rows of the Jensen-Shannon divergence of truth and prediction, in nats.
 
@@ -140,12 +125,7 @@ def mean_js_divergence(
 
 @document
 def d2_kl_score(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
-    smoothing: float = 0.0,
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Share of the divergence from the class frequencies that the predictions explain.
 

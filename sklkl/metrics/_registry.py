@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 from sklkl._utils.checks import check_choice
-from sklkl._utils.types import ArrayLike
+from sklkl._utils.types import Labels
 from sklkl.metrics._agreement import top1_agreement
 from sklkl.metrics._calibration import calibration_kl, prior_shift_kl
 from sklkl.metrics._means import d2_kl_score, mean_js_divergence, mean_kl_divergence, mean_reverse_kl_divergence
@@ -62,7 +62,7 @@ def get_scorer_names() -> list[str]:
     return sorted(_SCORERS)
 
 
-def get_scorer(name: ScorerName, *, labels: ArrayLike | None = None, **metric_params: Any) -> DivergenceScorer:
+def get_scorer(name: ScorerName, *, labels: Labels = None, **metric_params: Any) -> DivergenceScorer:
     """Return a new scorer of the given name, to be passed as ``scoring``.
 
     Parameters

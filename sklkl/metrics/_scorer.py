@@ -13,7 +13,7 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 from sklkl._utils.checks import check_choice, invalid, invalid_input, refusal
 from sklkl._utils.class_alignment import shown
 from sklkl._utils.frames import column_labels
-from sklkl._utils.types import ArrayLike, MatrixLike
+from sklkl._utils.types import ArrayLike, Labels, MatrixLike, Weight
 from sklkl.metrics._alignment import align, class_probabilities, match_truth
 from sklkl.metrics._validation import check_labels, check_probabilities
 
@@ -80,7 +80,7 @@ class DivergenceScorer:
         *,
         greater_is_better: bool = False,
         reference: Literal["y", "teacher_proba"] = "y",
-        labels: ArrayLike | None = None,
+        labels: Labels = None,
         **metric_params: Any,
     ) -> None:
         check_choice("reference", reference, _REFERENCES, of="DivergenceScorer")
@@ -105,7 +105,7 @@ class DivergenceScorer:
         X: MatrixLike,
         y: ArrayLike | None = None,
         *,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Weight = None,
         teacher_proba: ArrayLike | None = None,
     ) -> float:
         """Score the predictions of an estimator.

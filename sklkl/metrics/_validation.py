@@ -9,7 +9,7 @@ import numpy as np
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import class_positions, shown
 from sklkl._utils.probabilities import SUM_TOLERANCE, unit_rows
-from sklkl._utils.types import ArrayLike
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 
 __all__ = [
     "Comparison",
@@ -52,9 +52,9 @@ class Comparison:
 
 def compare(
     y_true: ArrayLike,
-    y_proba: ArrayLike,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
+    y_proba: Proba,
+    sample_weight: Weight = None,
+    labels: Labels = None,
     *,
     truth_name: str = "y_true",
 ) -> Comparison:
@@ -109,7 +109,7 @@ def _two_columns(name: str, second: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - second, second])
 
 
-def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> np.ndarray:
+def check_weight(sample_weight: Weight, n_rows: int) -> np.ndarray:
     """Return weights in [0, 1] whose maximum is 1."""
     if sample_weight is None:
         return np.ones(n_rows)
@@ -134,7 +134,7 @@ def check_labels(labels: ArrayLike) -> np.ndarray:
     return array
 
 
-def _check_truth(name: str, y: ArrayLike, labels: ArrayLike | None, n_classes: int) -> tuple[np.ndarray, bool]:
+def _check_truth(name: str, y: ArrayLike, labels: Labels, n_classes: int) -> tuple[np.ndarray, bool]:
     """Return the truth as distributions over `n_classes` columns, and whether it was given as labels."""
     labels = None if labels is None else check_labels(labels)
     y = np.asarray(y)

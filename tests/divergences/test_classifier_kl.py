@@ -183,7 +183,7 @@ def test_splitters_and_random_state_of_the_folds():
     assert shuffled == classifier_kl_divergence(X, Y, cv=5, random_state=0, **options)
 
 
-@pytest.mark.parametrize(("shift", "n", "m"), [(0.0, 100, 100), (1.0, 150, 50), (1.0, 50, 150)])
+@pytest.mark.parametrize(("shift", "n", "m"), [(0.0, 100, 100), (1.0, 50, 150)])
 def test_interval_covers_the_truth(shift, n, m):
     found = np.array(
         [

@@ -38,10 +38,10 @@ def test_values(metric, gamma):
 
 @each_metric
 @pytest.mark.parametrize("gamma", [0.01, 1.0, "median", 100.0])
-@pytest.mark.parametrize("seed", range(3))
-def test_positive_semi_definite(metric, gamma, seed):
-    K = DivergenceKernel(metric, gamma=gamma).fit_transform(sparse_distributions(seed=seed))
-    assert np.linalg.eigvalsh(K)[0] > -1e-13 * len(K)
+def test_positive_semi_definite(metric, gamma):
+    for seed in range(3):
+        K = DivergenceKernel(metric, gamma=gamma).fit_transform(sparse_distributions(seed=seed))
+        assert np.linalg.eigvalsh(K)[0] > -1e-13 * len(K)
 
 
 def test_kl_and_relatives_would_not_be_positive_semi_definite():
