@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_codes
 from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
 from sklkl._utils.types import MatrixLike
@@ -22,11 +21,10 @@ def aligned_proba(estimator: Any, X: MatrixLike, classes: np.ndarray) -> np.ndar
     """Return the estimator's probabilities in float64, in the order of `classes`; 0 for classes it does not know."""
     proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
-        raise invalid_input(
-            "estimator",
-            f"a {type(estimator).__name__} that gives the shape {proba.shape}",
-            f"a classifier with a probability of each of its {len(estimator.classes_)} classes",
+        wanted = (
+            f"{type(estimator).__name__}.predict_proba must give a column for each of {len(estimator.classes_)} classes"
         )
+        raise ValueError(f"{wanted}. Got the shape {proba.shape} instead.")
     class_codes("y", np.asarray(estimator.classes_), classes)  # raises if there are further classes
     return align_columns(proba, np.asarray(estimator.classes_), classes)
 
