@@ -2,6 +2,7 @@
 
 from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
+from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -20,6 +21,7 @@ __all__ = [
     "_get_column_indices",
     "_num_features",
     "_num_samples",
+    "_routing_enabled",
     "_safe_indexing",
     "_safe_split",
 ]

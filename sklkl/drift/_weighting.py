@@ -13,7 +13,6 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    _routing_enabled,
     get_routing_for_object,
     process_routing,
 )
@@ -21,7 +20,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
 from sklkl._utils.checks import invalid, invalid_input
-from sklkl._utils.sklearn_private import HasMethods, Interval, StrOptions, _check_sample_weight, _num_samples
+from sklkl._utils.sklearn_private import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    _num_samples,
+    _routing_enabled,
+)
 from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._classifier import cross_fitted_log_ratio
 from sklkl.divergences._estimate import generator
@@ -73,7 +79,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         from training rows, for many features, of any kind that the classifier accepts.
     classifier : classifier with ``predict_proba`` or None, default=None
         For ``method="classifier"``. None is kernel logistic regression, good for ratios of any smooth shape; with few
-        rows, or if only means may have changed, logistic regression on standardised features is steadier.
+        rows, or if only means have changed, logistic regression on standardised features has less variance.
     cv : int >= 2, cross-validation splitter or iterable, default=5
         Folds for the choice of the bandwidth (an int only), or for the classifier, whose odds are always those of
         rows that it was not trained on; those are the target rows, followed by the training rows.
