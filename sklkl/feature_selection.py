@@ -2,10 +2,10 @@
 
 Each feature is cut into bins; what is compared are the distributions of the bins within the classes. The scores are in
 nats, and 0 for a constant feature. All three depend on a numeric feature through the order of its values only, so
-scaling changes nothing. They are estimates from counts and therefore biased upwards: a feature that is
-independent of the class still gets about ``(bins - 1) (classes - 1) / (2 n)`` from `js_classif`, so that the
-scores of discrete features with very many values are too high. A feature that is mostly one number gets few bins, because a value is
-never split; a larger `n_bins` or a bin for each value separates its rare values.
+scaling changes nothing. They are estimates from counts and therefore biased upwards: a feature that is independent of
+the class still gets about ``(bins - 1) (classes - 1) / (2 n)`` from `js_classif`, so that the scores of discrete
+features with very many values are too high. A feature that is mostly one number gets few bins, because a value is never
+split; a larger `n_bins` or a bin for each value separates its rare values.
 
 Missing values (NaN, None) are a bin of their own. `SelectKBest` itself refuses NaN and strings before any score
 function sees them. Within a pipeline encode them first (``SimpleImputer(strategy="constant", fill_value=-1)``,
