@@ -13,7 +13,14 @@ from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import d2_log_loss_score, make_scorer
 from sklearn.metrics import get_scorer as sklearn_scorer
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate, learning_curve
+from sklearn.model_selection import (
+    GridSearchCV,
+    ParameterGrid,
+    StratifiedKFold,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -48,21 +55,31 @@ def sorted_teacher(y, codes, teacher):
     return teacher[:, [codes[y == name][0] for name in np.unique(y)]]
 
 
+PIPELINE = make_pipeline(StandardScaler(), LogisticRegression())
+GRID, FOLDS = {"logisticregression__C": [0.01, 0.1]}, StratifiedKFold(3)
+
+
+@pytest.fixture(scope="module")
+def fold_models(problem):
+    """Return candidate, fold, the model that the search fits there, and the fold's test rows."""
+    X, y, _, _ = problem
+    return [
+        (candidate, fold, clone(PIPELINE).set_params(**params).fit(X[train], y[train]), test)
+        for candidate, params in enumerate(ParameterGrid(GRID))
+        for fold, (train, test) in enumerate(FOLDS.split(X, y))
+    ]
+
+
 @every_name
-def test_grid_search_of_a_pipeline(name, problem):
+def test_grid_search_of_a_pipeline(name, problem, fold_models):
     X, y, codes, teacher = problem
     teacher = sorted_teacher(y, codes, teacher)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
-    grid, folds = {"logisticregression__C": [0.01, 0.1]}, StratifiedKFold(3)
     routed = {"teacher_proba": teacher} if "teacher" in name else {}
     with config_context(enable_metadata_routing=True):
-        search = GridSearchCV(pipeline, grid, scoring=get_scorer(name), cv=folds).fit(X, y, **routed)
-    for candidate, params in enumerate(search.cv_results_["params"]):
-        for fold, (train, test) in enumerate(folds.split(X, y)):
-            fitted = clone(pipeline).set_params(**params).fit(X[train], y[train])
-            expected = by_definition(name, fitted, X[test], y[test], teacher[test])
-            found = search.cv_results_[f"split{fold}_test_score"][candidate]
-            assert found == pytest.approx(expected, rel=1e-9)
+        search = GridSearchCV(PIPELINE, GRID, scoring=get_scorer(name), cv=FOLDS).fit(X, y, **routed)
+    for candidate, fold, fitted, test in fold_models:
+        expected = by_definition(name, fitted, X[test], y[test], teacher[test])
+        assert search.cv_results_[f"split{fold}_test_score"][candidate] == pytest.approx(expected, rel=1e-9)
     assert search.best_score_ == max(search.cv_results_["mean_test_score"])
     assert get_scorer(name)(search, X, y, **routed) == pytest.approx(by_definition(name, search, X, y, teacher))
     clone(search)
