@@ -59,16 +59,14 @@ def test_p_values_keep_their_level(divergence, n, m):
         assert np.mean(p_values <= level) < level + 4 * np.sqrt(level * (1 - level) / len(tables))
 
 
-# the way to a p-value is one for all divergences: each meets two of the four cases
+# the way to a p-value is one for all divergences: together they meet the four cases
 @pytest.mark.parametrize(
     ("divergence", "n_categories", "n", "m"),
     [
         ("jeffreys", 3, 100, 100),
         ("jeffreys", 100, 1000, 100),
-        ("kl", 3, 1000, 100),
         ("kl", 100, 100, 100),
-        ("js", 3, 100, 100),
-        ("js", 100, 1000, 100),
+        ("js", 3, 1000, 100),
     ],
 )
 def test_one_in_twenty_is_a_false_alarm_even_if_most_counts_are_small(divergence, n_categories, n, m):

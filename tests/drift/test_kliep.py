@@ -71,7 +71,7 @@ def test_components_and_rows_may_be_left_out(monkeypatch):
     np.testing.assert_array_equal(part[1::2], 0)
 
 
-@pytest.mark.parametrize(("d", "shift", "scale"), [(1, 0.5, 1.0), (1, -1.0, 0.5), (3, 0.4, 0.8)])
+@pytest.mark.parametrize(("d", "shift", "scale"), [(1, -1.0, 0.5), (3, 0.4, 0.8)])
 def test_ratios_of_gaussians(d, shift, scale):
     X, X_target = samples(1000, d, shift, scale)
     ratio = fitted(X, X_target)
