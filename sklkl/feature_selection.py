@@ -2,10 +2,10 @@
 
 Each feature is cut into bins; what is compared are the distributions of the bins within the classes. The scores are in
 nats, and 0 for a constant feature. All three depend on a numeric feature through the order of its values only, so
-scaling is of no consequence. They are estimates from counts and therefore biased upwards: a feature that has nothing
-to do with the class still gets about ``(bins - 1) (classes - 1) / (2 n)`` from `js_classif`, so that discrete features
-with very many values look better than they are. A feature that is mostly one number gets few bins, because a value is
-never split; a larger `n_bins` or a bin for each value sees its rare values.
+scaling changes nothing. They are estimates from counts and therefore biased upwards: a feature that is independent of
+the class still gets about ``(bins - 1) (classes - 1) / (2 n)`` from `js_classif`, so that the scores of discrete
+features with very many values are too high. A feature that is mostly one number gets few bins, because a value is never
+split; a larger `n_bins` or a bin for each value separates its rare values.
 
 Missing values (NaN, None) are a bin of their own. `SelectKBest` itself refuses NaN and strings before any score
 function sees them. Within a pipeline encode them first (``SimpleImputer(strategy="constant", fill_value=-1)``,
@@ -24,8 +24,10 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklkl._utils.binning import category_bins, numeric_bins
-from sklkl._utils.checks import check_integer, check_number
+from sklkl._utils.checks import check_integer, check_number, invalid, invalid_input
+from sklkl._utils.columns import is_numeric_kind
 from sklkl._utils.sklearn_private import _safe_indexing
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import kl_divergence
 from sklkl.divergences._table import count_divergence
 
@@ -41,7 +43,7 @@ Columns = tuple[Iterator[np.ndarray], list[Any], np.ndarray]
 
 
 def js_classif(
-    X: Any, y: Any, *, discrete_features: Any = "auto", n_bins: int = 10, pseudo_count: float = 0.0
+    X: MatrixLike, y: ArrayLike, *, discrete_features: ArrayLike = "auto", n_bins: int = 10, pseudo_count: float = 0.0
 ) -> np.ndarray:
     """Jensen-Shannon divergence between the classes of each binned feature, which is its mutual information with `y`.
 
@@ -56,7 +58,8 @@ def js_classif(
         Class labels.
     discrete_features : "auto", bool or array-like, default="auto"
         Which features get a bin for each value: all or none, a mask, positions, or column names. "auto" are the
-        columns of a DataFrame that hold no numbers; unlike in `mutual_info_classif`, sparse means nothing.
+        columns of a DataFrame that hold no numbers; sparse features are not
+        discrete by default, unlike in `mutual_info_classif`.
     n_bins : int, default=10
         Number of bins of about equal frequency of the other features; fewer values than that get a bin each.
     pseudo_count : float, default=0.0
@@ -92,13 +95,13 @@ def js_classif(
 
 
 def kl_classif(
-    X: Any, y: Any, *, discrete_features: Any = "auto", n_bins: int = 10, pseudo_count: float = 0.5
+    X: MatrixLike, y: ArrayLike, *, discrete_features: ArrayLike = "auto", n_bins: int = 10, pseudo_count: float = 0.5
 ) -> np.ndarray:
     """Kullback-Leibler divergence of each class from all others, of each binned feature.
 
     ``Σ_c π_c KL(P(x|c) ‖ P(x|not c))`` with the class frequencies π. (Against ``P(x)`` instead of ``P(x|not c)`` this
-    would be the mutual information again: `js_classif`.) Unbounded, it prefers features that give a class away with
-    certainty, if only in a few rows.
+    would be the mutual information again: `js_classif`.) Unbounded, it prefers features that identify a class with
+    certainty, even if only in a few rows.
 
     Parameters
     ----------
@@ -135,7 +138,7 @@ def kl_classif(
 
 
 def jeffreys_classif(
-    X: Any, y: Any, *, discrete_features: Any = "auto", n_bins: int = 10, pseudo_count: float = 0.5
+    X: MatrixLike, y: ArrayLike, *, discrete_features: ArrayLike = "auto", n_bins: int = 10, pseudo_count: float = 0.5
 ) -> np.ndarray:
     """Jeffreys divergence of each class and all others, of each binned feature.
 
@@ -202,7 +205,9 @@ def _distributions(counts: Counts) -> np.ndarray:
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def _scores(score: Score, X: Any, y: Any, discrete_features: Any, n_bins: int, pseudo_count: float) -> np.ndarray:
+def _scores(
+    score: Score, X: MatrixLike, y: ArrayLike, discrete_features: ArrayLike, n_bins: int, pseudo_count: float
+) -> np.ndarray:
     check_integer("n_bins", n_bins, 2)
     check_number("pseudo_count", pseudo_count, "a finite number >= 0")
     y_codes, n_classes = _class_codes(y)
@@ -216,13 +221,13 @@ def _scores(score: Score, X: Any, y: Any, discrete_features: Any, n_bins: int, p
     return np.array(scores)
 
 
-def _class_codes(y: Any) -> tuple[np.ndarray, int]:
+def _class_codes(y: ArrayLike) -> tuple[np.ndarray, int]:
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y with {len(classes)} class given; allowed: at least two classes")
+        raise invalid_input("y", f"{len(classes)} class", "labels of at least two classes")
     return codes, len(classes)
 
 
@@ -247,32 +252,30 @@ def _frame_columns(X: Any) -> Columns:
 def _frame_column(column: Any) -> np.ndarray:
     """Return the values of a DataFrame's column: numbers, or objects if it holds anything else."""
     kind = getattr(column.dtype, "kind", None) or np.asarray(column).dtype.kind  # polars' types have no kind
-    if kind in "biuf":
+    if is_numeric_kind(kind):
         return check_array(column, ensure_2d=False, ensure_all_finite="allow-nan", input_name="X")
     return np.asarray(column, dtype=object)
 
 
-def _discrete(given: Any, names: list[Any], objects: np.ndarray) -> np.ndarray:
-    """Return which features are to have a bin for each value, as a mask."""
+def _discrete(given: ArrayLike, names: list[Any], objects: np.ndarray) -> np.ndarray:
+    """Return which features get a bin for each value, as a mask."""
     if isinstance(given, str) and given == "auto":
         return objects
     mask = _mask(given, names)
     if (objects & ~mask).any():
         unfit = names[int(np.argmax(objects & ~mask))]
-        raise ValueError(f"discrete_features={given!r} given; allowed: with {unfit!r} in it, which holds no numbers")
+        raise invalid("discrete_features", given, f"a choice with {unfit!r} in it, which holds no numbers")
     return mask
 
 
-def _mask(given: Any, names: list[Any]) -> np.ndarray:
+def _mask(given: ArrayLike, names: list[Any]) -> np.ndarray:
     n, chosen = len(names), np.asarray(given)
     if chosen.dtype == bool and chosen.shape in ((), (n,)):
         return np.broadcast_to(chosen, n)
     positions = [_position(one, names) for one in chosen.ravel().tolist()]
     if chosen.dtype == bool or None in positions:
-        raise ValueError(
-            f"discrete_features={given!r} given; allowed: 'auto', a bool, {n} bools, positions below {n} or names of "
-            "columns"
-        )
+        allowed = f"'auto', a bool, {n} bools, positions below {n} or names of columns"
+        raise invalid("discrete_features", given, allowed)
     mask = np.zeros(n, dtype=bool)
     mask[np.array(positions, dtype=np.intp)] = True
     return mask

@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklkl._utils.class_alignment import class_positions
 from sklkl.modules import MLP, uncompiled
 from sklkl.net import KLNet
 
@@ -90,8 +91,8 @@ def _output_names(module: nn.Module) -> set[str]:
 def _copy_rows(target: Tensor, source: Tensor, old_classes: Any, classes: Any) -> bool:
     """Copy the rows of the labels both know; return whether there are any."""
     fits = len(source) == len(old_classes) and len(target) == len(classes) and source.shape[1:] == target.shape[1:]
-    place = {label: i for i, label in enumerate(old_classes.tolist())}
-    pairs = [(i, place[label]) for i, label in enumerate(classes.tolist()) if label in place] if fits else []
-    for new, old in pairs:
-        target[new].copy_(source[old])
-    return bool(pairs)
+    if not fits:
+        return False
+    old = torch.from_numpy(class_positions(classes, old_classes))
+    target[old >= 0] = source[old[old >= 0]].to(target)
+    return bool((old >= 0).any())

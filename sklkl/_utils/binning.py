@@ -6,11 +6,12 @@ Every column has one more bin than its values need for missing ones, so that "mi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-__all__ = ["CategoryBins", "NumericBins", "bin_counts", "category_bins", "is_missing", "numeric_bins"]
+from sklkl._utils.columns import is_missing
+
+__all__ = ["CategoryBins", "NumericBins", "bin_counts", "category_bins", "numeric_bins"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class CategoryBins:
         The known categories.
     """
 
-    categories: tuple[Any, ...]
+    categories: tuple[object, ...]
 
     @property
     def n_bins(self) -> int:
@@ -93,11 +94,3 @@ def category_bins(values: np.ndarray) -> CategoryBins:
 def bin_counts(bins: NumericBins | CategoryBins, values: np.ndarray) -> np.ndarray:
     """Return the number of `values` in each bin, of shape (n_bins,)."""
     return np.bincount(bins.codes(values), minlength=bins.n_bins)
-
-
-def is_missing(value: Any) -> bool:
-    """Return whether `value` is None, NaN, NaT or pandas' NA."""
-    if value is None:
-        return True
-    same = value == value
-    return not isinstance(same, bool | np.bool_) or not same

@@ -9,16 +9,28 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_choice", "check_integer", "check_number", "invalid"]
+__all__ = ["check_choice", "check_integer", "check_number", "invalid", "invalid_input", "refusal"]
 
 
-def invalid(name: str, value: Any, allowed: str, of: str = "") -> ValueError:
-    """Return the error that says what the parameter `name` must be; `of` is whose parameter it is."""
+def refusal(names: str | tuple[str, ...], found: str, allowed: str, of: str = "") -> str:
+    """Return the sentence that says what one or more parameters must be; `found` says in words what they are."""
+    names = (names,) if isinstance(names, str) else names
+    parameters = " and ".join(map(repr, names)) + (" parameter" if len(names) == 1 else " parameters")
     owner = f" of {of}" if of else ""
-    return ValueError(f"The {name!r} parameter{owner} must be {allowed}. Got {value!r} instead.")
+    return f"The {parameters}{owner} must be {allowed}. Got {found} instead."
 
 
-def check_choice(name: str, value: Any, allowed: Iterable[str], of: str = "") -> None:
+def invalid(name: str, value: object, allowed: str, of: str = "") -> ValueError:
+    """Return the error that says what the parameter `name` must be; `of` is whose parameter it is."""
+    return invalid_input(name, repr(value), allowed, of)
+
+
+def invalid_input(names: str | tuple[str, ...], found: str, allowed: str, of: str = "") -> ValueError:
+    """Return the error for data, which are too large to be shown: `found` says in words what is wrong with them."""
+    return ValueError(refusal(names, found, allowed, of))
+
+
+def check_choice(name: str, value: object, allowed: Iterable[str], of: str = "") -> None:
     """Raise ValueError unless `value` is one of the `allowed` strings."""
     allowed = list(allowed)
     if not (isinstance(value, str) and value in allowed):

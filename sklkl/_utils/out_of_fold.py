@@ -8,42 +8,29 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from sklkl._utils.class_alignment import align_columns, class_codes
 from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
+from sklkl._utils.types import MatrixLike
 
-__all__ = ["Splits", "aligned_proba", "class_codes", "out_of_fold_proba"]
+__all__ = ["Splits", "aligned_proba", "out_of_fold_proba"]
 
 Splits = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
-def aligned_proba(estimator: Any, X: Any, classes: np.ndarray) -> np.ndarray:
+def aligned_proba(estimator: Any, X: MatrixLike, classes: np.ndarray) -> np.ndarray:
     """Return the estimator's probabilities in float64, in the order of `classes`; 0 for classes it does not know."""
     proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
-        name, shape = type(estimator).__name__, (proba.shape[0], len(estimator.classes_))
-        raise ValueError(f"{name}.predict_proba of shape {proba.shape} given; allowed: shape {shape}")
-    aligned = np.zeros((len(proba), len(classes)))
-    aligned[:, class_codes(estimator.classes_, classes)] = proba
-    return aligned
-
-
-def class_codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the position of each label among the classes.
-
-    Raises
-    ------
-    ValueError
-        If a label is none of the classes.
-    """
-    known = np.isin(labels, classes)
-    if not known.all():
-        unknown = labels[~known].tolist()[0]
-        raise ValueError(f"label {unknown!r} given; allowed: the estimator's classes, {classes.tolist()}")
-    order = np.argsort(classes)
-    return order[np.searchsorted(classes, labels, sorter=order)]
+        wanted = (
+            f"{type(estimator).__name__}.predict_proba must give a column for each of {len(estimator.classes_)} classes"
+        )
+        raise ValueError(f"{wanted}. Got the shape {proba.shape} instead.")
+    class_codes("y", np.asarray(estimator.classes_), classes)  # raises if there are further classes
+    return align_columns(proba, np.asarray(estimator.classes_), classes)
 
 
 def out_of_fold_proba(
-    estimator: Any, X: Any, y: np.ndarray, splits: Splits, params: dict[str, Any], classes: np.ndarray
+    estimator: Any, X: MatrixLike, y: np.ndarray, splits: Splits, params: dict[str, Any], classes: np.ndarray
 ) -> np.ndarray:
     """Return the probabilities of each row from clones that were not trained on it, averaged if there are several.
 

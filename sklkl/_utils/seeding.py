@@ -31,12 +31,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def local_random_state(random_state: Any) -> np.random.RandomState:
+def local_random_state(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
     """Return a numpy generator; None gives fresh entropy where scikit-learn would use the global state."""
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
 
-def make_generator(random_state: Any) -> torch.Generator:
+def make_generator(random_state: int | np.random.RandomState | None) -> torch.Generator:
     """Return a torch generator on the CPU, seeded from ``random_state``."""
     seed = local_random_state(random_state).randint(np.iinfo(np.int64).max, dtype=np.int64)
     return torch.Generator().manual_seed(int(seed))

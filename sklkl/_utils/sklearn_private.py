@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from sklearn.utils import _safe_indexing, metaestimators
 from sklearn.utils._indexing import _get_column_indices
+from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -30,6 +31,7 @@ __all__ = [
     "_get_column_indices",
     "_num_features",
     "_num_samples",
+    "_routing_enabled",
     "_safe_indexing",
     "_safe_split",
     "available_if",

@@ -6,13 +6,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from sklkl._utils.class_alignment import align_columns, class_positions
+from sklkl._utils.probabilities import unit_rows
+
 __all__ = ["aligned", "checked_proba"]
 
 Policy = Literal["same", "common", "union", "closed"]
 POLICIES = get_args(Policy)
-
-# Sums further from 1 than this are an error, nearer ones rounding.
-_TOLERANCE = 1e-3
 
 
 def checked_proba(
@@ -23,8 +23,8 @@ def checked_proba(
     Parameters
     ----------
     proba : array-like of shape (n_rows, n_classes), or what ``predict_proba`` gives for a multilabel target
-        Rows whose sums are off by up to 1e-3 are renormalised. For multilabel targets a list of one array of shape
-        (n_rows, 2) for each label, or of shape (n_rows, n_labels) the probability of each label.
+        Rows whose sums are off by up to 1e-3 (2**-7 for values in bfloat16) are renormalised. For multilabel targets a
+        list of one array of shape (n_rows, 2) for each label, or of shape (n_rows, n_labels) the probability of each.
     n_rows : int
         Number of rows that are expected.
     name : str
@@ -59,16 +59,15 @@ def checked_proba(
         raise ValueError(
             f"The {name} must give probabilities of shape {shape} for {n_rows} rows. Got the shape {proba.shape}."
         )
-    sums = proba.sum(-1)
-    # the negation catches NaN
-    bad = ~((proba >= 0).all(-1) & (np.abs(sums - 1) <= _TOLERANCE)).reshape(n_rows, -1).all(-1)
+    unit, wrong = unit_rows(proba)
+    bad = wrong.reshape(n_rows, -1).any(-1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         number = row if numbers is None else numbers[row]
         raise ValueError(
             f"The {name} must give probabilities >= 0 that sum to 1. Row {number} is {proba[row].tolist()}."
         )
-    return proba / sums[..., None]
+    return unit
 
 
 def aligned(
@@ -117,26 +116,25 @@ def aligned(
                 "DataFrame, can be aligned."
             )
         return proba, None
-    column = {label: i for i, label in enumerate(teacher_classes.tolist())}
-    if not len(column) == len(teacher_classes) == proba.shape[1]:
+    n_teacher = len(set(teacher_classes.tolist()))
+    if not n_teacher == len(teacher_classes) == proba.shape[1]:
         raise ValueError(
             f"The teacher's {proba.shape[1]} columns must have a label each. Got {teacher_classes.tolist()} instead."
         )
     labels = classes.tolist()
-    common = [code for code, label in enumerate(labels) if label in column]
-    if policy == "same" and (len(common) < len(labels) or len(column) > len(labels)):
+    columns = class_positions(classes, teacher_classes)
+    common = np.flatnonzero(columns >= 0)
+    if policy == "same" and (len(common) < len(labels) or n_teacher > len(labels)):
         raise ValueError(
             f"The teacher knows the classes {teacher_classes.tolist()}, the student {labels}. Set "
             "teacher_classes='common' to learn from it on the classes both know, or 'union' or 'closed' to give the "
             "student the teacher's classes as well."
         )
-    if not common:
+    if not len(common):
         raise ValueError(f"The teacher's classes {teacher_classes.tolist()} and the student's {labels} are disjoint.")
-    shared = proba[:, [column[labels[code]] for code in common]]
+    shared = proba[:, columns[common]]
     sums = shared.sum(1, keepdims=True)
     shared = np.divide(shared, sums, out=np.zeros_like(shared), where=sums > 0)
     if policy == "closed":
-        full = np.zeros((len(proba), len(labels)))
-        full[:, common] = shared
-        return full, None
-    return shared, None if len(common) == len(labels) else common
+        return align_columns(shared, classes[common], classes), None
+    return shared, None if len(common) == len(labels) else common.tolist()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklkl._utils.binning import is_missing
+from sklkl._utils.columns import all_numbers, floats, is_category_typed, is_missing, is_numeric_kind
 
 
 @dataclass
@@ -48,20 +48,16 @@ class Column:
 def columns_of(X: Any) -> list[Column]:
     """Return the columns of an array, list or frame."""
     if hasattr(X, "columns"):
-        return [_column(np.asarray(X[name]), str(X[name].dtype) == "category") for name in X.columns]
+        return [_column(np.asarray(X[name]), is_category_typed(X[name])) for name in X.columns]
     return [_column(column) for column in np.asarray(X).T]
 
 
 def _column(values: np.ndarray, categorical: bool = False) -> Column:
-    numbers = values.dtype.kind in "biuf" or (values.dtype.kind == "O" and all(map(_is_number, values)))
+    kind = values.dtype.kind
+    numbers = is_numeric_kind(kind) or (kind == "O" and all_numbers(values, of=(Real,)))
     if numbers and not categorical:  # text stays text, even if it looks like a number
-        values = np.array([np.nan if is_missing(v) else v for v in values]) if values.dtype == object else values
-        return Column(values.astype(np.float64))
+        return Column(floats(values))
     return _categorical(values.astype(object))
-
-
-def _is_number(value: Any) -> bool:
-    return is_missing(value) or (isinstance(value, Real) and not isinstance(value, (bool, np.bool_)))
 
 
 def _categorical(values: np.ndarray) -> Column:

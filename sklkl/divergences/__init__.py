@@ -8,6 +8,10 @@ gradients finite at zeros) and other array API libraries share one definition.
 
 Where there are samples instead of distributions, `knn_kl_divergence`, `classifier_kl_divergence`,
 `histogram_divergence` and `population_stability_index` estimate them, on request with a confidence interval.
+
+The definitions are functions of a `Pair` of aligned rows (`_pair`), faster forms stand in `_kernels` and `_pairwise`,
+estimators from samples in `_knn`, `_classifier` and `_histogram`. May import: `sklkl._utils`, array-api-compat, numpy,
+scipy and scikit-learn; not torch, whose tensors are met through the array API.
 """
 
 from sklkl.divergences._classifier import classifier_kl_divergence

@@ -6,9 +6,10 @@ from typing import Any
 
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array, is_torch_array
 
+from sklkl._utils.checks import invalid
 from sklkl.divergences._core import Array, Namespace, np
 
-# Rows are worked off in blocks of about this many values: temporaries stay small and in the processor's cache.
+# Rows are processed in blocks of about this many values: temporaries stay small and in the processor's cache.
 _BLOCK = 2**15
 
 
@@ -17,13 +18,13 @@ def align(arrays: tuple[Array, ...], axis: int) -> tuple[Namespace, tuple[Array,
     xp, arrays = as_float_arrays(*arrays)
     ndim = max(x.ndim for x in arrays)
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis={axis} given; allowed: -{ndim} to {ndim - 1} for inputs of {ndim} dimensions")
+        raise invalid("axis", axis, f"from -{ndim} to {ndim - 1} for inputs of {ndim} dimensions")
     axis %= ndim
     arrays = tuple(xp.reshape(x, (1,) * (ndim - x.ndim) + tuple(x.shape)) for x in arrays)
     lengths = {x.shape[axis] for x in arrays}
     if len(lengths) > 1:
         shapes = " and ".join(str(tuple(x.shape)) for x in arrays)
-        raise ValueError(f"inputs of shapes {shapes} given; allowed: the same length along axis {axis}")
+        raise ValueError(f"The inputs must have the same length along axis {axis}. Got the shapes {shapes} instead.")
     return xp, arrays, axis
 
 
@@ -34,7 +35,7 @@ def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
         xp = array_namespace(*arrays) if arrays else np
     except TypeError as error:
         kinds = " and ".join(sorted({type(x).__module__.partition(".")[0] for x in arrays}))
-        raise TypeError(f"arrays of {kinds} given; allowed: arrays of one library") from error
+        raise TypeError(f"The inputs must be arrays of one library. Got arrays of {kinds} instead.") from error
     dtype = _float_type(xp, arrays)
     place = device(arrays[0]) if arrays else None
 
@@ -47,7 +48,7 @@ def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
 
 def _float_type(xp: Namespace, arrays: list[Array]) -> Any:
     if any(xp.isdtype(x.dtype, "complex floating") for x in arrays):
-        raise TypeError("complex input given; allowed: real numbers")
+        raise TypeError("The inputs must be real numbers. Got complex ones instead.")
     floats = [x for x in arrays if xp.isdtype(x.dtype, "real floating")]
     return xp.result_type(*floats) if floats else xp.asarray(0.0).dtype
 

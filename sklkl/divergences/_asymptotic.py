@@ -1,4 +1,4 @@
-"""P-value of a divergence of counts by two moments: no chance, no splits."""
+"""P-value of a divergence of counts from its first two moments: deterministic, no random splits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def asymptotic_p_value(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_cou
     if not np.isfinite(mean):  # without pseudo-counts, splits that leave a bin empty are infinitely divergent
         scale, n, m = SCALES[divergence], np.sum(a), np.sum(b)
         return float(chi2.sf(observed / scale * n * m / (n + m), max(1, np.sum(a + b > 0) - 1)))
-    if variance <= TIE * mean**2:  # all splits are alike
+    if variance <= TIE * mean**2:  # all splits give the same value
         return 1.0
     return float(gamma.sf(observed, mean**2 / variance, scale=variance / mean))
 
@@ -39,7 +39,7 @@ def _null_moments(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count: f
     takes from quadratic terms, ``(K - 1) / K``.
     """
     n, m = float(np.sum(a)), float(np.sum(b))
-    pooled, n_bins = np.unique(a + b, return_counts=True)  # bins of one pooled count are alike
+    pooled, n_bins = np.unique(a + b, return_counts=True)  # bins of one pooled count have one distribution
     k, hypergeometric, binomial = _count_distributions(pooled, n, m)
     sizes = n + pseudo_count * len(a), m + pseudo_count * len(a)
     terms = _terms(divergence, (k + pseudo_count) / sizes[0], (pooled[:, None] - k + pseudo_count) / sizes[1])

@@ -5,16 +5,22 @@ outside a family's domain give NaN. All but the Dirichlet form are sums of terms
 they stay accurate for nearly equal parameters; all are exactly 0 for equal ones.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Unpack
+from collections.abc import Callable
+from typing import Unpack, overload
 
 from array_api_compat import is_torch_namespace
+from numpy import ndarray
 from scipy import special
 
+from sklkl._utils.checks import invalid_input
 from sklkl.divergences._arrays import as_float_arrays
 from sklkl.divergences._core import Array, Namespace, gap, kl_terms, log_ratio, np, safe_log, scalar
 from sklkl.divergences._kl import kl_divergence
-from sklkl.divergences._options import Keywords, document
+from sklkl.divergences._options import document
+from sklkl.divergences._signatures import Keywords, NumpyLike, Other, divergence
 
 __all__ = [
     "bernoulli_kl",
@@ -28,6 +34,10 @@ __all__ = [
 ]
 
 
+@overload
+def bernoulli_kl(p: NumpyLike, q: NumpyLike) -> ndarray: ...
+@overload
+def bernoulli_kl(p: Other | NumpyLike, q: Other | NumpyLike) -> Other: ...
 def bernoulli_kl(p: Array, q: Array) -> Array:
     """KL divergence of two Bernoulli distributions, ``p log(p/q) + (1-p) log((1-p)/(1-q))``.
 
@@ -47,11 +57,10 @@ def bernoulli_kl(p: Array, q: Array) -> Array:
     >>> round(float(bernoulli_kl(0.3, 0.6)), 6)
     0.183787
     """
-    xp, (p, q) = as_float_arrays(p, q)
-    with np.errstate(all="ignore"):
-        return scalar(_measure_terms(xp, p, q) + _measure_terms(xp, 1 - p, 1 - q))
+    return _evaluated(lambda xp, p, q: _measure_terms(xp, p, q) + _measure_terms(xp, 1 - p, 1 - q), p, q)
 
 
+@divergence
 @document
 def categorical_kl(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """KL divergence of two categorical distributions: `kl_divergence` under its family's name.
@@ -70,6 +79,10 @@ def categorical_kl(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     return kl_divergence(p, q, **options)
 
 
+@overload
+def poisson_kl(rate_p: NumpyLike, rate_q: NumpyLike) -> ndarray: ...
+@overload
+def poisson_kl(rate_p: Other | NumpyLike, rate_q: Other | NumpyLike) -> Other: ...
 def poisson_kl(rate_p: Array, rate_q: Array) -> Array:
     """KL divergence of two Poisson distributions, ``a log(a/b) - a + b`` for rates a and b.
 
@@ -89,11 +102,13 @@ def poisson_kl(rate_p: Array, rate_q: Array) -> Array:
     >>> round(float(poisson_kl(3, 5)), 6)
     0.467523
     """
-    xp, (rate_p, rate_q) = as_float_arrays(rate_p, rate_q)
-    with np.errstate(all="ignore"):
-        return scalar(_measure_terms(xp, rate_p, rate_q))
+    return _evaluated(_measure_terms, rate_p, rate_q)
 
 
+@overload
+def exponential_kl(rate_p: NumpyLike, rate_q: NumpyLike) -> ndarray: ...
+@overload
+def exponential_kl(rate_p: Other | NumpyLike, rate_q: Other | NumpyLike) -> Other: ...
 def exponential_kl(rate_p: Array, rate_q: Array) -> Array:
     """KL divergence of two exponential distributions, ``log(a/b) + b/a - 1`` for rates a and b.
 
@@ -113,11 +128,19 @@ def exponential_kl(rate_p: Array, rate_q: Array) -> Array:
     >>> round(float(exponential_kl(2, 3)), 6)
     0.094535
     """
-    xp, (rate_p, rate_q) = as_float_arrays(rate_p, rate_q)
-    with np.errstate(all="ignore"):
-        return scalar(gap(xp, _log_ratio(xp, _positive(xp, rate_p), _positive(xp, rate_q))))
+    return _evaluated(_exponential, rate_p, rate_q)
 
 
+def _exponential(xp: Namespace, rate_p: Array, rate_q: Array) -> Array:
+    return gap(xp, _log_ratio(xp, _positive(xp, rate_p), _positive(xp, rate_q)))
+
+
+@overload
+def laplace_kl(loc_p: NumpyLike, scale_p: NumpyLike, loc_q: NumpyLike, scale_q: NumpyLike) -> ndarray: ...
+@overload
+def laplace_kl(
+    loc_p: Other | NumpyLike, scale_p: Other | NumpyLike, loc_q: Other | NumpyLike, scale_q: Other | NumpyLike
+) -> Other: ...
 def laplace_kl(loc_p: Array, scale_p: Array, loc_q: Array, scale_q: Array) -> Array:
     """KL divergence of two Laplace distributions.
 
@@ -141,13 +164,21 @@ def laplace_kl(loc_p: Array, scale_p: Array, loc_q: Array, scale_q: Array) -> Ar
     >>> round(float(laplace_kl(0, 1, 1, 2)), 6)
     0.377087
     """
-    xp, (loc_p, scale_p, loc_q, scale_q) = as_float_arrays(loc_p, scale_p, loc_q, scale_q)
-    with np.errstate(all="ignore"):
-        scale_p, scale_q = _positive(xp, scale_p), _positive(xp, scale_q)
-        moved = gap(xp, -xp.abs(loc_p - loc_q) / scale_p)
-        return scalar(gap(xp, _log_ratio(xp, scale_q, scale_p)) + scale_p / scale_q * moved)
+    return _evaluated(_laplace, loc_p, scale_p, loc_q, scale_q)
 
 
+def _laplace(xp: Namespace, loc_p: Array, scale_p: Array, loc_q: Array, scale_q: Array) -> Array:
+    scale_p, scale_q = _positive(xp, scale_p), _positive(xp, scale_q)
+    moved = gap(xp, -xp.abs(loc_p - loc_q) / scale_p)
+    return gap(xp, _log_ratio(xp, scale_q, scale_p)) + scale_p / scale_q * moved
+
+
+@overload
+def diagonal_gaussian_kl(mean_p: NumpyLike, var_p: NumpyLike, mean_q: NumpyLike, var_q: NumpyLike) -> ndarray: ...
+@overload
+def diagonal_gaussian_kl(
+    mean_p: Other | NumpyLike, var_p: Other | NumpyLike, mean_q: Other | NumpyLike, var_q: Other | NumpyLike
+) -> Other: ...
 def diagonal_gaussian_kl(mean_p: Array, var_p: Array, mean_q: Array, var_q: Array) -> Array:
     """KL divergence of two Gaussians with independent coordinates, summed over the last axis.
 
@@ -171,14 +202,22 @@ def diagonal_gaussian_kl(mean_p: Array, var_p: Array, mean_q: Array, var_q: Arra
     >>> round(float(diagonal_gaussian_kl(0, 1, 1, 4)), 6)
     0.443147
     """
-    xp, (mean_p, var_p, mean_q, var_q) = as_float_arrays(mean_p, var_p, mean_q, var_q)
-    with np.errstate(all="ignore"):
-        var_p, var_q = _positive(xp, var_p), _positive(xp, var_q)
-        moved = (mean_p - mean_q) * ((mean_p - mean_q) / var_q)
-        terms = (gap(xp, _log_ratio(xp, var_q, var_p)) + moved) / 2
-        return scalar(xp.sum(terms, axis=-1) if terms.ndim else terms)
+    return _evaluated(_diagonal_gaussian, mean_p, var_p, mean_q, var_q)
 
 
+def _diagonal_gaussian(xp: Namespace, mean_p: Array, var_p: Array, mean_q: Array, var_q: Array) -> Array:
+    var_p, var_q = _positive(xp, var_p), _positive(xp, var_q)
+    moved = (mean_p - mean_q) * ((mean_p - mean_q) / var_q)
+    terms = (gap(xp, _log_ratio(xp, var_q, var_p)) + moved) / 2
+    return xp.sum(terms, axis=-1) if terms.ndim else terms
+
+
+@overload
+def gaussian_kl(mean_p: NumpyLike, cov_p: NumpyLike, mean_q: NumpyLike, cov_q: NumpyLike) -> ndarray: ...
+@overload
+def gaussian_kl(
+    mean_p: Other | NumpyLike, cov_p: Other | NumpyLike, mean_q: Other | NumpyLike, cov_q: Other | NumpyLike
+) -> Other: ...
 def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Array:
     """KL divergence of two multivariate Gaussians with full covariance.
 
@@ -212,15 +251,22 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
     >>> round(float(gaussian_kl([0, 0], [[1, 0], [0, 1]], [1, -1], [[2, 0.5], [0.5, 1]])), 6)
     1.279808
     """
-    xp, (mean_p, cov_p, mean_q, cov_q) = as_float_arrays(mean_p, cov_p, mean_q, cov_q)
+    return _evaluated(_gaussian, mean_p, cov_p, mean_q, cov_q)
+
+
+def _gaussian(xp: Namespace, mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Array:
     root_p, root_q = _cholesky(xp, cov_p, "cov_p"), _cholesky(xp, cov_q, "cov_q")
     spread = gap(xp, 2 * _log_ratio(xp, *(xp.linalg.diagonal(root) for root in (root_q, root_p))))
     moved = _solve(xp, root_q, (mean_q - mean_p)[..., None])[..., 0]
     turned = xp.tril(_solve(xp, root_q, root_p - root_q), k=-1)  # the identity left out is not off the diagonal
     squares = xp.sum(spread + moved * moved, axis=-1) + xp.sum(turned * turned, axis=(-2, -1))
-    return scalar(squares / 2)
+    return squares / 2
 
 
+@overload
+def dirichlet_kl(alpha: NumpyLike, beta: NumpyLike) -> ndarray: ...
+@overload
+def dirichlet_kl(alpha: Other | NumpyLike, beta: Other | NumpyLike) -> Other: ...
 def dirichlet_kl(alpha: Array, beta: Array) -> Array:
     """KL divergence of two Dirichlet distributions.
 
@@ -243,13 +289,23 @@ def dirichlet_kl(alpha: Array, beta: Array) -> Array:
     >>> round(float(dirichlet_kl([1, 2, 3], [2, 2, 2])), 6)
     0.806853
     """
-    xp, (alpha, beta) = as_float_arrays(alpha, beta)
+    return _evaluated(_dirichlet, alpha, beta)
+
+
+def _dirichlet(xp: Namespace, alpha: Array, beta: Array) -> Array:
     alpha, beta = _positive(xp, alpha), _positive(xp, beta)
     total_a, total_b = (xp.sum(x, axis=-1, keepdims=True) for x in (alpha, beta))
     slopes = _special(xp, "digamma", alpha) - _special(xp, "digamma", total_a)
     terms = _lgamma_change(xp, beta, alpha) + (alpha - beta) * slopes
     value = xp.sum(terms, axis=-1) - _lgamma_change(xp, total_b, total_a)[..., 0]
-    return scalar(xp.where(value < 0, 0.0, value))
+    return xp.where(value < 0, 0.0, value)
+
+
+def _evaluated(form: Callable[..., Array], *parameters: Array) -> Array:
+    """Return ``form(xp, ...)`` of the parameters as arrays of one library and type."""
+    xp, parameters = as_float_arrays(*parameters)
+    with np.errstate(all="ignore"):  # what lies outside a family's domain is NaN
+        return scalar(form(xp, *parameters))
 
 
 def _lgamma_change(xp: Namespace, end: Array, start: Array) -> Array:
@@ -280,7 +336,7 @@ def _cholesky(xp: Namespace, covariance: Array, name: str) -> Array:
     try:
         return xp.linalg.cholesky(covariance)
     except Exception as error:  # each array library has an exception of its own for this
-        raise ValueError(f"{name} given that is not positive definite; allowed: positive definite matrices") from error
+        raise invalid_input(name, "one that is not", "positive definite matrices") from error
 
 
 def _solve(xp: Namespace, a: Array, b: Array) -> Array:

@@ -1,5 +1,7 @@
 """Bounded divergences, most of them metrics: Jensen-Shannon, Hellinger, total variation."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -7,14 +9,17 @@ from typing import Unpack
 
 from array_api_compat import array_namespace
 
+from sklkl._utils.checks import invalid
 from sklkl.divergences._core import Array, kl_terms, log_ratio, safe_log, safe_sqrt, scalar
 from sklkl.divergences._kernels import JSRows
-from sklkl.divergences._options import Keywords, Options, document
+from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
+from sklkl.divergences._signatures import Keywords, divergence, of_several
 
 __all__ = ["hellinger_distance", "js_distance", "js_divergence", "total_variation"]
 
 
+@of_several
 @document
 def js_divergence(
     p: Array, q: Array, *more: Array, weights: Sequence[float] | None = None, **options: Unpack[Keywords]
@@ -51,7 +56,7 @@ def _shares(weights: Sequence[float] | None, n: int) -> list[float]:
     given = [1.0] * n if weights is None else [float(w) for w in weights]
     total = sum(given)
     if len(given) != n or min(given) < 0 or not 0 < total < math.inf:
-        raise ValueError(f"weights={weights!r} given; allowed: {n} finite numbers >= 0, not all 0")
+        raise invalid("weights", weights, f"{n} finite numbers >= 0, not all 0")
     return [w / total for w in given]
 
 
@@ -71,6 +76,7 @@ def _kl_to(pair: Pair, p: Array, difference: Array) -> Array:
     return pair.sum(kl_terms(pair.xp, p, difference, d))
 
 
+@of_several
 @document
 def js_distance(
     p: Array, q: Array, *more: Array, weights: Sequence[float] | None = None, **options: Unpack[Keywords]
@@ -100,6 +106,7 @@ def js_distance(
     return scalar(safe_sqrt(array_namespace(values), values))
 
 
+@divergence
 @document
 def hellinger_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Hellinger distance ``sqrt(½ Σ (√p - √q)²)`` of each row; a metric without unit.
@@ -129,6 +136,7 @@ def _hellinger(pair: Pair) -> Array:
     return safe_sqrt(pair.xp, pair.sum(change * change) / 2)
 
 
+@divergence
 @document
 def total_variation(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Total variation distance ``½ Σ |p - q|`` of each row; a metric without unit.

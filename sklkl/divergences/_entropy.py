@@ -1,17 +1,21 @@
 """Entropy, cross-entropy and the divergence to the uniform distribution."""
 
+from __future__ import annotations
+
 import math
 from typing import Unpack
 
 from sklkl.divergences._arrays import align
 from sklkl.divergences._core import INF, Array
 from sklkl.divergences._kl import kl_divergence
-from sklkl.divergences._options import Keywords, Options, document
+from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
+from sklkl.divergences._signatures import Keywords, divergence, of_one
 
 __all__ = ["cross_entropy", "entropy", "kl_to_uniform"]
 
 
+@divergence
 @document
 def cross_entropy(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Cross-entropy ``-Σ p log q`` of each row, which is ``entropy(p) + kl_divergence(p, q)``.
@@ -41,16 +45,14 @@ def _cross_entropy(pair: Pair) -> Array:
     return 0.0 - pair.sum(xp.where(impossible, -INF, terms))  # never -0.0
 
 
+@of_one
 @document
 def entropy(p: Array, **options: Unpack[Keywords]) -> Array:
     """Shannon entropy ``-Σ p log p`` of each row.
 
     In [0, log K]; 0 for a one-hot row, log K for a uniform one.
 
-    Parameters
-    ----------
-    p : array of shape (..., K)
-        One distribution per row.
+    {input}
     {options}
 
     References
@@ -66,6 +68,7 @@ def entropy(p: Array, **options: Unpack[Keywords]) -> Array:
     return cross_entropy(p, p, **options)
 
 
+@of_one
 @document
 def kl_to_uniform(p: Array, **options: Unpack[Keywords]) -> Array:
     """KL divergence of each row to the uniform distribution, ``log K - entropy(p)``.
@@ -73,10 +76,7 @@ def kl_to_uniform(p: Array, **options: Unpack[Keywords]) -> Array:
     In [0, log K]; 0 only if the row is uniform, log K if it is one-hot. Exact near the uniform distribution, where
     the difference of the two entropies is not.
 
-    Parameters
-    ----------
-    p : array of shape (..., K)
-        One distribution per row.
+    {input}
     {options}
 
     References

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._utils.checks import check_integer
+from sklkl._utils.checks import check_integer, invalid, invalid_input
+from sklkl._utils.types import MatrixLike, RandomState
 
 __all__ = ["Estimate"]
 
@@ -38,11 +39,11 @@ class Estimate(NamedTuple):
 def check_interval(confidence_level: float | None, n_resamples: int) -> None:
     """Raise ValueError if the options of an interval are outside their ranges."""
     if confidence_level is not None and not (isinstance(confidence_level, Real) and 0 < confidence_level < 1):
-        raise ValueError(f"confidence_level={confidence_level!r} given; allowed: None or a number in (0, 1)")
+        raise invalid("confidence_level", confidence_level, "None or a number in (0, 1)")
     check_integer("n_resamples", n_resamples, 1)
 
 
-def as_samples(X: Any, Y: Any) -> tuple[Any, Any]:
+def as_samples(X: MatrixLike, Y: MatrixLike) -> tuple[Any, Any]:
     """Return two samples in the shapes (n, d) and (m, d); one-dimensional ones are one feature.
 
     What has a shape, such as a DataFrame or a sparse matrix, stays as it is.
@@ -55,13 +56,11 @@ def as_samples(X: Any, Y: Any) -> tuple[Any, Any]:
     X, Y = (Z if hasattr(Z, "shape") else np.asarray(Z) for Z in (X, Y))
     X, Y = (Z if len(Z.shape) != 1 else np.reshape(np.asarray(Z), (-1, 1)) for Z in (X, Y))
     if not _fit_together(tuple(X.shape), tuple(Y.shape)):
-        raise ValueError(
-            f"X and Y of shapes {tuple(X.shape)} and {tuple(Y.shape)} given; "
-            "allowed: (n, d) and (m, d), at least two rows each"
-        )
+        shapes = f"the shapes {tuple(X.shape)} and {tuple(Y.shape)}"
+        raise invalid_input(("X", "Y"), shapes, "of shapes (n, d) and (m, d), at least two rows each")
     names = [list(Z.columns) for Z in (X, Y) if hasattr(Z, "columns")]
     if len(names) == 2 and names[0] != names[1]:
-        raise ValueError(f"X and Y with columns {names[0]} and {names[1]} given; allowed: the same in the same order")
+        raise invalid_input(("X", "Y"), f"{names[0]} and {names[1]}", "frames of the same columns in the same order")
     return X, Y
 
 
@@ -69,15 +68,15 @@ def _fit_together(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
     return len(first) == len(second) == 2 and first[1] == second[1] > 0 and min(first[0], second[0]) >= 2
 
 
-def generator(random_state: Any) -> np.random.Generator:
+def generator(random_state: RandomState) -> np.random.Generator:
     """Return a generator; None gives fresh entropy, not the global state's, and a RandomState is drawn from once."""
     if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31, size=4)
+        return np.random.default_rng(random_state.randint(2**31, size=4))
     try:
         return np.random.default_rng(random_state)
     except (TypeError, ValueError) as error:
         allowed = "None, an integer >= 0, a Generator or a RandomState"
-        raise ValueError(f"random_state={random_state!r} given; allowed: {allowed}") from error
+        raise invalid("random_state", random_state, allowed) from error
 
 
 def kl_estimate(

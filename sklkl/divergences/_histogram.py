@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from sklkl._utils.checks import check_choice, check_integer, check_number
+from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
 from sklkl.divergences._permutation import permutation_p_value, row_splits
-from sklkl.divergences._registry import DIVERGENCES
+from sklkl.divergences._registry import DIVERGENCES, DivergenceName
 from sklkl.divergences._sample_columns import as_column, check_bins, table_of
 from sklkl.divergences._table import NULLS, Table, count_divergence
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
-# Near p = q these are of the order of p - q, the others of that of its square, where the bootstrap knows the bias.
+# Near p = q these are of first order in p - q, the others of second order, where the bootstrap estimates the bias.
 _FIRST_ORDER = frozenset({"hellinger", "js_distance", "total_variation"})
 
 # From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
@@ -52,16 +53,16 @@ class StabilityIndex(NamedTuple):
 
 
 def histogram_divergence(
-    x: Any,
-    y: Any,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    divergence: str = "kl",
-    bins: Any = 10,
+    divergence: DivergenceName = "kl",
+    bins: ArrayLike = 10,
     pseudo_count: float = 0.5,
     categorical: bool = False,
     confidence_level: float | None = None,
     n_resamples: int = 999,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> float | Estimate:
     """Divergence of two samples of one column, by the shares of their values in bins.
 
@@ -81,16 +82,16 @@ def histogram_divergence(
         Number of intervals with about equally many values of `x` each; or the ascending edges between intervals
         ``(edge, next edge]``, values beyond the outermost edges having intervals of their own.
     pseudo_count : float, default=0.5
-        Added to each bin's count in each sample, so that an empty bin is rare instead of impossible. 0 gives the
-        divergence of the raw shares, which may be infinite.
+        Added to each bin's count in each sample, so that no share is 0. 0 gives the divergence of
+        the raw shares, which may be infinite.
     categorical : bool, default=False
         Make each distinct value of the samples a bin, instead of intervals of numbers.
     confidence_level : float, optional
         Return an interval that is to cover the divergence of the two distributions, in these bins, with this
-        probability. With but a few values a bin it covers less.
+        probability. With only a few values in each bin its coverage is lower.
     n_resamples : int, default=999
-        Number of bootstrap samples behind the interval. They also show by how much the value is too large, which the
-        interval is corrected for: the value may be near its upper end.
+        Number of bootstrap samples behind the interval. They also estimate the value's upward bias, for which
+        the interval is corrected: the value may be near its upper end.
     random_state : None, int, Generator or RandomState
         Draws the bootstrap samples; None is different every time.
 
@@ -118,7 +119,7 @@ def histogram_divergence(
     >>> round(histogram_divergence(*colours, divergence="total_variation", categorical=True, pseudo_count=0), 6)
     0.5
     """
-    check_choice("divergence", divergence, DIVERGENCES)
+    check_choice("divergence", divergence, DIVERGENCES, of="histogram_divergence")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("x", x, categorical), as_column("y", y, categorical)
     table = table_of(x, y, bins, categorical)
@@ -128,23 +129,23 @@ def histogram_divergence(
 
 
 def population_stability_index(
-    reference: Any,
-    current: Any,
+    reference: ArrayLike,
+    current: ArrayLike,
     *,
-    bins: Any = 10,
+    bins: ArrayLike = 10,
     pseudo_count: float = 0.5,
     categorical: bool = False,
-    null: str = "permutation",
+    null: Literal["permutation", "asymptotic"] = "permutation",
     n_permutations: int = 999,
     confidence_level: float | None = None,
     n_resamples: int = 999,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> StabilityIndex:
     """Index of population stability (PSI), ``Σ (p - q) log(p/q)`` of the shares in bins, with a p-value.
 
     It is the Jeffreys divergence. Without any change its mean is about ``(B - 1)(1/n + 1/m)`` for B bins, hence fixed
-    thresholds such as 0.1 and 0.25 mean nothing by themselves: ten bins and 100 values a sample exceed 0.1 in 85 % of
-    cases. Judge by the p-value.
+    thresholds such as 0.1 and 0.25 do not fit all sample sizes: with ten bins and 100 values a sample the index exceeds
+    0.1 in 85 % of cases. Judge by the p-value.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def population_stability_index(
     null : {"permutation", "asymptotic"}, default="permutation"
         ``"permutation"``: the p-value is the share of random splits of all rows into samples of these sizes whose
         index is at least as large, correct for samples of any size. ``"asymptotic"``: that of a gamma distribution
-        with mean and variance of the index over all splits, quicker and without chance; it wants ten rows of
+        with mean and variance of the index over all splits, quicker and deterministic; it needs ten rows of
         `reference` or more for each bin.
     n_permutations : int, default=999
         Number of random splits; the p-value is at least ``1 / (n_permutations + 1)``.
@@ -191,16 +192,17 @@ def population_stability_index(
     >>> index.value > 0.1, index.p_value > 0.05
     (True, True)
     """
-    check_choice("null", null, NULLS)
-    check_integer("n_permutations", n_permutations, 1)
+    check_choice("null", null, NULLS, of="population_stability_index")
+    check_integer("n_permutations", n_permutations, 1, of="population_stability_index")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("reference", reference, categorical), as_column("current", current, categorical)
     table, rng = table_of(x, y, bins, categorical), generator(random_state)
     if null == "asymptotic":
         p_value = asymptotic_p_value("jeffreys", table.a, table.b, pseudo_count)
     else:
-        few = not categorical and isinstance(bins, int) and np.count_nonzero(x == x) < _MANY_ROWS * bins
-        splits = partial(row_splits, x, y, bins) if few else None
+        splits = None
+        if isinstance(bins, int) and not categorical and np.count_nonzero(x == x) < _MANY_ROWS * bins:
+            splits = partial(row_splits, x, y, bins)
         p_value = permutation_p_value("jeffreys", table, pseudo_count, n_permutations, rng, splits=splits)
     if confidence_level is None:
         return StabilityIndex(float(count_divergence("jeffreys", table.a, table.b, pseudo_count)), p_value)
@@ -208,7 +210,7 @@ def population_stability_index(
     return StabilityIndex(value, p_value, low, high)
 
 
-def _check(bins: Any, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | np.ndarray:
+def _check(bins: ArrayLike, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | np.ndarray:
     """Return the number of bins or their edges, and raise ValueError if an option is outside its range."""
     check_interval(confidence_level, n_resamples)
     check_number("pseudo_count", pseudo_count, "a finite number >= 0")
@@ -216,7 +218,7 @@ def _check(bins: Any, pseudo_count: float, confidence_level: float | None, n_res
 
 
 def _with_interval(
-    divergence: str,
+    divergence: DivergenceName,
     table: Table,
     pseudo_count: float,
     confidence_level: float,

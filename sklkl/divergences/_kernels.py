@@ -12,7 +12,7 @@ class KLRows:
     """KL divergence of each row of two NumPy blocks, in float64 inside.
 
     One logarithm, ``p log(p/q)``, serves ordinary rows. Rows that are nearly equal, infinite or NaN come from
-    `definition`; quotients that overflow or vanish make a row infinite or NaN, so nothing slips through.
+    `definition`; quotients that overflow or vanish make a row infinite or NaN, so that it is recomputed too.
     """
 
     def __init__(self, definition: Callable[..., Array], normalize: bool = False) -> None:

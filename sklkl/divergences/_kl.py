@@ -1,15 +1,19 @@
 """Kullback-Leibler divergence and its direct relatives: reverse, symmetrised, for unnormalised measures."""
 
+from __future__ import annotations
+
 from typing import Unpack
 
 from sklkl.divergences._core import INF, Array, kl_terms
 from sklkl.divergences._kernels import KLRows
-from sklkl.divergences._options import Keywords, Options, document
+from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
+from sklkl.divergences._signatures import Keywords, divergence
 
 __all__ = ["generalized_kl", "jeffreys_divergence", "kl_divergence", "reverse_kl_divergence"]
 
 
+@divergence
 @document
 def kl_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Kullback-Leibler divergence ``KL(p‖q) = Σ p log(p/q)`` of each row, also called relative entropy.
@@ -38,6 +42,7 @@ def _kl(pair: Pair) -> Array:
     return _generalized(pair) + pair.excess()
 
 
+@divergence
 @document
 def reverse_kl_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Kullback-Leibler divergence the other way round, ``KL(q‖p) = Σ q log(q/p)`` of each row.
@@ -56,6 +61,7 @@ def reverse_kl_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Ar
     return kl_divergence(q, p, **options)
 
 
+@divergence
 @document
 def jeffreys_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Jeffreys divergence ``KL(p‖q) + KL(q‖p) = Σ (p - q) log(p/q)``, known as the population stability index.
@@ -84,6 +90,7 @@ def _jeffreys(pair: Pair) -> Array:
     return pair.sum(pair.xp.where(infinite, INF, terms))
 
 
+@divergence
 @document
 def generalized_kl(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Kullback-Leibler divergence of unnormalised measures, ``Σ p log(p/q) - p + q`` (I-divergence).

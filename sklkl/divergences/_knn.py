@@ -13,6 +13,7 @@ from sklearn.neighbors import KDTree
 from sklearn.utils import check_array
 
 from sklkl._utils.checks import check_integer
+from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
 
 __all__ = ["knn_kl_divergence"]
@@ -31,21 +32,21 @@ _CONSTANT = 10 * np.finfo(np.float64).eps
 
 
 def knn_kl_divergence(
-    X: Any,
-    Y: Any,
+    X: ArrayLike,
+    Y: ArrayLike,
     *,
     k: int = 3,
     confidence_level: float | None = None,
     n_resamples: int = 999,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> float | Estimate:
     """Kullback-Leibler divergence ``KL(P‖Q)`` from samples, by nearest neighbours; in nats.
 
     The density ratio at a row of X is that of the two counts in the ball around it that just holds k other rows of X
-    and k rows of Y. Equal and rounded rows are no obstacle. Where P and Q are close, negative estimates are as normal
-    as positive ones; they are not clipped, because that would be a bias. There is bias enough: mostly towards 0, with
-    few rows or many features, above all if these are correlated (see `classifier_kl_divergence`); and the estimate is
-    finite even if the truth is not.
+    and k rows of Y. Equal and rounded rows are allowed. Where P and Q are close, negative estimates are as common as
+    positive ones; they are not clipped, because that would add a bias. The estimate is biased, mostly towards 0, if
+    there are few rows or many features, above all correlated ones (see `classifier_kl_divergence`); and it is finite
+    even if the divergence is infinite.
 
     Parameters
     ----------
@@ -59,10 +60,10 @@ def knn_kl_divergence(
         Return an interval that is to cover the estimate's expectation with this probability. It does not cover the
         estimate's bias.
     n_resamples : int, default=999
-        Number of bootstrap samples behind the interval, drawn from the rows' local ratios, because to search for
-        neighbours among repeated rows would be wrong.
+        Number of bootstrap samples behind the interval, drawn from the rows' local ratios, because a
+        search for neighbours among repeated rows would be biased.
     random_state : None, int, Generator or RandomState
-        Draws the bootstrap samples; None is different every time. The estimate itself has nothing random.
+        Draws the bootstrap samples; None is different every time. The estimate itself is deterministic.
 
     Returns
     -------
@@ -94,7 +95,9 @@ def knn_kl_divergence(
     True
     """
     X, Y = _samples(X, Y)
-    check_integer("k", k, 1, min(len(X) - 1, len(Y)), f", with {len(X)} rows of X and {len(Y)} of Y")
+    check_integer(
+        "k", k, 1, min(len(X) - 1, len(Y)), f", with {len(X)} rows of X and {len(Y)} of Y", of="knn_kl_divergence"
+    )
     check_interval(confidence_level, n_resamples)
     log_ratio_X, ratio_Y = _local_ratios(X, Y, int(k))
     return kl_estimate(log_ratio_X, ratio_Y, confidence_level, n_resamples, generator(random_state))
@@ -103,7 +106,7 @@ def knn_kl_divergence(
 def _samples(X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the samples as float64 arrays, each feature divided by its standard deviation within them.
 
-    The divergence does not depend on the features' units, so its estimate had better not either.
+    The divergence does not depend on the features' units, so neither must its estimate.
     """
     X, Y = as_samples(X, Y)
     X = check_array(X, dtype=np.float64, input_name="X")

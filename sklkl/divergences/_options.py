@@ -4,14 +4,15 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from array_api_compat import is_numpy_array
 
-from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.checks import check_choice, check_number, invalid
 from sklkl.divergences._arrays import align, in_blocks
 from sklkl.divergences._core import Array, Namespace, np, scalar
 from sklkl.divergences._pair import Pair, pair_from_log_probs, pair_from_logits, pair_from_probs
+from sklkl.divergences._signatures import From
 
 _PAIRS = {"probs": pair_from_probs, "log_probs": pair_from_log_probs, "logits": pair_from_logits}
 
@@ -20,6 +21,11 @@ INPUTS = """Parameters
     p, q : array of shape (..., K)
         Reference and approximation, one distribution per row; broadcast against each other. NumPy, PyTorch or any
         array API library; lists follow the other input or become NumPy arrays, integers become floats."""
+
+INPUT = """Parameters
+    ----------
+    p : array of shape (..., K)
+        One distribution per row; any array library, as in `kl_divergence`."""
 
 OPTIONS = """axis : int, default=-1
         Axis along which a distribution lies; all inputs need the same length there.
@@ -37,7 +43,7 @@ OPTIONS = """axis : int, default=-1
     Returns
     -------
     array of shape (...)
-        One value per row; NaN where an input is NaN or a probability is negative.
+        One value per row, of one NumPy row a scalar; NaN where an input is NaN or a probability is negative.
 
     Raises
     ------
@@ -50,17 +56,6 @@ Kernel = Callable[[Callable[..., Array], bool], Callable[..., Array]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Keywords(TypedDict, total=False):
-    """Static types of the shared keyword arguments; `Options` holds the defaults."""
-
-    axis: int
-    keepdims: bool
-    base: float | None
-    normalize: bool
-    from_: str
-    smoothing: float
-
-
 @dataclass(frozen=True)
 class Options:
     """Values of the shared keyword arguments, checked; `OPTIONS` describes them."""
@@ -69,21 +64,21 @@ class Options:
     keepdims: bool = False
     base: float | None = None
     normalize: bool = False
-    from_: str = "probs"
+    from_: From = "probs"
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if not hasattr(self.axis, "__index__"):
-            raise ValueError(f"axis={self.axis!r} given; allowed: one integer")
+            raise invalid("axis", self.axis, "one integer")
         if self.base is not None and not (0 < self.base < math.inf and self.base != 1):
-            raise ValueError(f"base={self.base!r} given; allowed: None or a finite number > 0 other than 1")
+            raise invalid("base", self.base, "None or a finite number > 0 other than 1")
         check_choice("from_", self.from_, _PAIRS)
         check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)
 
     def without_unit(self, name: str) -> "Options":
         """Return these options for a divergence that has no unit, hence takes no `base`."""
         if self.base is not None:
-            raise ValueError(f"base={self.base!r} given; allowed: None, because {name} is a number without a unit")
+            raise invalid("base", self.base, "None, because the result is a number without a unit", name)
         return self
 
     def rows(self, function: Callable[..., Array], *arrays: Array, kernel: Kernel | None = None) -> Array:
@@ -124,7 +119,8 @@ def normalized(xp: Namespace, x: Array, axis: int) -> Array:
 
 def document(function: Function) -> Function:
     """Fill the shared descriptions into a docstring and show the shared keywords in the signature."""
-    function.__doc__ = (function.__doc__ or "").replace("{inputs}", INPUTS).replace("{options}", OPTIONS)
+    for name, text in (("{inputs}", INPUTS), ("{input}", INPUT), ("{options}", OPTIONS)):
+        function.__doc__ = (function.__doc__ or "").replace(name, text)
     own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
     shared = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default) for f in fields(Options)]
     function.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]

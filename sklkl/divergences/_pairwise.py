@@ -1,13 +1,17 @@
 """Divergence matrices: every row of P against every row of Q, in bounded memory."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 from array_api_compat import device, is_numpy_namespace, is_torch_namespace
+from numpy import ndarray
 from scipy.spatial.distance import cdist
 
+from sklkl._utils.checks import invalid_input
 from sklkl.divergences._arrays import as_float_arrays
 from sklkl.divergences._core import INF, Array, Namespace, ignoring_rounding, np
 from sklkl.divergences._distances import js_divergence
@@ -15,7 +19,8 @@ from sklkl.divergences._kernels import lifted, shifted_negentropy
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import Options
 from sklkl.divergences._pair import Pair
-from sklkl.divergences._registry import get_divergence
+from sklkl.divergences._registry import DivergenceName, get_divergence
+from sklkl.divergences._signatures import From, NumpyLike, Other
 
 __all__ = ["pairwise_divergence"]
 
@@ -27,14 +32,38 @@ _JS_BLOCK = 2**15
 _SMALL = 1e-5
 
 
+@overload
+def pairwise_divergence(
+    P: NumpyLike,
+    Q: NumpyLike | None = None,
+    *,
+    metric: DivergenceName = "kl",
+    base: float | None = None,
+    normalize: bool = False,
+    from_: From = "probs",
+    smoothing: float = 0.0,
+    **parameters: Any,
+) -> ndarray: ...
+@overload
+def pairwise_divergence(
+    P: Other | NumpyLike,
+    Q: Other | NumpyLike | None = None,
+    *,
+    metric: DivergenceName = "kl",
+    base: float | None = None,
+    normalize: bool = False,
+    from_: From = "probs",
+    smoothing: float = 0.0,
+    **parameters: Any,
+) -> Other: ...
 def pairwise_divergence(
     P: Array,
     Q: Array | None = None,
     *,
-    metric: str = "kl",
+    metric: DivergenceName = "kl",
     base: float | None = None,
     normalize: bool = False,
-    from_: str = "probs",
+    from_: From = "probs",
     smoothing: float = 0.0,
     **parameters: Any,
 ) -> Array:
@@ -85,7 +114,8 @@ def pairwise_divergence(
     options = Options(base=base, normalize=normalize, from_=from_, smoothing=smoothing)
     xp, (P, Q) = as_float_arrays(P, P if Q is None else Q)
     if P.ndim != 2 or Q.ndim != 2 or P.shape[1] != Q.shape[1]:
-        raise ValueError(f"P and Q of shapes {tuple(P.shape)} and {tuple(Q.shape)} given; allowed: (n, K) and (m, K)")
+        shapes = f"the shapes {tuple(P.shape)} and {tuple(Q.shape)}"
+        raise invalid_input(("P", "Q"), shapes, "of shapes (n, K) and (m, K)", "pairwise_divergence")
     if not P.shape[0] or not Q.shape[0]:
         return xp.zeros((P.shape[0], Q.shape[0]), dtype=P.dtype, device=device(P))
     matrix = None if parameters else _matrix_form(xp, metric)

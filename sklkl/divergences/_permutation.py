@@ -43,7 +43,7 @@ def permutation_p_value(
         Added to every count.
     n_splits, at_most : int
         Number of splits, and of those that are drawn if fewer than ten of the first reach the observed divergence.
-        Drawing on cannot make the p-value valid any less: below the p-value where it happens all `at_most` count.
+        Drawing more leaves the p-value valid: wherever it happens all `at_most` splits count.
     rng : Generator
         Draws them.
     splits : callable, optional
@@ -66,8 +66,8 @@ def row_splits(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the counts of both parts of `n` random splits of the rows, in bins made anew from each first part.
 
-    That is exact for every column, and as slow as the rows of `x` are many. `random_splits` knows no more of a column
-    than its counts: with few rows a bin, some of them repeated, it mistakes what the quantiles of other rows would be.
+    That is exact for every column, and takes time in proportion to the rows of `x`. `random_splits` uses the counts of
+    a column only: with few rows in each bin, some of them repeated, its quantiles of other rows are wrong.
     """
     rows = np.sort(np.concatenate([x, y]))  # missing values come last
     n_present = len(rows) - np.count_nonzero(np.isnan(rows))

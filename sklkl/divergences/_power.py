@@ -1,17 +1,22 @@
 """Divergences built on power sums ``Σ p^alpha q^(1-alpha)``: Renyi, Tsallis, alpha, Bhattacharyya, chi²."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from typing import Unpack
 
+from sklkl._utils.checks import invalid
 from sklkl.divergences._core import INF, NEAR, Array, logsumexp, near_gap
 from sklkl.divergences._kl import kl_divergence
-from sklkl.divergences._options import Keywords, Options, document
+from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
+from sklkl.divergences._signatures import Keywords, divergence, of_order
 
 __all__ = ["alpha_divergence", "bhattacharyya_distance", "chi2_divergence", "renyi_divergence", "tsallis_divergence"]
 
 
+@of_order
 @document
 def renyi_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpack[Keywords]) -> Array:
     """Renyi divergence ``log(Σ p^alpha q^(1-alpha)) / (alpha - 1)`` of each row.
@@ -35,7 +40,7 @@ def renyi_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     0.145658
     """
     if not alpha >= 0:
-        raise ValueError(f"alpha={alpha!r} given; allowed: a number in [0, inf]")
+        raise invalid("alpha", alpha, "a number in [0, inf]", "renyi_divergence")
     if alpha == 1:
         return kl_divergence(p, q, **options)
     return Options(**options).rows(_largest_log if alpha == INF else partial(_renyi, alpha), p, q)
@@ -87,6 +92,7 @@ def _power_change(pair: Pair, alpha: float) -> Array:
     return xp.where(mild, pair.p * xp.expm1(xp.where(mild, grown, 0.0)), powers - pair.p)
 
 
+@of_order
 @document
 def tsallis_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpack[Keywords]) -> Array:
     """Tsallis divergence ``(Σ p^alpha q^(1-alpha) - 1) / (alpha - 1)`` of each row.
@@ -109,7 +115,7 @@ def tsallis_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unp
     0.1568
     """
     if not 0 <= alpha < INF:
-        raise ValueError(f"alpha={alpha!r} given; allowed: a finite number >= 0")
+        raise invalid("alpha", alpha, "a finite number >= 0", "tsallis_divergence")
     if alpha == 1:
         return kl_divergence(p, q, **options)
     return Options(**options).rows(partial(_tsallis, alpha), p, q)
@@ -119,6 +125,7 @@ def _tsallis(alpha: float, pair: Pair) -> Array:
     return _power_excess(pair, alpha) / (alpha - 1) + 0.0  # not -0.0
 
 
+@of_order
 @document
 def alpha_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpack[Keywords]) -> Array:
     """Alpha divergence ``(Σ p^alpha q^(1-alpha) - 1) / (alpha (alpha - 1))`` of each row.
@@ -142,12 +149,13 @@ def alpha_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     0.0784
     """
     if not math.isfinite(alpha):
-        raise ValueError(f"alpha={alpha!r} given; allowed: a finite number")
+        raise invalid("alpha", alpha, "a finite number", "alpha_divergence")
     if alpha < 0.5:
         p, q, alpha = q, p, 1 - alpha
     return tsallis_divergence(p, q, alpha=alpha, **options) / alpha
 
 
+@divergence
 @document
 def bhattacharyya_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Bhattacharyya distance ``-log Σ sqrt(p q)`` of each row.
@@ -170,6 +178,7 @@ def bhattacharyya_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> A
     return renyi_divergence(p, q, alpha=0.5, **options) / 2
 
 
+@divergence
 @document
 def chi2_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
     """Pearson's chi-squared divergence ``Σ (p - q)² / q`` of each row, without unit.

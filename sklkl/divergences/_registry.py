@@ -1,9 +1,8 @@
 """The divergences by name: what `pairwise_divergence` and the common tests run over."""
 
-from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 from sklkl._utils.checks import check_choice
-from sklkl.divergences._core import Array
 from sklkl.divergences._distances import hellinger_distance, js_distance, js_divergence, total_variation
 from sklkl.divergences._kl import generalized_kl, jeffreys_divergence, kl_divergence, reverse_kl_divergence
 from sklkl.divergences._power import (
@@ -13,10 +12,28 @@ from sklkl.divergences._power import (
     renyi_divergence,
     tsallis_divergence,
 )
+from sklkl.divergences._signatures import AnyDivergence
 
-__all__ = ["DIVERGENCES", "get_divergence"]
+__all__ = ["DIVERGENCES", "DivergenceName", "get_divergence"]
 
-DIVERGENCES: dict[str, Callable[..., Array]] = {
+# The keys of `DIVERGENCES`, for type checkers.
+DivergenceName: TypeAlias = Literal[
+    "alpha",
+    "bhattacharyya",
+    "chi2",
+    "generalized_kl",
+    "hellinger",
+    "jeffreys",
+    "js",
+    "js_distance",
+    "kl",
+    "renyi",
+    "reverse_kl",
+    "total_variation",
+    "tsallis",
+]
+
+DIVERGENCES: dict[str, AnyDivergence] = {
     "alpha": alpha_divergence,
     "bhattacharyya": bhattacharyya_distance,
     "chi2": chi2_divergence,
@@ -33,7 +50,7 @@ DIVERGENCES: dict[str, Callable[..., Array]] = {
 }
 
 
-def get_divergence(name: str) -> Callable[..., Array]:
+def get_divergence(name: DivergenceName) -> AnyDivergence:
     """Return the divergence of a registered name.
 
     Parameters

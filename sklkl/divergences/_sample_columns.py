@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
-from numbers import Real
-from typing import Any
-
 import numpy as np
 
-from sklkl._utils.binning import NumericBins, category_bins, is_missing
+from sklkl._utils.binning import NumericBins, category_bins
+from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.columns import all_numbers, first_other, floats, is_numeric_kind
+from sklkl._utils.types import ArrayLike
 from sklkl.divergences._table import QuantileReference, Table
 
 __all__ = ["as_column", "check_bins", "table_of"]
 
 
-def as_column(name: str, values: Any, categorical: bool) -> np.ndarray:
+def as_column(name: str, values: ArrayLike, categorical: bool) -> np.ndarray:
     """Return a sample as objects if it is categorical, otherwise as floats, NaN where a value is missing.
 
     Raises
@@ -26,23 +24,17 @@ def as_column(name: str, values: Any, categorical: bool) -> np.ndarray:
     # as objects, because of a missing value among strings NumPy makes the string "nan"
     column = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
     if column.ndim != 1 or not len(column):
-        raise ValueError(f"{name} of shape {column.shape} given; allowed: one-dimensional, not empty")
+        raise invalid_input(name, f"the shape {column.shape}", "one-dimensional and not empty")
+    if categorical or not is_numeric_kind(column.dtype.kind):
+        column = column.astype(object)
     if categorical:
-        return column.astype(object)
-    if column.dtype.kind in "fiub":
-        return column.astype(np.float64)
-    return np.array([_number(name, value) for value in column])
+        return column
+    if not all_numbers(column, booleans=True):
+        raise invalid_input(name, repr(first_other(column)), "numbers, or any values with categorical=True")
+    return floats(column)
 
 
-def _number(name: str, value: Any) -> float:
-    if is_missing(value):
-        return math.nan
-    if isinstance(value, Real | Decimal | np.bool_):
-        return float(value)
-    raise ValueError(f"{name} with the value {value!r} given; allowed: numbers, or any values with categorical=True")
-
-
-def check_bins(bins: Any) -> int | np.ndarray:
+def check_bins(bins: ArrayLike) -> int | np.ndarray:
     """Return the number of intervals, or the edges between them.
 
     Raises
@@ -50,24 +42,24 @@ def check_bins(bins: Any) -> int | np.ndarray:
     ValueError
         If it is neither.
     """
-    allowed = f"bins={bins!r} given; allowed: an integer >= 1 or ascending edges"
+    allowed = "an integer >= 1 or ascending edges"
     if np.ndim(bins) == 0:
         if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
-            raise ValueError(allowed)
+            raise invalid("bins", bins, allowed)
         return int(bins)
     try:
         edges = np.asarray(bins, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(allowed) from error
+        raise invalid("bins", bins, allowed) from error
     if edges.ndim != 1 or not len(edges) or np.isnan(edges).any() or not (edges[1:] > edges[:-1]).all():
-        raise ValueError(allowed)
+        raise invalid("bins", bins, allowed)
     return edges
 
 
 def table_of(x: np.ndarray, y: np.ndarray, bins: int | np.ndarray, categorical: bool) -> Table:
     """Return the counts in the categories of both samples, between given edges, or between quantiles of `x`."""
     if categorical:
-        # were those of y alone thrown together, samples of many rare categories would seem to differ
+        # with one bin for all categories of y alone, samples of many rare categories would seem to differ
         return Table.count(x, y, category_bins(np.concatenate([x, y])))
     if isinstance(bins, np.ndarray):
         return Table.count(x, y, NumericBins(bins))

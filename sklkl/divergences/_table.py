@@ -80,7 +80,7 @@ class QuantileReference:
 def count_divergence(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> np.ndarray:
     """Return the divergence of the shares of `a` from those of `b`, counts of shape (..., n_bins).
 
-    `pseudo_count` is added to every count, so that an empty bin is rare instead of impossible.
+    `pseudo_count` is added to every count, so that no bin has the share 0.
     """
     return DIVERGENCES[divergence](a + pseudo_count, b + pseudo_count, normalize=True)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import Interval, StrOptions, _get_column_indices, _num_samples
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
 from sklkl.divergences._permutation import permutation_p_value
@@ -44,7 +46,7 @@ class DriftDetector(BaseEstimator):
 
     :meth:`fit` sorts the reference values of each column into bins and keeps only their counts; :meth:`detect`
     counts new rows in the same bins and tests the divergence of the two distributions. Missing values are a bin of
-    their own, so more (or fewer) of them are drift, and so is each category that the reference lacks.
+    their own, so more (or fewer) of them are drift, and so is every category that the reference lacks.
 
     Numeric columns get bins of about equally many reference values; infinite values belong to the outermost ones. A
     column of at most `n_bins` values, each found twice on average, gets a bin for each value, as categories do.
@@ -57,18 +59,18 @@ class DriftDetector(BaseEstimator):
     null : {"permutation", "asymptotic"}, default="permutation"
         Distribution of the statistic without drift. ``"permutation"`` splits the pooled rows at random and makes
         quantile bins anew for each split; its p-values are correct for samples of any size, except that repeated
-        numbers want ten reference rows for each bin. ``"asymptotic"`` takes a gamma distribution of about the same
-        mean and variance for bins that stay as they are. It needs no chance and is quicker for categories; for
+        numbers need ten reference rows for each bin. ``"asymptotic"`` takes a gamma distribution of about the same
+        mean and variance for bins that stay as they are. It is deterministic and quicker for categories; for
         quantiles it has up to 7 % false alarms at an `alpha` of 5 % if the reference has ten rows for each bin, and
         more if it has fewer.
     n_bins : int >= 2, default=10
         Largest number of bins of a numeric column, that of the missing values not counted.
     pseudo_count : float >= 0, default=0.5
-        Added to every count, so that an empty bin is rare and not impossible. With 0, an empty bin makes PSI (and KL,
-        if the new rows lack it) infinite, in the random splits too, and no difference is left to be seen.
+        Added to every count, so that no share is 0. With 0, an empty bin makes PSI (and KL, if the new
+        rows lack it) infinite, in the random splits too, so that the test has no power.
     n_permutations : int >= 1, default=999
-        Random splits of each column. The correction for many columns, or a small `alpha`, asks for p-values smaller
-        than these can give: columns for which fewer than ten splits reach the observed divergence get
+        Random splits of each column. The correction for many columns, or a small `alpha`, needs p-values smaller
+        than these allow: columns for which fewer than ten splits reach the observed divergence get
         ``2 n_features / alpha`` splits if that is more (``2 / alpha`` without correction).
     alpha : float in (0, 1), default=0.05
         Level of the test.
@@ -116,16 +118,16 @@ class DriftDetector(BaseEstimator):
 
     def __init__(
         self,
-        statistic: str = "psi",
+        statistic: Literal["psi", "js", "kl"] = "psi",
         *,
-        null: str = "permutation",
+        null: Literal["permutation", "asymptotic"] = "permutation",
         n_bins: int = 10,
         pseudo_count: float = 0.5,
         n_permutations: int = 999,
         alpha: float = 0.05,
-        correction: str | None = "holm",
-        categorical_features: Any = "from_dtype",
-        random_state: Any = None,
+        correction: Literal["holm", "fdr_bh"] | None = "holm",
+        categorical_features: ArrayLike | None = "from_dtype",
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.statistic = statistic
         self.null = null
@@ -146,7 +148,7 @@ class DriftDetector(BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> DriftDetector:
+    def fit(self, X: MatrixLike, y: None = None) -> DriftDetector:
         """Learn bins and counts of the reference rows.
 
         Parameters
@@ -172,7 +174,7 @@ class DriftDetector(BaseEstimator):
         self.n_samples_ = _num_samples(X)
         return self
 
-    def detect(self, X: Any) -> DriftReport:
+    def detect(self, X: MatrixLike) -> DriftReport:
         """Compare new rows with the reference rows.
 
         Parameters
@@ -214,7 +216,7 @@ class DriftDetector(BaseEstimator):
         if isinstance(chosen, str):  # "from_dtype", the only string allowed
             return np.asarray([is_categorical(column(X, j)) for j in range(n_features)])
         mask = np.zeros(n_features, dtype=bool)
-        if chosen is not None and len(chosen):
+        if chosen is not None and np.size(chosen):
             mask[self._indices(X, np.asarray(chosen))] = True
         return mask
 
@@ -222,9 +224,9 @@ class DriftDetector(BaseEstimator):
         try:
             return list(_get_column_indices(X, chosen))
         except ValueError as error:
-            raise ValueError(
-                f"categorical_features={self.categorical_features!r} given; allowed: names of columns, indices from 0 "
-                f"to {self.n_features_in_ - 1}, or a mask of {self.n_features_in_} booleans"
+            allowed = f"indices from 0 to {self.n_features_in_ - 1}, or a mask of {self.n_features_in_} booleans"
+            raise invalid(
+                "categorical_features", self.categorical_features, f"names of columns, {allowed}", "DriftDetector"
             ) from error
 
     def _columns(self, X: Any) -> Iterator[Any]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sklkl._utils.binning import is_missing
+from sklkl._utils.columns import all_numbers, first_other, floats, is_category_typed, is_missing, is_numeric_kind
 from sklkl._utils.sklearn_private import _num_features, _num_samples, _safe_indexing
+from sklkl._utils.types import ArrayLike, MatrixLike
 
 __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "require_same_kind"]
 
@@ -30,11 +29,11 @@ def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
-def _is_frame(X: Any) -> bool:
+def _is_frame(X: object) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
-def _checked_array(estimator: Any, X: Any, reset: bool) -> Any:
+def _checked_array(estimator: Any, X: MatrixLike, reset: bool) -> Any:
     options = {"accept_sparse": "csc", "ensure_all_finite": False, "reset": reset}
     found = validate_data(estimator, X, dtype=None, **options)
     if found.dtype.kind in "US" and not hasattr(X, "dtype"):  # a list of mixed values, which NumPy made all strings
@@ -49,26 +48,26 @@ def column(X: Any, j: int) -> Any:
     return X[:, [j]].toarray().ravel() if hasattr(X, "toarray") else _safe_indexing(X, j, axis=1)
 
 
-def is_categorical(values: Any) -> bool:
+def is_categorical(values: ArrayLike) -> bool:
     """Return whether a column's type says categories: of a categorical type, booleans, or objects not all numbers.
 
     A column without any value may turn out to be anything, which only categories can.
     """
-    if str(getattr(values, "dtype", "")) == "category":
+    if is_category_typed(values):
         return True
     array = _array(values)
     if array.dtype.kind == "O":
-        return not _all_numbers(array) or all(map(is_missing, array))
+        return not all_numbers(array) or all(map(is_missing, array))
     return array.dtype.kind in "bUS" or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
 
 
-def _array(values: Any) -> np.ndarray:
+def _array(values: ArrayLike) -> np.ndarray:
     """Return a column as an array, dates of a time zone as dates and not as objects."""
     is_date = getattr(getattr(values, "dtype", None), "kind", "") == "M"
     return np.asarray(values, dtype="datetime64[ns]") if is_date else np.asarray(values)
 
 
-def numbers(values: Any, name: str) -> np.ndarray:
+def numbers(values: ArrayLike, name: str) -> np.ndarray:
     """Return a column as float64, missing values as NaN; dates and durations count too.
 
     Raises
@@ -79,14 +78,12 @@ def numbers(values: Any, name: str) -> np.ndarray:
     array = _array(values)
     if array.dtype.kind in "mM":
         return np.where(np.isnat(array), np.nan, array.astype(np.int64))
-    if array.dtype.kind in "biuf":
-        return array.astype(np.float64)
-    if array.dtype.kind == "O" and _all_numbers(array, also=(bool, np.bool_)):
-        return np.asarray([np.nan if is_missing(value) else float(value) for value in array])
-    raise ValueError(f"column {name!r} has values such as {_odd_one(array)!r}; allowed: numbers, as it is numeric")
+    if is_numeric_kind(array.dtype.kind) or (array.dtype.kind == "O" and all_numbers(array, booleans=True)):
+        return floats(array)
+    raise _other_values(name, first_other(array.tolist()), "numbers, as it is numeric")
 
 
-def objects(values: Any, name: str) -> list[Any]:
+def objects(values: ArrayLike, name: str) -> list[Hashable]:
     """Return a column as a list of plain Python values.
 
     Raises
@@ -98,28 +95,18 @@ def objects(values: Any, name: str) -> list[Any]:
     kinds = {type(value) for value in found}
     if not all(issubclass(kind, Hashable) for kind in kinds):
         odd = next(value for value in found if not isinstance(value, Hashable))
-        raise ValueError(f"column {name!r} has values such as {odd!r}; allowed: numbers, strings, hashable objects")
+        raise _other_values(name, odd, "numbers, strings or other hashable objects")
     return found
 
 
-def require_same_kind(known: Iterable[Any], values: Iterable[Any], name: str) -> None:
+def _other_values(name: str, odd: object, allowed: str) -> ValueError:
+    return ValueError(f"The column {name!r} of 'X' must hold {allowed}. Got {odd!r} instead.")
+
+
+def require_same_kind(known: Iterable[object], values: Iterable[object], name: str) -> None:
     """Raise a ValueError if all of the known categories are strings and none of the values is, or conversely."""
     were, are = ({isinstance(value, str) for value in both if not is_missing(value)} for both in (known, values))
     if were and are and not were & are:
         words = {True: "strings", False: "no strings"}
-        raise ValueError(f"column {name!r} had {words[were.pop()]} in fit and has {words[are.pop()]} now")
-
-
-def _all_numbers(values: Iterable[Any], also: tuple[type, ...] = ()) -> bool:
-    """Return whether each value is missing or a number, of which booleans are not unless in `also`."""
-    examples = {type(value): value for value in values}
-    return all(_is_number(kind, also) or is_missing(value) for kind, value in examples.items())
-
-
-def _is_number(kind: type, also: tuple[type, ...]) -> bool:
-    return issubclass(kind, also) or (issubclass(kind, Real | Decimal) and not issubclass(kind, bool | np.bool_))
-
-
-def _odd_one(values: np.ndarray) -> Any:
-    odd = (value for value in values.tolist() if not (is_missing(value) or isinstance(value, Real | Decimal)))
-    return next(odd, values[0])
+        expected = f"{words[were.pop()]}, as in fit"
+        raise ValueError(f"The column {name!r} of 'X' must hold {expected}. Got {words[are.pop()]} instead.")

@@ -16,6 +16,8 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 
+from sklkl._utils.checks import invalid_input
+
 __all__ = ["KernelRatio", "fit_kernel_ratio"]
 
 # Candidate bandwidths as multiples of the median distance of target rows from centres; the last is a constant ratio.
@@ -90,10 +92,8 @@ def _require_overlap(rows: np.ndarray, centers: np.ndarray, candidates: np.ndarr
     widest = np.max(candidates[np.isfinite(candidates)])
     _, covered = _kernel_sums(rows, np.zeros(len(rows), dtype=int), centers, widest)
     if not covered[1:].any():
-        raise ValueError(
-            f"X and X_target given that do not overlap at bandwidth={widest:.3g}; allowed: target rows of which at "
-            f"least one has {_LEAST_ROWS} training rows around it"
-        )
+        allowed = f"samples that overlap: one target row at least must have {_LEAST_ROWS} training rows around it"
+        raise invalid_input(("X", "X_target"), f"samples that do not at a bandwidth of {widest:.3g}", allowed)
 
 
 def _held_out_score(

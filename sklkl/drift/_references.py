@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklkl._utils.binning import is_missing
+from sklkl._utils.columns import is_missing
 from sklkl.divergences._table import QuantileReference, Table
 
 __all__ = ["ValueReference", "numeric_reference"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
@@ -13,14 +13,22 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    _routing_enabled,
     get_routing_for_object,
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
-from sklkl._utils.sklearn_private import HasMethods, Interval, StrOptions, _check_sample_weight, _num_samples
+from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.sklearn_private import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    _num_samples,
+    _routing_enabled,
+)
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._classifier import cross_fitted_log_ratio
 from sklkl.divergences._estimate import generator
 from sklkl.drift._kliep import fit_kernel_ratio
@@ -56,9 +64,9 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
 
     Under covariate shift the features are distributed differently where the estimator is used than where it was
     trained, but y depends on them in the same way. The loss on target rows is then the loss on training rows weighted
-    by ``w(x) = p_target(x) / p_train(x)``, which unlabelled target rows are enough to estimate. This helps an
-    estimator too simple to be right everywhere, which then becomes right where the target rows are. It costs
-    precision, the more the smaller `effective_sample_size_`; an estimator that is right everywhere only loses.
+    by ``w(x) = p_target(x) / p_train(x)``, which can be estimated from unlabelled target rows. This helps an
+    estimator that is misspecified, which then fits best where the target rows are. It increases the variance, the more
+    the smaller `effective_sample_size_`; a well-specified estimator only loses by it.
 
     Parameters
     ----------
@@ -71,7 +79,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         from training rows, for many features, of any kind that the classifier accepts.
     classifier : classifier with ``predict_proba`` or None, default=None
         For ``method="classifier"``. None is kernel logistic regression, good for ratios of any smooth shape; with few
-        rows, or if only means may have changed, logistic regression on standardised features is steadier.
+        rows, or if only means have changed, logistic regression on standardised features has less variance.
     cv : int >= 2, cross-validation splitter or iterable, default=5
         Folds for the choice of the bandwidth (an int only), or for the classifier, whose odds are always those of
         rows that it was not trained on; those are the target rows, followed by the training rows.
@@ -123,12 +131,12 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         self,
         estimator: Any,
         *,
-        method: str = "kliep",
+        method: Literal["kliep", "classifier"] = "kliep",
         classifier: Any = None,
         cv: Any = 5,
         n_centers: int = 100,
-        bandwidth: float | str = "cv",
-        random_state: Any = None,
+        bandwidth: float | Literal["cv"] = "cv",
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
         self.method = method
@@ -151,7 +159,13 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         return MetadataRouter(owner=self).add_self_request(self).add(estimator=self.estimator, method_mapping=mapping)
 
     def fit(
-        self, X: Any, y: Any, X_target: Any = None, *, sample_weight: Any = None, **fit_params: Any
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        X_target: MatrixLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
     ) -> DensityRatioWeighter:
         """Estimate the weights of the training rows and fit the estimator with them.
 
@@ -199,12 +213,13 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         """Raise a ValueError if the estimator takes no sample weights, directly or by metadata routing."""
         routing = get_routing_for_object(self.estimator)
         if not has_fit_parameter(self.estimator, "sample_weight") and not routing.consumes("fit", ["sample_weight"]):
-            raise ValueError(
-                f"estimator={self.estimator!r} given; allowed: an estimator whose fit accepts sample_weight, or, with "
-                "metadata routing enabled, one with a step that requests it by set_fit_request(sample_weight=True)"
+            allowed = (
+                "an estimator whose fit accepts sample_weight, or, with metadata routing enabled, one with a step that "
+                "requests it by set_fit_request(sample_weight=True)"
             )
+            raise invalid("estimator", self.estimator, allowed, "DensityRatioWeighter")
 
-    def _ratios(self, X: Any, X_target: Any) -> np.ndarray:
+    def _ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
         try:
             validate_data(self, X_target, reset=False, skip_check_array=True)
         except ValueError as error:
@@ -212,15 +227,15 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         ratios = self._kernel_ratios(X, X_target) if self.method == "kliep" else self._odds(X, X_target)
         return ratios / ratios.mean()
 
-    def _kernel_ratios(self, X: Any, X_target: Any) -> np.ndarray:
-        X = check_array(X, dtype=np.float64, input_name="X")
-        X_target = check_array(X_target, dtype=np.float64, input_name="X_target")
+    def _kernel_ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
+        rows = check_array(X, dtype=np.float64, input_name="X")
+        target = check_array(X_target, dtype=np.float64, input_name="X_target")
         bandwidth = None if isinstance(self.bandwidth, str) else self.bandwidth
-        most = min(len(X), len(X_target))
+        most = min(len(rows), len(target))
         if bandwidth is None and not (isinstance(self.cv, Integral) and self.cv <= most):
-            raise ValueError(f"cv={self.cv!r} given; allowed: an integer from 2 to {most}, the smaller sample")
-        ratio = fit_kernel_ratio(X, X_target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
-        return ratio(X)
+            raise invalid("cv", self.cv, f"an integer from 2 to {most}, the smaller sample", "DensityRatioWeighter")
+        ratio = fit_kernel_ratio(rows, target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
+        return ratio(rows)
 
     def _odds(self, X: Any, X_target: Any) -> np.ndarray:
         X, X_target = (rows if hasattr(rows, "shape") else np.asarray(rows) for rows in (X, X_target))
@@ -229,10 +244,9 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
             ratios = np.exp(log_ratio)
         share = ratios.mean()
         if not _LEAST_SHARE <= share < np.inf:
-            raise ValueError(
-                "X and X_target given that do not overlap; allowed: target rows that the classifier can mistake for "
-                f"training rows (the mean odds of the training rows are {share:.1g} where 1 is expected)"
-            )
+            allowed = "samples that overlap: target rows that the classifier can mistake for training rows"
+            found = f"mean odds of the training rows of {share:.1g}, where 1 is expected,"
+            raise invalid_input(("X", "X_target"), found, allowed, "DensityRatioWeighter")
         return ratios
 
     @property
@@ -241,31 +255,31 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         return self.estimator_.classes_
 
     @available_if(_estimator_has("predict"))
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Return the estimator's predictions for `X`."""
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the estimator's class probabilities for `X`."""
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
     @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithms of the estimator's class probabilities for `X`."""
         check_is_fitted(self)
         return self.estimator_.predict_log_proba(X)
 
     @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Return the estimator's decision function for `X`."""
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
     @available_if(_estimator_has("score"))
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the estimator's own score of `X` and `y`, weighted by `sample_weight` if given."""
         check_is_fitted(self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}

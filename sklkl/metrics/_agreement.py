@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import js_divergence, kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._means import mean_divergence
@@ -40,7 +41,7 @@ class TeacherAgreement(NamedTuple):
 
 @document
 def teacher_agreement(
-    teacher_proba: Any, y_proba: Any, *, sample_weight: Any = None, smoothing: float = 0.0
+    teacher_proba: Proba, y_proba: Proba, *, sample_weight: Weight = None, smoothing: float = 0.0
 ) -> TeacherAgreement:
     """How closely a student's probabilities follow a teacher's.
 
@@ -76,7 +77,7 @@ def teacher_agreement(
     )
 
 
-def top1_agreement(y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None) -> float:
+def top1_agreement(y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None) -> float:
     """Return the weighted share of rows whose first most probable class is that of the truth; NaN if any is NaN."""
     return _same_top(compare(y_true, y_proba, sample_weight, labels))
 

@@ -6,32 +6,37 @@ from typing import Any
 
 import numpy as np
 
-from sklkl.metrics._validation import check_probabilities, shown
+from sklkl._utils.checks import invalid_input
+from sklkl._utils.class_alignment import align_columns, class_positions, shown
+from sklkl._utils.types import MatrixLike
+from sklkl.metrics._validation import check_probabilities
 
 __all__ = ["align", "class_probabilities", "match_truth"]
 
+_ONE_TARGET = "one target (neither multilabel nor multioutput)"
 
-def class_probabilities(estimator: Any, X: Any, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+
+def class_probabilities(estimator: Any, X: MatrixLike, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the predicted probabilities and the class of each column; `labels` serve where ``classes_`` is missing."""
     name = type(estimator).__name__
     proba = _predict(estimator, X, name)
     classes = getattr(estimator, "classes_", labels)
     if classes is None:
-        raise ValueError(f"{name} without classes_ given; allowed: a fitted classifier, or pass labels=, its classes")
+        allowed = "a fitted classifier with classes_, or pass labels=, its classes"
+        raise invalid_input("estimator", f"a {name} without", allowed)
     if isinstance(proba, list) or isinstance(classes, list) and np.ndim(classes[0]):
-        raise ValueError(f"{name} of several outputs given; allowed: one target (neither multilabel nor multioutput)")
+        raise invalid_input("estimator", f"a {name} of several", f"a classifier of {_ONE_TARGET}")
     proba, classes = np.asarray(proba), np.asarray(classes)
     if proba.ndim == 1 and len(classes) == 2:
         proba = check_probabilities("y_proba", proba)
     if proba.shape[1:] != classes.shape:
-        raise ValueError(
-            f"{name} of {len(classes)} classes and probabilities of shape {proba.shape} given; allowed: (n_samples, "
-            f"{len(classes)}) (neither multilabel nor multioutput)"
-        )
+        found = f"a {name} of {len(classes)} classes that gives the shape {proba.shape}"
+        allowed = f"a classifier of {_ONE_TARGET} with a probability of each class"
+        raise invalid_input("estimator", found, allowed)
     return proba, classes
 
 
-def _predict(estimator: Any, X: Any, name: str) -> Any:
+def _predict(estimator: Any, X: MatrixLike, name: str) -> Any:
     if hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(X)
     if not hasattr(estimator, "predict_log_proba"):
@@ -54,10 +59,9 @@ def match_truth(
         labels = _with_further(classes, names) if labels is None else labels
         return align(truth, names, labels), labels
     if labels is None and truth.shape[1] != len(classes):
-        raise ValueError(
-            f"{name} of {truth.shape[1]} columns given; allowed: {len(classes)}, the estimator's classes "
-            f"{shown(classes)}, or pass labels=, the class of each column, to the scorer"
-        )
+        allowed = f"of {len(classes)} columns, the estimator's classes {shown(classes)}"
+        hint = "or pass labels=, the class of each column, to the scorer"
+        raise invalid_input(name, f"{truth.shape[1]} columns", f"{allowed}, {hint}")
     return truth, classes if labels is None else labels
 
 
@@ -68,17 +72,13 @@ def _with_further(classes: np.ndarray, y: np.ndarray) -> np.ndarray:
     if not further:
         return classes
     if isinstance(further[0], str) != isinstance(classes[0], str):  # such as 0 and "0": no new class, but a mistake
-        given = f"y with {shown(further)} and an estimator of classes {shown(classes)}"
-        raise ValueError(f"{given} given; allowed: labels of one type")
+        raise invalid_input("y", shown(further), f"labels of the type of the estimator's classes, {shown(classes)}")
     return np.array([*classes.tolist(), *further], dtype=object)
 
 
 def align(proba: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return one column for each label, of zeros where the estimator does not know it."""
-    position = {label: column for column, label in enumerate(labels.tolist())}
-    missing = [label for label in classes.tolist() if label not in position]
-    if missing:
-        raise ValueError(f"labels={shown(labels)} given; allowed: all classes, also {shown(missing)}")
-    aligned = np.zeros((len(proba), len(labels)), dtype=proba.dtype)
-    aligned[:, [position[label] for label in classes.tolist()]] = proba
-    return aligned
+    missing = classes[class_positions(classes, labels) < 0]
+    if len(missing):
+        raise invalid_input("labels", shown(labels), f"all classes, also {shown(missing)}")
+    return align_columns(proba, classes, labels)

@@ -1,29 +1,28 @@
-"""Do predicted probabilities happen as often as they say: in groups of alike predictions, and over all rows."""
+"""Calibration: predicted probabilities against observed frequencies, in groups of similar predictions and overall."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from sklkl._utils.checks import check_integer
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare
 
 __all__ = ["calibration_kl", "prior_shift_kl"]
 
-# Digits to which confidences, and shares of the weight, count as equal in spite of rounding.
+# Confidences, and shares of the weight, that agree to this many digits count as equal.
 _DIGITS = 9
 
 
 @document
 def calibration_kl(
-    y_true: Any,
-    y_proba: Any,
+    y_true: ArrayLike,
+    y_proba: Proba,
     *,
-    sample_weight: Any = None,
-    labels: Any = None,
+    sample_weight: Weight = None,
+    labels: Labels = None,
     smoothing: float = 0.0,
     n_bins: int = 10,
     return_bias: bool = False,
@@ -32,10 +31,10 @@ def calibration_kl(
 
     Rows are grouped by predicted class (the first of tied ones) and, within it, by the probability of that class, into
     bins of about equal weight; equal probabilities share a bin. The result is the weighted mean over the bins of
-    KL(mean truth‖mean prediction), over all classes. It says nothing about how informative predictions are: the class
-    frequencies as a constant prediction are perfectly calibrated.
+    KL(mean truth‖mean prediction), over all classes. It does not measure how informative predictions are: the
+    class frequencies as a constant prediction are perfectly calibrated.
 
-    Chance alone makes it positive. The bias is what perfectly calibrated predictions would show on average, to first
+    Sampling error alone makes it positive. The bias is its expectation for perfectly calibrated predictions, to first
     order: ``Σ_k Var(mean y_k) / (2 mean q_k)`` of each bin. The variance is ``q (1 - q)`` a row for labels, the squared
     residual for soft labels. It takes rows as independent; in simulations it was within 15 % for bins of 20 rows.
 
@@ -51,7 +50,7 @@ def calibration_kl(
     Returns
     -------
     value : float
-        In [0, inf]; ``inf`` if a class occurs in a bin where all predictions exclude it.
+        In [0, inf]; ``inf`` if a class occurs in a bin where all predictions give it probability zero.
     bias : float
         Its expectation under perfect calibration; only if `return_bias`.
 
@@ -72,7 +71,7 @@ def calibration_kl(
     >>> round(value, 6), round(bias, 6)
     (0.046166, 0.125)
     """
-    check_integer("n_bins", n_bins, 1)
+    check_integer("n_bins", n_bins, 1, of="calibration_kl")
     rows = compare(y_true, y_proba, sample_weight, labels)
     bins = _Bins(_bin_of_each_row(rows, n_bins))
     mass = bins.sum(rows.weight)
@@ -120,16 +119,16 @@ def _bias(rows: Comparison, bins: _Bins, predicted: np.ndarray, smoothing: float
     variance = q * (1 - q) if rows.hard else (rows.truth - q) ** 2
     spread = (1 - smoothing) ** 2 * bins.sum(rows.weight[:, None] ** 2 * variance)
     expected = (1 - smoothing) * predicted + smoothing / q.shape[1]
-    with np.errstate(divide="ignore", invalid="ignore"):  # a class that a bin excludes and that never occurs: 0 / 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # a class of probability zero that never occurs: 0 / 0
         terms = np.where(spread == 0, 0.0, spread / expected)
     return terms.sum(axis=1) / (2 * bins.sum(rows.weight) ** 2)
 
 
 @document
 def prior_shift_kl(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
-    """KL(mean truth‖mean prediction): are the classes predicted as often as they occur, in nats.
+    """KL(mean truth‖mean prediction), in nats: whether the classes are predicted as often as they occur.
 
     It is `calibration_kl` with all rows in one bin, and at most as large as it.
 

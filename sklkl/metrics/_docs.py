@@ -14,7 +14,7 @@ _TEXTS = {
         Labels of any type, or soft labels: one distribution per row, columns as in `y_proba`.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
         Predicted probabilities; one column is the probability of the second of two classes. Rows are divided by
-        their sums, which must be within 0.01 of 1, so that half-precision outputs pass.
+        their sums, which must be within 1e-3 of 1 (2**-7 for values in bfloat16).
     sample_weight : array-like of shape (n_samples,), default=None
         Weights >= 0. A weight of 2 counts the row twice, one of 0 leaves it out.
     labels : array-like of shape (n_classes,), default=None

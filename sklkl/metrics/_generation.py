@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, one_hot
@@ -15,8 +16,8 @@ __all__ = ["inception_score", "mode_coverage_kl"]
 
 
 @document
-def inception_score(y_proba: Any, *, sample_weight: Any = None) -> float:
-    """Inception Score ``exp(mean KL(p(y|x)‖p(y)))``: are samples distinct, and are all classes among them.
+def inception_score(y_proba: Proba, *, sample_weight: Weight = None) -> float:
+    """Inception Score ``exp(mean KL(p(y|x)‖p(y)))``: high for samples that are distinct and of all classes.
 
     Of all samples at once, not averaged over splits.
 
@@ -52,11 +53,16 @@ def inception_score(y_proba: Any, *, sample_weight: Any = None) -> float:
 
 @document
 def mode_coverage_kl(
-    y_generated: Any, *, labels: Any = None, reference: Any = None, y_reference: Any = None, sample_weight: Any = None
+    y_generated: ArrayLike,
+    *,
+    labels: Labels = None,
+    reference: ArrayLike | None = None,
+    y_reference: ArrayLike | None = None,
+    sample_weight: Weight = None,
 ) -> float:
-    """KL(modes of the generated samples‖reference): does a generator leave modes out or prefer some, in nats.
+    """KL(modes of the generated samples‖reference), in nats: whether a generator drops or prefers modes.
 
-    Chance alone adds about ``(n_modes - 1) / (2 n_samples)`` if there are more samples than modes.
+    Sampling error alone adds about ``(n_modes - 1) / (2 n_samples)`` if there are more samples than modes.
 
     Parameters
     ----------
@@ -75,7 +81,7 @@ def mode_coverage_kl(
     -------
     float
         In [0, inf]; in [0, log n_modes] for the uniform reference, where one mode of many gives the logarithm of their
-        number. ``inf`` if a mode is generated that the reference excludes.
+        number. ``inf`` if a mode is generated whose probability in the reference is zero.
 
     Raises
     ------
@@ -94,30 +100,31 @@ def mode_coverage_kl(
     6.907755
     """
     if reference is not None and y_reference is not None:
-        raise ValueError("reference and y_reference given; allowed: at most one of them")
+        raise invalid_input(("reference", "y_reference"), "both", "given one at a time at most", "mode_coverage_kl")
     generated = _mode_shares("y_generated", y_generated, labels, sample_weight)
     if y_reference is not None:
         reference = _mode_shares("y_reference", y_reference, labels)
     if reference is None:
         reference = np.full(len(generated), 1 / len(generated))
     if np.shape(reference) != generated.shape:
-        raise ValueError(
-            f"reference of shape {np.shape(reference)} given; allowed: {generated.shape}, one value a mode"
-        )
-    return float(kl_divergence(generated, check_probabilities("reference", [reference])[0], normalize=True))
+        found = f"the shape {np.shape(reference)}"
+        raise invalid_input("reference", found, f"of shape {generated.shape}, one value a mode", "mode_coverage_kl")
+    return float(
+        kl_divergence(generated, check_probabilities("reference", np.asarray(reference)[None])[0], normalize=True)
+    )
 
 
-def _mode_shares(name: str, y: Any, labels: Any, sample_weight: Any = None) -> np.ndarray:
+def _mode_shares(name: str, y: ArrayLike, labels: Labels, sample_weight: Weight = None) -> np.ndarray:
     """Return the weighted share of each mode."""
     y = np.asarray(y)
     labels = None if labels is None else check_labels(labels)
     if y.ndim == 2 and y.shape[1] > 1:
         shares = check_probabilities(name, y)
     elif labels is None:
-        raise ValueError(f"labels=None given; allowed: the labels of all modes, because {name} is of labels")
+        raise invalid("labels", None, f"the labels of all modes, because {name} holds labels", "mode_coverage_kl")
     else:
         shares = one_hot(name, y, labels)
     if labels is not None and shares.shape[1] != len(labels):
-        raise ValueError(f"{name} of {shares.shape[1]} columns given; allowed: {len(labels)}, as many as labels")
+        raise invalid_input(name, f"{shares.shape[1]} columns", f"of {len(labels)} columns, as many as labels")
     weight = check_weight(sample_weight, len(shares))
     return np.average(shares[weight > 0], axis=0, weights=weight[weight > 0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import js_divergence, kl_divergence, reverse_kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare
@@ -18,7 +18,7 @@ __all__ = ["d2_kl_score", "mean_divergence", "mean_js_divergence", "mean_kl_dive
 
 @document
 def mean_kl_divergence(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Mean over the rows of KL(truth‖prediction), in nats.
 
@@ -56,12 +56,12 @@ def mean_kl_divergence(
 
 @document
 def mean_reverse_kl_divergence(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Mean over the rows of KL(prediction‖truth), in nats.
 
     For soft labels such as a teacher's. With labels it is ``inf`` unless every prediction is certain and right, and
-    under `smoothing` no proper score: its expectation is least at predictions that are too confident.
+    under `smoothing` not a proper score: its expectation is least at predictions that are too confident.
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ def mean_reverse_kl_divergence(
 
 @document
 def mean_js_divergence(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Mean over the rows of the Jensen-Shannon divergence of truth and prediction, in nats.
 
-    Bounded, so that no single row decides. The price: with labels it is no proper score. Where a class has probability
-    0.8 its expectation is least at a prediction of 0.94; choose models for their probabilities by
+    Bounded, so that no single row dominates the mean. With labels it is not a proper score: where a class has
+    probability 0.8 its expectation is least at a prediction of 0.94. Choose models for their probabilities by
     `mean_kl_divergence`. With soft labels that are the true probabilities it is least at the truth.
 
     Parameters
@@ -125,7 +125,7 @@ def mean_js_divergence(
 
 @document
 def d2_kl_score(
-    y_true: Any, y_proba: Any, *, sample_weight: Any = None, labels: Any = None, smoothing: float = 0.0
+    y_true: ArrayLike, y_proba: Proba, *, sample_weight: Weight = None, labels: Labels = None, smoothing: float = 0.0
 ) -> float:
     """Share of the divergence from the class frequencies that the predictions explain.
 
@@ -140,7 +140,7 @@ def d2_kl_score(
     Returns
     -------
     float
-        In [-inf, 1]; 1 for perfect predictions, 0 for the prior. If all true rows are alike, 1 for perfect
+        In [-inf, 1]; 1 for perfect predictions, 0 for the prior. If all true rows are equal, 1 for perfect
         predictions and 0 for all others. NaN, with an `UndefinedMetricWarning`, for fewer than two rows.
 
     {raises}

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sklkl._utils.checks import check_choice
+from sklkl._utils.types import Labels
 from sklkl.metrics._agreement import top1_agreement
 from sklkl.metrics._calibration import calibration_kl, prior_shift_kl
 from sklkl.metrics._means import d2_kl_score, mean_js_divergence, mean_kl_divergence, mean_reverse_kl_divergence
 from sklkl.metrics._scorer import DivergenceScorer
 
 __all__ = ["get_scorer", "get_scorer_names"]
+
+ScorerName: TypeAlias = Literal[
+    "d2_kl",
+    "neg_calibration_kl",
+    "neg_mean_js",
+    "neg_mean_kl",
+    "neg_prior_shift_kl",
+    "neg_teacher_js",
+    "neg_teacher_kl",
+    "neg_teacher_reverse_kl",
+    "teacher_top1",
+]
 
 _TEACHER = {"reference": "teacher_proba"}
 _SCORERS: dict[str, dict[str, Any]] = {
@@ -27,12 +40,12 @@ _SCORERS: dict[str, dict[str, Any]] = {
 
 
 def get_scorer_names() -> list[str]:
-    """Return the names that `get_scorer` knows.
+    """Return the names that `get_scorer` accepts.
 
     Those with ``teacher`` compare with a teacher's probabilities, the others with `y`; of those with ``neg_`` the
     metric is negated, so that higher is better. To choose a model for its probabilities take ``neg_mean_kl`` or, the
-    same on a scale from 0 to 1, ``d2_kl``: they are proper scores, which ``neg_mean_js`` with labels is not, and a
-    useless model may be perfect by ``neg_calibration_kl`` and ``neg_prior_shift_kl``. There is no
+    same on a scale from 0 to 1, ``d2_kl``: they are proper scores, which ``neg_mean_js`` with labels is not, and an
+    uninformative model may be perfect by ``neg_calibration_kl`` and ``neg_prior_shift_kl``. There is no
     ``neg_mean_reverse_kl``, because it is ``-inf`` with labels.
 
     Returns
@@ -49,13 +62,13 @@ def get_scorer_names() -> list[str]:
     return sorted(_SCORERS)
 
 
-def get_scorer(name: str, *, labels: Any = None, **metric_params: Any) -> DivergenceScorer:
+def get_scorer(name: ScorerName, *, labels: Labels = None, **metric_params: Any) -> DivergenceScorer:
     """Return a new scorer of the given name, to be passed as ``scoring``.
 
     Parameters
     ----------
     name : str
-        One of `get_scorer_names`. scikit-learn does not know these names: pass on the scorer, not the name.
+        One of `get_scorer_names`. They are not registered with scikit-learn: pass the scorer, not the name.
     labels : array-like of shape (n_classes,), default=None
         All classes, as in `DivergenceScorer`.
     **metric_params : dict
@@ -81,5 +94,5 @@ def get_scorer(name: str, *, labels: Any = None, **metric_params: Any) -> Diverg
     >>> get_scorer("neg_teacher_kl", smoothing=0.01)
     DivergenceScorer(mean_kl_divergence, reference='teacher_proba', smoothing=0.01)
     """
-    check_choice("name", name, get_scorer_names())
+    check_choice("name", name, get_scorer_names(), of="get_scorer")
     return DivergenceScorer(**_SCORERS[name], labels=labels, **metric_params)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from sklkl._utils.checks import check_choice
+from sklkl._utils.checks import check_choice, invalid, invalid_input, refusal
+from sklkl._utils.class_alignment import shown
 from sklkl._utils.frames import column_labels
+from sklkl._utils.types import ArrayLike, Labels, MatrixLike, Weight
 from sklkl.metrics._alignment import align, class_probabilities, match_truth
-from sklkl.metrics._validation import check_labels, check_probabilities, shown
+from sklkl.metrics._validation import check_labels, check_probabilities
 
 __all__ = ["DivergenceScorer"]
 
 _REFERENCES = ("y", "teacher_proba")
-_NO_TEACHER = (
-    "teacher_proba=None given; allowed: the teacher's probabilities, which the scorer compares with. In a search or "
-    "cross-validation, call sklearn.set_config(enable_metadata_routing=True) and pass them to fit(X, y, "
-    "teacher_proba=...) or as params={'teacher_proba': ...}"
+_TEACHER_PROBA = (
+    "the teacher's probabilities, which the scorer compares with: in a search or cross-validation call "
+    "sklearn.set_config(enable_metadata_routing=True) and pass them to fit(X, y, teacher_proba=...) or as "
+    "params={'teacher_proba': ...}"
 )
 
 
@@ -77,11 +79,11 @@ class DivergenceScorer:
         metric: Callable[..., float],
         *,
         greater_is_better: bool = False,
-        reference: str = "y",
-        labels: Any = None,
+        reference: Literal["y", "teacher_proba"] = "y",
+        labels: Labels = None,
         **metric_params: Any,
     ) -> None:
-        check_choice("reference", reference, _REFERENCES)
+        check_choice("reference", reference, _REFERENCES, of="DivergenceScorer")
         inspect.signature(metric).bind(None, None, sample_weight=None, labels=None, **metric_params)
         self.metric = metric
         self.greater_is_better = greater_is_better
@@ -98,7 +100,13 @@ class DivergenceScorer:
         return self.reference == "teacher_proba"
 
     def __call__(
-        self, estimator: Any, X: Any, y: Any = None, *, sample_weight: Any = None, teacher_proba: Any = None
+        self,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: Weight = None,
+        teacher_proba: ArrayLike | None = None,
     ) -> float:
         """Score the predictions of an estimator.
 
@@ -136,21 +144,26 @@ class DivergenceScorer:
         value = float(self.metric(truth, proba, sample_weight=sample_weight, labels=labels, **self.metric_params))
         return value if self.greater_is_better else 0.0 - value  # not -value: 0.0 instead of -0.0
 
-    def _truth(self, y: Any, teacher_proba: Any) -> np.ndarray:
+    def _truth(self, y: ArrayLike | None, teacher_proba: ArrayLike | None) -> np.ndarray:
         """Return labels of shape (n_samples,), or distributions."""
         if self._needs_teacher:
             if teacher_proba is None:
-                raise ValueError(_NO_TEACHER)
+                raise invalid("teacher_proba", None, _TEACHER_PROBA, "a scorer")
             return check_probabilities("teacher_proba", teacher_proba)
-        if y is None or teacher_proba is not None:
-            given = "y=None" if y is None else "teacher_proba"
-            raise ValueError(f"{given} given; allowed: y and no teacher_proba, because the scorer compares with y")
+        if teacher_proba is not None:
+            raise invalid_input(
+                "teacher_proba", "probabilities", "None, because the scorer compares with y", "a scorer"
+            )
+        if y is None:
+            raise invalid("y", None, "labels or soft labels, because the scorer compares with them", "a scorer")
         y = np.asarray(y)
         if y.ndim not in (1, 2):
-            raise ValueError(f"y of shape {y.shape} given; allowed: dense, (n_samples,) or (n_samples, n_classes)")
+            raise invalid_input("y", f"the shape {y.shape}", "dense, of shape (n_samples,) or (n_samples, n_classes)")
         return check_probabilities("y", y) if y.ndim == 2 and y.shape[1] > 1 else y.ravel()
 
-    def set_score_request(self, *, sample_weight: Any = UNCHANGED, teacher_proba: Any = UNCHANGED) -> DivergenceScorer:
+    def set_score_request(
+        self, *, sample_weight: bool | str | None = UNCHANGED, teacher_proba: bool | str | None = UNCHANGED
+    ) -> DivergenceScorer:
         """Choose which metadata searches and cross-validation pass on to the scorer.
 
         Parameters
@@ -177,9 +190,8 @@ class DivergenceScorer:
                 "sklearn.set_config(enable_metadata_routing=True)."
             )
         if teacher_proba is not UNCHANGED and not self._needs_teacher:
-            raise TypeError(
-                f"teacher_proba={teacher_proba!r} given; allowed: sample_weight, because {self!r} has no teacher"
-            )
+            allowed = f"left out, because {self!r} has no teacher"
+            raise TypeError(refusal("teacher_proba", repr(teacher_proba), allowed, "set_score_request"))
         given = {"sample_weight": sample_weight, "teacher_proba": teacher_proba}
         requests = self._requests | {name: alias for name, alias in given.items() if alias is not UNCHANGED}
         _as_request("", requests)  # raises if an alias is none

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from sklkl._utils.checks import invalid_input
+from sklkl._utils.class_alignment import class_positions, shown
+from sklkl._utils.probabilities import SUM_TOLERANCE, unit_rows
+from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 
 __all__ = [
     "Comparison",
@@ -14,11 +18,12 @@ __all__ = [
     "check_weight",
     "compare",
     "one_hot",
-    "shown",
 ]
 
-# By how much the sum of a row may differ from 1. bfloat16 rounds a probability near 1 by up to 0.002.
-_TOLERANCE = 0.01
+_SHAPES = "(n_samples,) or (n_samples, n_classes)"
+_DISTRIBUTIONS = (
+    f"rows of probabilities >= 0 that sum to 1 within {SUM_TOLERANCE} (neither scores nor multilabel targets)"
+)
 
 
 @dataclass(frozen=True)
@@ -46,94 +51,90 @@ class Comparison:
 
 
 def compare(
-    y_true: Any, y_proba: Any, sample_weight: Any = None, labels: Any = None, *, truth_name: str = "y_true"
+    y_true: ArrayLike,
+    y_proba: Proba,
+    sample_weight: Weight = None,
+    labels: Labels = None,
+    *,
+    truth_name: str = "y_true",
 ) -> Comparison:
     """Return checked inputs of a metric, rows of weight 0 left out."""
     proba = check_probabilities("y_proba", y_proba)
     truth, hard = _check_truth(truth_name, y_true, labels, proba.shape[1])
     if len(truth) != len(proba):
-        raise ValueError(
-            f"{truth_name} of {len(truth)} and y_proba of {len(proba)} rows given; allowed: equal numbers of rows"
-        )
+        found = f"{len(truth)} and {len(proba)} rows"
+        raise invalid_input((truth_name, "y_proba"), found, "of the same number of rows")
     weight = check_weight(sample_weight, len(proba))
     rows = Comparison(truth, proba, weight, hard)
     counts = weight > 0
     return rows if counts.all() else Comparison(truth[counts], proba[counts], weight[counts], hard)
 
 
-def check_probabilities(name: str, values: Any) -> np.ndarray:
+def check_probabilities(name: str, values: ArrayLike) -> np.ndarray:
     """Return `values` as float64 rows divided by their sums; one column becomes two."""
     rows = _as_floats(name, values)
     if rows.ndim == 1 or (rows.ndim == 2 and rows.shape[1] == 1):
         rows = _two_columns(name, rows.ravel())
     if rows.ndim != 2 or not rows.size:
-        raise ValueError(
-            f"{name} of shape {rows.shape} given; allowed: (n_samples, n_classes) or (n_samples,), not empty"
-        )
-    if (negative := rows < 0).any():
-        row, column = np.argwhere(negative)[0]
-        raise ValueError(f"{name}[{row}, {column}]={rows[row, column]:.6g} given; allowed: probabilities, numbers >= 0")
-    return rows / _checked_sums(name, rows)
+        raise invalid_input(name, f"the shape {rows.shape}", f"of shape {_SHAPES}, not empty")
+    unit, wrong = unit_rows(rows, allow_nan=True)
+    if wrong.any():
+        row = np.flatnonzero(wrong)[0]
+        found = f"{_numbers(rows[row])} of the sum {rows[row].sum():.6g} in row {row}"
+        raise invalid_input(name, found, _DISTRIBUTIONS)
+    return unit
 
 
-def _as_floats(name: str, values: Any) -> np.ndarray:
+def _numbers(row: np.ndarray) -> str:
+    """Return the first few numbers of a row for a message."""
+    return f"[{', '.join(f'{value:.6g}' for value in row[:8])}{', ...' if len(row) > 8 else ''}]"
+
+
+def _as_floats(name: str, values: ArrayLike) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind not in "biufO":
-        raise ValueError(f"{name} of type {array.dtype} given; allowed: a dense array of real numbers")
+        raise invalid_input(name, f"the type {array.dtype}", "a dense array of real numbers")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} of {type(values).__name__} given; allowed: a dense array of real numbers") from error
+        raise invalid_input(name, f"a {type(values).__name__}", "a dense array of real numbers") from error
 
 
 def _two_columns(name: str, second: np.ndarray) -> np.ndarray:
     outside = (second < 0) | (second > 1)
     if outside.any():
         row = np.flatnonzero(outside)[0]
-        raise ValueError(
-            f"{name}[{row}]={second[row]:.6g} given; allowed: probabilities of the second class, in [0, 1]"
-        )
+        found = f"{second[row]:.6g} in row {row}"
+        raise invalid_input(name, found, "probabilities of the second class, in [0, 1]")
     return np.column_stack([1 - second, second])
 
 
-def _checked_sums(name: str, rows: np.ndarray) -> np.ndarray:
-    sums = rows.sum(axis=1, keepdims=True)
-    off = np.abs(sums[:, 0] - 1) > _TOLERANCE  # False for NaN, which stays NaN
-    if off.any():
-        row = np.flatnonzero(off)[0]
-        raise ValueError(
-            f"{name} given, whose row {row} sums to {sums[row, 0]:.6g}; allowed: one distribution per row, with a sum "
-            f"within {_TOLERANCE} of 1 (neither scores nor multilabel targets)"
-        )
-    return sums
-
-
-def check_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
+def check_weight(sample_weight: Weight, n_rows: int) -> np.ndarray:
     """Return weights in [0, 1] whose maximum is 1."""
     if sample_weight is None:
         return np.ones(n_rows)
     weight = _as_floats("sample_weight", sample_weight)
     if weight.shape != (n_rows,):
-        raise ValueError(f"sample_weight of shape {weight.shape} given; allowed: ({n_rows},), one weight a row")
+        raise invalid_input("sample_weight", f"the shape {weight.shape}", f"of shape ({n_rows},), one weight a row")
     wrong = ~(np.isfinite(weight) & (weight >= 0))
     if wrong.any():
         row = np.flatnonzero(wrong)[0]
-        raise ValueError(f"sample_weight[{row}]={weight[row]:.6g} given; allowed: finite numbers >= 0")
+        raise invalid_input("sample_weight", f"{weight[row]:.6g} in row {row}", "finite numbers >= 0")
     if not weight.any():
-        raise ValueError("sample_weight of zeros only given; allowed: at least one positive weight")
+        raise invalid_input("sample_weight", "zeros only", "finite numbers >= 0, one of them > 0")
     return weight / weight.max()  # so that no sum of them overflows
 
 
-def check_labels(labels: Any) -> np.ndarray:
+def check_labels(labels: ArrayLike) -> np.ndarray:
     """Return `labels` as an array of at least two different ones."""
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) < 2 or len(set(array.tolist())) < len(array):
         given = shown(array) if array.ndim == 1 else repr(labels)
-        raise ValueError(f"labels={given} given; allowed: a list of at least two different labels")
+        raise invalid_input("labels", given, "a list of at least two different labels")
     return array
 
 
-def _check_truth(name: str, y: Any, labels: Any, n_classes: int) -> tuple[np.ndarray, bool]:
+def _check_truth(name: str, y: ArrayLike, labels: Labels, n_classes: int) -> tuple[np.ndarray, bool]:
     """Return the truth as distributions over `n_classes` columns, and whether it was given as labels."""
     labels = None if labels is None else check_labels(labels)
     y = np.asarray(y)
@@ -141,51 +142,44 @@ def _check_truth(name: str, y: Any, labels: Any, n_classes: int) -> tuple[np.nda
     truth = one_hot(name, y, _distinct(name, y) if labels is None else labels) if hard else check_probabilities(name, y)
     found = truth.shape[1] if labels is None else len(labels)
     if found != n_classes or truth.shape[1] != n_classes:
-        source = f"{name} of {truth.shape[1]}" if labels is None else f"labels={shown(labels)} of {len(labels)}"
-        hint = "; pass labels=, the class of each column" if hard and labels is None else ""
-        raise ValueError(f"{source} classes given; allowed: {n_classes}, as many as y_proba has columns{hint}")
+        allowed = f"{n_classes} classes, as many as y_proba has columns"
+        if labels is not None:
+            raise invalid_input("labels", f"{shown(labels)} of {len(labels)} classes", allowed)
+        hint = "; or pass labels=, the class of each column" if hard else ""
+        raise invalid_input(name, f"{truth.shape[1]} classes", f"of {allowed}{hint}")
     return truth, hard
 
 
-def one_hot(name: str, y: Any, labels: np.ndarray) -> np.ndarray:
+def one_hot(name: str, y: ArrayLike, labels: np.ndarray) -> np.ndarray:
     """Return rows with a one in the column of their label."""
     found, inverse = _unique(name, y)
-    columns = {label: column for column, label in enumerate(labels.tolist())}
-    unknown = [label for label in found if label not in columns]
-    if unknown:
-        raise ValueError(f"{name} with {shown(unknown)} given; allowed: the labels {shown(labels)}")
-    return np.eye(len(labels))[np.array([columns[label] for label in found])[inverse]]
+    columns = class_positions(found, labels)
+    if (columns < 0).any():
+        unknown = found[columns < 0]
+        raise invalid_input(name, f"the labels {shown(unknown)}", f"labels among {shown(labels)}")
+    return np.eye(len(labels))[columns[inverse]]
 
 
 def _distinct(name: str, y: np.ndarray) -> np.ndarray:
     found, _ = _unique(name, y)
     if len(found) < 2:
-        raise ValueError(
-            f"{name} with the one label {found[0]!r} given; allowed: two or more, or pass labels=, all classes"
-        )
-    return np.asarray(found)
+        allowed = "labels of two or more classes, or pass labels=, all classes"
+        raise invalid_input(name, f"the one label {found.tolist()[0]!r}", allowed)
+    return found
 
 
-def _unique(name: str, y: Any) -> tuple[list[Any], np.ndarray]:
+def _unique(name: str, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct labels, sorted, and the position of each row's label among them."""
     y = np.asarray(y)
     if not (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)) or not y.size:
-        raise ValueError(f"{name} of shape {y.shape} given; allowed: (n_samples,) or (n_samples, n_classes), not empty")
+        raise invalid_input(name, f"the shape {y.shape}", f"of shape {_SHAPES}, not empty")
     try:
         found, inverse = np.unique(y.ravel(), return_inverse=True)
         missing = any(label != label for label in found.tolist())
     except TypeError as error:
-        raise ValueError(f"{name} of labels that cannot be sorted given; allowed: one type, none missing") from error
+        raise invalid_input(name, "some that cannot be sorted", "labels of one type, none missing") from error
     if missing:
-        raise ValueError(f"{name} with missing values given; allowed: a label in every row")
+        raise invalid_input(name, "missing values", "a label in every row")
     if found.dtype.kind == "f" and (fractions := found[found != np.floor(found)]).size:
-        raise ValueError(
-            f"{name} with {fractions[0]!s} given; allowed: labels, or soft labels of shape (n_samples, n_classes)"
-        )
-    return found.tolist(), inverse
-
-
-def shown(labels: Any) -> str:
-    """Return the first few labels for a message."""
-    values = np.asarray(labels).tolist() if not isinstance(labels, list) else labels
-    return f"[{', '.join(map(repr, values[:8]))}{', ...' if len(values) > 8 else ''}]"
+        raise invalid_input(name, str(fractions[0]), "labels, or soft labels of shape (n_samples, n_classes)")
+    return found, inverse

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.types import MatrixLike
 from sklkl.divergences import pairwise_divergence
-from sklkl.preprocessing._rows import INPUT, Rows, check_rows, dense_blocks, distributions, is_sparse, mean_distribution
+from sklkl.preprocessing._rows import (
+    INPUT,
+    Rows,
+    RowsTransformer,
+    check_rows,
+    dense_blocks,
+    distributions,
+    is_sparse,
+    mean_distribution,
+)
 
 __all__ = ["DivergenceKernel"]
 
 # Negative definite, so that exp(-gamma D) is positive semi-definite for every gamma (Schoenberg). JS and the square of
 # the Hellinger distance are squared distances of a Hilbert space, total variation is half the L1 distance, and a
 # power between 0 and 1 of a negative definite function is one again, which gives js_distance and hellinger.
-METRICS = ("hellinger", "js", "js_distance", "total_variation")
+KernelMetric: TypeAlias = Literal["hellinger", "js", "js_distance", "total_variation"]
+METRICS = get_args(KernelMetric)
 
 # gamma="median" looks at the divergences between at most this many training rows.
 _MEDIAN_ROWS = 1000
 
 
-class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DivergenceKernel(RowsTransformer):
     """Kernel matrix ``exp(-gamma D(x, x'))`` between rows, read as distributions, and the training rows.
 
-    For `SVC(kernel="precomputed")` behind it in a pipeline, for `SpectralClustering(affinity="precomputed")`, and all
-    else that takes a kernel. Rows may be counts, histograms, tf-idf or topic shares.
+    For `SVC(kernel="precomputed")` behind it in a pipeline, for `SpectralClustering(affinity="precomputed")`, and
+    other estimators that take a kernel. Rows may be counts, histograms, tf-idf or topic shares.
 
     Parameters
     ----------
@@ -44,7 +53,7 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     distributions_ : ndarray or sparse matrix of shape (n_samples_fit, n_features)
         The training rows, each divided by its sum.
     mean_distribution_ : ndarray of shape (n_features,)
-        Their mean, for which rows of zeros stand.
+        Their mean, which replaces rows of zeros.
     gamma_ : float
         The factor in use.
     n_features_in_ : int
@@ -73,11 +82,11 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     array(['a'], dtype='<U1')
     """
 
-    def __init__(self, metric: str = "js", *, gamma: Any = 1.0) -> None:
+    def __init__(self, metric: KernelMetric = "js", *, gamma: float | Literal["median"] = 1.0) -> None:
         self.metric = metric
         self.gamma = gamma
 
-    def fit(self, X: Any, y: Any = None) -> DivergenceKernel:
+    def fit(self, X: MatrixLike, y: None = None) -> DivergenceKernel:
         """Keep the training rows.
 
         Parameters
@@ -96,18 +105,18 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             If a parameter is not allowed or `X` has negative entries.
         """
-        check_choice("metric", self.metric, METRICS)
+        check_choice("metric", self.metric, METRICS, of="DivergenceKernel")
         by_median = isinstance(self.gamma, str) and self.gamma == "median"
         if not by_median:
-            check_number("gamma", self.gamma, "'median' or a finite number > 0", above=0.0)
-        X = check_rows(validate_data(self, X, **INPUT), "DivergenceKernel.fit")
-        self.mean_distribution_ = mean_distribution(X)
-        self.distributions_ = distributions(X, self.mean_distribution_)
+            check_number("gamma", self.gamma, "'median' or a finite number > 0", above=0.0, of="DivergenceKernel")
+        rows = check_rows(validate_data(self, X, **INPUT), "DivergenceKernel.fit")
+        self.mean_distribution_ = mean_distribution(rows)
+        self.distributions_ = distributions(rows, self.mean_distribution_)
         self.gamma_ = _median_gamma(self.metric, self.distributions_) if by_median else float(self.gamma)
-        self._n_features_out = X.shape[0]
+        self._n_features_out = rows.shape[0]
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return the kernel between the rows and the training rows.
 
         Parameters
@@ -120,20 +129,12 @@ class DivergenceKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ndarray of shape (n_samples, n_samples_fit)
             Values in [0, 1], 1 for equal distributions; float32 if `X` is.
         """
-        check_is_fitted(self)
-        X = check_rows(validate_data(self, X, **INPUT, reset=False), "DivergenceKernel.transform")
-        values = _divergences(self.metric, distributions(X, self.mean_distribution_), self.distributions_)
-        return np.exp(-self.gamma_ * values).astype(X.dtype, copy=False)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+        P, dtype = self._rows(X)
+        values = _divergences(self.metric, P, self.distributions_)
+        return np.exp(-self.gamma_ * values).astype(dtype, copy=False)
 
 
-def _divergences(metric: str, P: Rows, Q: Rows) -> np.ndarray:
+def _divergences(metric: KernelMetric, P: Rows, Q: Rows) -> np.ndarray:
     """Return the divergence of each row of `P` from each row of `Q`."""
     if not is_sparse(P) and not is_sparse(Q) and np.array_equal(P, Q):  # of a symmetric matrix one half is enough
         return pairwise_divergence(P, metric=metric, normalize=True)
@@ -145,7 +146,7 @@ def _divergences(metric: str, P: Rows, Q: Rows) -> np.ndarray:
     )
 
 
-def _median_gamma(metric: str, P: Rows) -> float:
+def _median_gamma(metric: KernelMetric, P: Rows) -> float:
     """Return one over the median divergence between rows of `P`; 1 if that is 0."""
     chosen = np.unique(np.linspace(0, P.shape[0] - 1, min(P.shape[0], _MEDIAN_ROWS)).astype(int))
     between = _divergences(metric, P[chosen], P[chosen])[np.triu_indices(len(chosen), k=1)]

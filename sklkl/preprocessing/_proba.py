@@ -1,9 +1,9 @@
-"""Divergence of a classifier's predicted probabilities from a reference: how sure, how unusual a prediction is."""
+"""Divergence of a classifier's predicted probabilities from a reference: a measure of confidence, or of novelty."""
 
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn import get_config
@@ -15,10 +15,13 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from sklkl._utils.checks import check_choice, check_number
-from sklkl._utils.out_of_fold import Splits, aligned_proba, class_codes, out_of_fold_proba
+from sklkl._utils.checks import check_choice, check_number, invalid, invalid_input
+from sklkl._utils.class_alignment import class_codes
+from sklkl._utils.out_of_fold import Splits, aligned_proba, out_of_fold_proba
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
+from sklkl.divergences._registry import DivergenceName
 
 __all__ = ["ProbaDivergence"]
 
@@ -28,9 +31,9 @@ REFERENCES = ("prior", "uniform", "templates")
 class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Divergence of a classifier's predicted probabilities from a reference distribution over the classes.
 
-    One column for ``reference="prior"`` or "uniform": how much the classifier knows about the row. One column for each
-    class for "templates": how far the prediction is from the mean prediction for the rows of that class, a score of
-    out-of-distribution rows as well (`score_samples`).
+    One column for ``reference="prior"`` or "uniform": a measure of the prediction's confidence. One column for each
+    class for "templates": how far the prediction is from the mean prediction for the rows of that class, which also
+    detects out-of-distribution rows (`score_samples`).
 
     `X` may be whatever the estimator takes: tables, sparse matrices, DataFrames, texts before a vectorizer.
 
@@ -46,12 +49,12 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         its second.
     smoothing : float, default=0.0
         Share of the uniform distribution mixed into predictions and references, in [0, 1]. Without it a class that
-        never occurs in a template makes the KL divergence infinite for predictions that allow it.
+        never occurs in a template makes the KL divergence infinite for predictions that give it some probability.
     cv : int, cross-validation generator, iterable or None, default=5
         How to predict the training rows for the templates: out of fold, as `sklearn.model_selection.check_cv` reads
         it, or, if None, by the estimator that was trained on them: one fit only and often the sharper score, but a
-        classifier that learns its rows by heart has templates that forbid everything else. A `FrozenEstimator` always
-        predicts them itself.
+        classifier that memorises its rows has templates in which all other classes have probability zero. A
+        `FrozenEstimator` always predicts them itself.
 
     Attributes
     ----------
@@ -62,9 +65,9 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
     references_ : ndarray of shape (1, n_classes) or (n_classes, n_classes)
         One distribution for each output column.
     n_features_in_ : int
-        Number of columns seen in `fit`, if the classifier counts them.
+        Number of columns seen in `fit`, if the classifier has it.
     feature_names_in_ : ndarray of str
-        Names of the columns, if the classifier knows them.
+        Names of the columns, if the classifier has them.
 
     References
     ----------
@@ -89,8 +92,8 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         self,
         estimator: Any,
         *,
-        reference: str = "prior",
-        divergence: str = "kl",
+        reference: Literal["prior", "uniform", "templates"] = "prior",
+        divergence: DivergenceName = "kl",
         smoothing: float = 0.0,
         cv: Any = 5,
     ) -> None:
@@ -100,7 +103,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         self.smoothing = smoothing
         self.cv = cv
 
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> ProbaDivergence:
+    def fit(self, X: MatrixLike, y: ArrayLike, **fit_params: Any) -> ProbaDivergence:
         """Fit the classifier and learn the references.
 
         Parameters
@@ -125,15 +128,15 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         """
         self._check_params()
         check_classification_targets(y)
-        X, y = indexable(X, column_or_1d(y, warn=True))
+        X, labels = indexable(X, column_or_1d(y, warn=True))
         routed = self._routed(fit_params)
         params = routed.estimator.fit
         weight = _check_sample_weight(params.get("sample_weight"), X, dtype=np.float64, ensure_non_negative=True)
-        splits = self._splits(X, y, routed.splitter.split)
-        estimator = clone(self.estimator).fit(X, y, **params)
-        codes = class_codes(y, estimator.classes_)
+        splits = self._splits(X, labels, routed.splitter.split)
+        estimator = clone(self.estimator).fit(X, labels, **params)
+        codes = class_codes("y", labels, estimator.classes_)
         if self.reference == "templates":
-            proba = self._training_proba(estimator, X, y, splits, params)
+            proba = self._training_proba(estimator, X, labels, splits, params)
             references = _templates(proba, codes, estimator.classes_, weight)
         else:
             n_classes = len(estimator.classes_)
@@ -143,7 +146,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         self._n_features_out = len(references)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return the divergence of the predicted probabilities from each reference.
 
         Parameters
@@ -162,11 +165,11 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
             proba, self.references_, metric=self.divergence, normalize=True, smoothing=self.smoothing
         )
 
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Return how normal each row is: the lower, the more out of distribution.
 
         For "templates" minus the divergence from the nearest template; for "prior" and "uniform" the divergence itself,
-        because a classifier that learns nothing from a row has not seen its like.
+        because an unconfident prediction is a sign of a row unlike the training rows.
 
         Parameters
         ----------
@@ -205,24 +208,24 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
 
     def _check_params(self) -> None:
         if isinstance(self.estimator, type) or not all(hasattr(self.estimator, m) for m in ("fit", "predict_proba")):
-            raise ValueError(f"estimator={self.estimator!r} given; allowed: a classifier with fit and predict_proba")
-        check_choice("reference", self.reference, REFERENCES)
-        check_choice("divergence", self.divergence, DIVERGENCES)
-        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)
+            raise invalid("estimator", self.estimator, "a classifier with fit and predict_proba", "ProbaDivergence")
+        check_choice("reference", self.reference, REFERENCES, of="ProbaDivergence")
+        check_choice("divergence", self.divergence, DIVERGENCES, of="ProbaDivergence")
+        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0, of="ProbaDivergence")
 
     def _routed(self, fit_params: dict[str, Any]) -> Bunch:
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, "fit", **fit_params)
         return Bunch(estimator=Bunch(fit=fit_params), splitter=Bunch(split={}))
 
-    def _splits(self, X: Any, y: np.ndarray, params: dict[str, Any]) -> Splits | None:
+    def _splits(self, X: MatrixLike, y: np.ndarray, params: dict[str, Any]) -> Splits | None:
         """Return the splits for predictions out of fold; None if the fitted estimator itself is to predict."""
         if self.reference != "templates" or self.cv is None or isinstance(self.estimator, FrozenEstimator):
             return None
         return list(check_cv(self.cv, y, classifier=True).split(X, y, **params))
 
     def _training_proba(
-        self, fitted: Any, X: Any, y: np.ndarray, splits: Splits | None, params: dict[str, Any]
+        self, fitted: Any, X: MatrixLike, y: np.ndarray, splits: Splits | None, params: dict[str, Any]
     ) -> np.ndarray:
         if splits is None:
             return aligned_proba(fitted, X, fitted.classes_)
@@ -241,6 +244,7 @@ def _templates(proba: np.ndarray, codes: np.ndarray, classes: np.ndarray, weight
     for code, label in enumerate(classes.tolist()):
         rows = used & (codes == code)
         if not rows.any():
-            raise ValueError(f"no predicted row of class {label!r} given; allowed: at least one of positive weight")
+            allowed = "labels with a predicted row of positive weight of each class"
+            raise invalid_input("y", f"none of class {label!r}", allowed, "ProbaDivergence")
         templates[code] = np.average(proba[rows], axis=0, weights=weight[rows])
     return templates

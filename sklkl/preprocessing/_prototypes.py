@@ -6,21 +6,32 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
-from sklkl.preprocessing._rows import INPUT, Rows, check_rows, dense_blocks, distributions, is_sparse, mean_distribution
+from sklkl.divergences._registry import DivergenceName
+from sklkl.divergences._signatures import NumpyLike
+from sklkl.preprocessing._rows import (
+    INPUT,
+    Rows,
+    RowsTransformer,
+    check_rows,
+    dense_blocks,
+    distributions,
+    is_sparse,
+    mean_distribution,
+)
 from sklkl.preprocessing._sparse_kl import sparse_kl
 
 __all__ = ["DivergenceToPrototypes"]
 
 
-class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DivergenceToPrototypes(RowsTransformer):
     """Divergence of each row, read as a distribution, from the prototype of each class.
 
     The prototype of a class is the weighted sum of its rows plus `prior_count` in every column, normalised. Rows may
@@ -35,7 +46,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         second. All but "kl" make blocks of sparse rows dense.
     prior_count : float, default=0.1
         Pseudo-count added to every entry of a prototype, in units of the data, >= 0. With 0, and without `smoothing`,
-        a word that a class never had makes the KL divergence from it infinite.
+        a word that never occurs in a class makes the KL divergence from that class infinite.
     smoothing : float, default=0.0
         Share of the uniform distribution mixed into rows and prototypes, in [0, 1].
     metric_params : dict, default=None
@@ -46,7 +57,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     prototypes_ : ndarray of shape (n_classes, n_features)
         The distribution of each class.
     mean_distribution_ : ndarray of shape (n_features,)
-        Mean of the training distributions; what rows of zeros stand for, and classes that have no others.
+        Mean of the training distributions; it replaces rows of zeros, and is the prototype of a class of such rows.
     classes_ : ndarray of shape (n_classes,)
         Class labels; output columns are in their order.
     n_features_in_ : int
@@ -72,7 +83,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def __init__(
         self,
-        metric: str = "kl",
+        metric: DivergenceName = "kl",
         *,
         prior_count: float = 0.1,
         smoothing: float = 0.0,
@@ -83,7 +94,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.smoothing = smoothing
         self.metric_params = metric_params
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DivergenceToPrototypes:
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> DivergenceToPrototypes:
         """Learn the prototypes.
 
         Parameters
@@ -117,7 +128,7 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.prototypes_ = distributions(sums + self.prior_count, self.mean_distribution_)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return the divergence of each row from each prototype.
 
         Parameters
@@ -130,31 +141,26 @@ class DivergenceToPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         ndarray of shape (n_samples, n_classes)
             Divergences, in nats if the metric has a unit.
         """
-        check_is_fitted(self)
-        X = check_rows(validate_data(self, X, **INPUT, reset=False), "DivergenceToPrototypes.transform")
-        P = distributions(X, self.mean_distribution_)
+        P, dtype = self._rows(X)
         if is_sparse(P) and self.metric == "kl" and not self.metric_params:
             values = sparse_kl(P, self.prototypes_, self.smoothing)
         else:
             values = np.concatenate([self._divergence(block, self.prototypes_) for block in dense_blocks(P)])
-        return values.astype(X.dtype, copy=False)
+        return values.astype(dtype, copy=False)
 
     def _check_params(self) -> None:
-        check_choice("metric", self.metric, DIVERGENCES)
-        check_number("prior_count", self.prior_count, "a finite number >= 0")
-        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)
+        check_choice("metric", self.metric, DIVERGENCES, of="DivergenceToPrototypes")
+        check_number("prior_count", self.prior_count, "a finite number >= 0", of="DivergenceToPrototypes")
+        check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0, of="DivergenceToPrototypes")
         self._divergence([[1.0]], [[1.0]])  # raises if metric_params are not the metric's
 
-    def _divergence(self, P: Any, Q: Any) -> np.ndarray:
+    def _divergence(self, P: NumpyLike, Q: NumpyLike) -> np.ndarray:
         params = self.metric_params or {}
         return pairwise_divergence(P, Q, metric=self.metric, normalize=True, smoothing=self.smoothing, **params)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
         tags.target_tags.required = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 

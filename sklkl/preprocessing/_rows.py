@@ -7,8 +7,22 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["INPUT", "Rows", "check_rows", "dense_blocks", "distributions", "is_sparse", "mean_distribution"]
+from sklkl._utils.types import MatrixLike
+
+__all__ = [
+    "INPUT",
+    "Rows",
+    "RowsTransformer",
+    "check_rows",
+    "dense_blocks",
+    "distributions",
+    "is_sparse",
+    "mean_distribution",
+]
 
 Rows: TypeAlias = Any  # an ndarray, or a sparse matrix in CSR format
 
@@ -17,6 +31,23 @@ INPUT: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float3
 
 # Values of a sparse matrix that are dense at one time.
 _BLOCK = 2**22
+
+
+class RowsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What transformers of rows that are distributions have in common: their input, read and described."""
+
+    def _rows(self, X: MatrixLike) -> tuple[Rows, np.dtype[Any]]:
+        """Return the distributions that new rows are, and the type of the output."""
+        check_is_fitted(self)
+        rows = check_rows(validate_data(self, X, **INPUT, reset=False), f"{type(self).__name__}.transform")
+        return distributions(rows, self.mean_distribution_), rows.dtype
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
 
 def check_rows(X: Rows, whom: str) -> Rows:

@@ -1,6 +1,5 @@
 """Bins of one column: every value has one, ties stay together, missing values are a bin of their own."""
 
-import datetime
 import pickle
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklkl._utils.binning import CategoryBins, NumericBins, bin_counts, category_bins, is_missing, numeric_bins
+from sklkl._utils.binning import CategoryBins, NumericBins, bin_counts, category_bins, numeric_bins
 
 columns = arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=True, allow_infinity=True, width=16))
 
@@ -87,17 +86,6 @@ def test_integers_have_no_missing_values():
 
 
 MISSING = [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), pd.NaT, pd.NA]
-PRESENT = ["", "nan", 0, False, np.inf, (), b"", datetime.date(2020, 1, 1), np.str_("a"), pd.Timestamp(0)]
-
-
-@pytest.mark.parametrize("value", MISSING, ids=repr)
-def test_missing(value):
-    assert is_missing(value)
-
-
-@pytest.mark.parametrize("value", PRESENT, ids=repr)
-def test_not_missing(value):
-    assert not is_missing(value)
 
 
 def test_categories_unknown_and_missing():

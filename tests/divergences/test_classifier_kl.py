@@ -68,13 +68,13 @@ def bimodal_kl():
     return np.sum(p * np.log(p / q)) * (x[1] - x[0])
 
 
-def mean_estimate(samples, repetitions=8, **options):
+def mean_estimate(samples, repetitions=6, **options):
     return np.mean(
         [classifier_kl_divergence(*samples(seed), random_state=seed, **options) for seed in range(repetitions)]
     )
 
 
-@pytest.mark.parametrize(("n", "m"), [(500, 500), (300, 900), (900, 300)])
+@pytest.mark.parametrize(("n", "m"), [(300, 900), (900, 300)])
 @pytest.mark.parametrize("classifier", [None, LogisticRegression()])
 def test_shift_whatever_the_sizes(n, m, classifier):
     found = mean_estimate(lambda seed: normal_samples(seed, n, m), classifier=classifier)
@@ -183,7 +183,7 @@ def test_splitters_and_random_state_of_the_folds():
     assert shuffled == classifier_kl_divergence(X, Y, cv=5, random_state=0, **options)
 
 
-@pytest.mark.parametrize(("shift", "n", "m"), [(1.0, 100, 100), (0.0, 100, 100), (1.0, 150, 50), (1.0, 50, 150)])
+@pytest.mark.parametrize(("shift", "n", "m"), [(0.0, 100, 100), (1.0, 50, 150)])
 def test_interval_covers_the_truth(shift, n, m):
     found = np.array(
         [
@@ -195,7 +195,7 @@ def test_interval_covers_the_truth(shift, n, m):
                 n_resamples=199,
                 random_state=0,
             )
-            for seed in range(70)
+            for seed in range(60)
         ]
     )
     truth = shift**2 / 2
@@ -215,15 +215,18 @@ def test_result_with_and_without_interval():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classifier": SVC()}, r"classifier=SVC\(\) given; allowed: None or a classifier with predict_proba"),
-        ({"cv": 1}, "cv=1 given; allowed: an integer from 2 to 8"),
-        ({"cv": 9}, "cv=9 given; allowed: an integer from 2 to 8"),
-        ({"cv": True}, "cv=True given"),
-        ({"cv": KFold(2)}, "cv=KFold.* given; allowed: folds"),
-        ({"cv": ShuffleSplit(3, random_state=0)}, "cv=ShuffleSplit.* given; allowed: folds"),
-        ({"confidence_level": 1}, "confidence_level=1 given"),
-        ({"n_resamples": 0.5}, "n_resamples=0.5 given"),
-        ({"random_state": -1}, "random_state=-1 given"),
+        (
+            {"classifier": SVC()},
+            r"'classifier' parameter.* must be None or a classifier with predict_proba.* Got SVC\(\) instead",
+        ),
+        ({"cv": 1}, "'cv' parameter.* must be an integer from 2 to 8.* Got 1 instead"),
+        ({"cv": 9}, "'cv' parameter.* must be an integer from 2 to 8.* Got 9 instead"),
+        ({"cv": True}, "'cv' parameter .* Got True instead"),
+        ({"cv": KFold(2)}, "'cv' parameter.* must be folds.* Got KFold.* instead"),
+        ({"cv": ShuffleSplit(3, random_state=0)}, "'cv' parameter.* must be folds.* Got ShuffleSplit.* instead"),
+        ({"confidence_level": 1}, "'confidence_level' parameter .* Got 1 instead"),
+        ({"n_resamples": 0.5}, "'n_resamples' parameter .* Got 0.5 instead"),
+        ({"random_state": -1}, "'random_state' parameter .* Got -1 instead"),
     ],
 )
 def test_errors(options, message):
@@ -234,10 +237,18 @@ def test_errors(options, message):
 @pytest.mark.parametrize(
     ("X", "Y", "message"),
     [
-        ([1.0], [1.0, 2.0], r"shapes \(1, 1\) and \(2, 1\) given"),
-        (np.ones((9, 2)), np.ones((9, 3)), r"shapes \(9, 2\) and \(9, 3\) given"),
+        ([1.0], [1.0, 2.0], r"'X' and 'Y' parameters must be .* Got the shapes \(1, 1\) and \(2, 1\) instead"),
+        (
+            np.ones((9, 2)),
+            np.ones((9, 3)),
+            r"'X' and 'Y' parameters must be .* Got the shapes \(9, 2\) and \(9, 3\) instead",
+        ),
         (np.full((9, 1), np.nan), np.ones((9, 1)), "NaN"),
-        (pd.DataFrame({"a": [1.0] * 9}), pd.DataFrame({"b": [1.0] * 9}), r"columns \['a'\] and \['b'\] given"),
+        (
+            pd.DataFrame({"a": [1.0] * 9}),
+            pd.DataFrame({"b": [1.0] * 9}),
+            r"'X' and 'Y' .* same columns in the same order\. Got \['a'\] and \['b'\] instead",
+        ),
     ],
 )
 def test_bad_samples(X, Y, message):

@@ -129,7 +129,7 @@ def test_outside_the_domain_is_nan():
 @pytest.mark.parametrize("convert", [np.asarray, torch.asarray])
 def test_covariance_must_be_positive_definite(convert):
     good, bad, mean = (convert(np.array(x)) for x in (np.eye(2), [[1.0, 2.0], [2.0, 1.0]], [0.0, 0.0]))
-    with pytest.raises(ValueError, match="cov_p given that is not positive definite"):
+    with pytest.raises(ValueError, match="'cov_p' parameter must be positive definite matrices"):
         d.gaussian_kl(mean, bad, mean, good)
-    with pytest.raises(ValueError, match="cov_q given that is not positive definite"):
+    with pytest.raises(ValueError, match="'cov_q' parameter must be positive definite matrices"):
         d.gaussian_kl(mean, good, mean, bad)

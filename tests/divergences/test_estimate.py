@@ -74,7 +74,7 @@ def test_results_are_tuples_of_floats_that_pickle(name):
 @each_estimator
 @pytest.mark.parametrize("random_state", ["a", -1, 0.5])
 def test_bad_random_state(name, random_state):
-    with pytest.raises(ValueError, match=r"random_state=.* given; allowed: None, an integer >= 0"):
+    with pytest.raises(ValueError, match=r"'random_state' parameter.* must be None, an integer >= 0.* Got .* instead"):
         interval(name, random_state)
 
 

@@ -70,25 +70,24 @@ def test_gradient_of_kl_to_logits_is_student_minus_teacher():
 
 @everyone
 @pytest.mark.parametrize("case", ZEROS)
-@pytest.mark.parametrize("from_", ["probs", "log_probs", "logits"])
-def test_gradient_is_finite_at_zeros_and_masks(name, case, from_):
-    p, q = (np.asarray(x, dtype=float) for x in ZEROS[case])
-    if from_ != "probs":
-        with np.errstate(divide="ignore"):
-            p, q = np.log(p), np.log(q)
-    p, q = tensors(p, q)
-    DIVERGENCES[name](p, q, from_=from_).backward()
-    assert torch.isfinite(p.grad).all()
-    assert torch.isfinite(q.grad).all()
+def test_gradient_is_finite_at_zeros_and_masks(name, case):
+    probs = [np.asarray(x, dtype=float) for x in ZEROS[case]]
+    with np.errstate(divide="ignore"):
+        logs = [np.log(x) for x in probs]
+    for from_, rows in (("probs", probs), ("log_probs", logs), ("logits", logs)):
+        p, q = tensors(*rows)
+        DIVERGENCES[name](p, q, from_=from_).backward()
+        assert torch.isfinite(p.grad).all(), from_
+        assert torch.isfinite(q.grad).all(), from_
 
 
 @pytest.mark.parametrize("alpha", [0, 0.3, 2, 3.5, INF])
-@pytest.mark.parametrize("case", ZEROS)
-def test_gradient_of_renyi_is_finite_at_zeros(alpha, case):
-    p, q = tensors(*ZEROS[case])
-    d.renyi_divergence(p, q, alpha=alpha).backward()
-    assert torch.isfinite(p.grad).all()
-    assert torch.isfinite(q.grad).all()
+def test_gradient_of_renyi_is_finite_at_zeros(alpha):
+    for case, rows in ZEROS.items():
+        p, q = tensors(*rows)
+        d.renyi_divergence(p, q, alpha=alpha).backward()
+        assert torch.isfinite(p.grad).all(), case
+        assert torch.isfinite(q.grad).all(), case
 
 
 @pytest.mark.parametrize("function", [d.entropy, d.kl_to_uniform])

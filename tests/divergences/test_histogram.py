@@ -182,16 +182,18 @@ def test_index_is_jeffreys_divergence_of_the_shares():
 @pytest.mark.parametrize("n", [90, 600], ids=["few rows a bin", "many"])
 def test_nulls_agree(n):
     random = np.random.default_rng(0)
-    for x, y in [(random.normal(size=n), random.normal(0.1, size=300)) for _ in range(3)]:
+    for x, y in [(random.normal(size=n), random.normal(0.1, size=300)) for _ in range(2)]:
         permutation, asymptotic = (
-            population_stability_index(x, y, null=null, n_permutations=1999, random_state=0).p_value
+            population_stability_index(x, y, null=null, n_permutations=999, random_state=0).p_value
             for null in ("permutation", "asymptotic")
         )
         assert abs(permutation - asymptotic) < 0.05
 
 
-@pytest.mark.parametrize(("n", "m"), [(15, 300), (40, 40)])
-@pytest.mark.parametrize("kind", ["continuous", "counts", "waiting times", "rounded, some missing"])
+@pytest.mark.parametrize(
+    ("kind", "n", "m"),
+    [("continuous", 40, 40), ("counts", 15, 300), ("waiting times", 40, 40), ("rounded, some missing", 15, 300)],
+)
 def test_p_values_keep_their_level_with_few_rows_a_bin(kind, n, m):
     random = np.random.default_rng(0)
     draw = {
@@ -203,11 +205,11 @@ def test_p_values_keep_their_level_with_few_rows_a_bin(kind, n, m):
         ),
     }[kind]
     found = [
-        population_stability_index(draw(size=n), draw(size=m), n_permutations=39, random_state=random).p_value
-        for _ in range(120)
+        population_stability_index(draw(size=n), draw(size=m), n_permutations=19, random_state=random).p_value
+        for _ in range(90)
     ]
     for level in (0.1, 0.5):
-        assert abs(np.mean(np.array(found) <= level) - level) < 3.5 * np.sqrt(level * (1 - level) / 120)
+        assert abs(np.mean(np.array(found) <= level) - level) < 3.5 * np.sqrt(level * (1 - level) / 90)
 
 
 def test_many_rare_categories_are_no_change():
@@ -264,30 +266,40 @@ def test_interval_of_an_infinite_value_says_nothing():
 @pytest.mark.parametrize(
     ("x", "y", "options", "message"),
     [
-        ([], [1], {}, r"x of shape \(0,\) given"),
-        ([1], [], {}, r"y of shape \(0,\) given"),
-        ([[1, 2]], [1], {}, r"x of shape \(1, 2\) given; allowed: one-dimensional"),
-        (1, [1], {}, r"x of shape \(\) given"),
-        (["a"], ["b"], {}, "x with the value 'a' given; allowed: numbers, or any values with categorical=True"),
-        (["1"], ["2"], {}, "x with the value '1' given"),
-        ([1], np.array(["2"]), {}, "y with the value"),
-        ([1], [1j], {}, "y with the value 1j given"),
-        ([1], np.array(["2020-01-01"], dtype="datetime64[D]"), {}, "y with the value"),
-        ([1], [1], {"divergence": "manhattan"}, "divergence='manhattan' given; allowed: 'alpha'"),
-        ([1], [1], {"bins": 0}, "bins=0 given; allowed: an integer >= 1 or ascending edges"),
-        ([1], [1], {"bins": True}, "bins=True given"),
-        ([1], [1], {"bins": 2.0}, "bins=2.0 given"),
-        ([1], [1], {"bins": "auto"}, "bins='auto' given"),
-        ([1], [1], {"bins": []}, r"bins=\[\] given"),
-        ([1], [1], {"bins": [1, 1]}, r"bins=\[1, 1\] given"),
-        ([1], [1], {"bins": [1, np.nan]}, r"bins=\[1, nan\] given"),
-        ([1], [1], {"bins": [[1, 2]]}, r"bins=\[\[1, 2\]\] given"),
-        ([1], [1], {"bins": ["a", "b"]}, r"bins=\['a', 'b'\] given"),
-        ([1], [1], {"pseudo_count": -0.5}, "pseudo_count=-0.5 given; allowed: a finite number >= 0"),
-        ([1], [1], {"pseudo_count": np.nan}, "pseudo_count=nan given"),
-        ([1], [1], {"pseudo_count": "half"}, "pseudo_count='half' given"),
-        ([1], [1], {"confidence_level": 0}, "confidence_level=0 given"),
-        ([1], [1], {"n_resamples": 0}, "n_resamples=0 given"),
+        ([], [1], {}, r"'x' parameter must be .* Got the shape \(0,\) instead"),
+        ([1], [], {}, r"'y' parameter must be .* Got the shape \(0,\) instead"),
+        ([[1, 2]], [1], {}, r"'x' parameter must be .*one-dimensional.* Got the shape \(1, 2\) instead"),
+        (1, [1], {}, r"'x' parameter must be .* Got the shape \(\) instead"),
+        (["a"], ["b"], {}, r"'x' parameter must be numbers, or any values with categorical=True\. Got 'a' instead"),
+        (["1"], ["2"], {}, "'x' parameter must be numbers, .* Got '1' instead"),
+        ([1], np.array(["2"]), {}, "'y' parameter must be numbers, .* Got "),
+        ([1], [1j], {}, "'y' parameter must be numbers, .* Got 1j instead"),
+        ([1], np.array(["2020-01-01"], dtype="datetime64[D]"), {}, "'y' parameter must be numbers, .* Got "),
+        (
+            [1],
+            [1],
+            {"divergence": "manhattan"},
+            "'divergence' parameter.* must be one of 'alpha'.* Got 'manhattan' instead",
+        ),
+        ([1], [1], {"bins": 0}, "'bins' parameter.* must be an integer >= 1 or ascending edges.* Got 0 instead"),
+        ([1], [1], {"bins": True}, "'bins' parameter .* Got True instead"),
+        ([1], [1], {"bins": 2.0}, "'bins' parameter .* Got 2.0 instead"),
+        ([1], [1], {"bins": "auto"}, "'bins' parameter .* Got 'auto' instead"),
+        ([1], [1], {"bins": []}, r"'bins' parameter .* Got \[\] instead"),
+        ([1], [1], {"bins": [1, 1]}, r"'bins' parameter .* Got \[1, 1\] instead"),
+        ([1], [1], {"bins": [1, np.nan]}, r"'bins' parameter .* Got \[1, nan\] instead"),
+        ([1], [1], {"bins": [[1, 2]]}, r"'bins' parameter .* Got \[\[1, 2\]\] instead"),
+        ([1], [1], {"bins": ["a", "b"]}, r"'bins' parameter .* Got \['a', 'b'\] instead"),
+        (
+            [1],
+            [1],
+            {"pseudo_count": -0.5},
+            "'pseudo_count' parameter.* must be a finite number >= 0.* Got -0.5 instead",
+        ),
+        ([1], [1], {"pseudo_count": np.nan}, "'pseudo_count' parameter .* Got nan instead"),
+        ([1], [1], {"pseudo_count": "half"}, "'pseudo_count' parameter .* Got 'half' instead"),
+        ([1], [1], {"confidence_level": 0}, "'confidence_level' parameter .* Got 0 instead"),
+        ([1], [1], {"n_resamples": 0}, "'n_resamples' parameter .* Got 0 instead"),
     ],
 )
 def test_errors(x, y, options, message):
@@ -298,11 +310,16 @@ def test_errors(x, y, options, message):
 @pytest.mark.parametrize(
     ("reference", "current", "options", "message"),
     [
-        ([1], [1], {"null": "bootstrap"}, "null='bootstrap' given; allowed: 'permutation', 'asymptotic'"),
-        ([1], [1], {"n_permutations": 0}, "n_permutations=0 given; allowed: an integer >= 1"),
-        ([1], [1], {"confidence_level": 2}, "confidence_level=2 given"),
-        ([1], ["a"], {}, "current with the value 'a' given"),
-        ([], ["a"], {}, r"reference of shape \(0,\) given"),
+        (
+            [1],
+            [1],
+            {"null": "bootstrap"},
+            "'null' parameter.* must be one of 'permutation', 'asymptotic'.* Got 'bootstrap' instead",
+        ),
+        ([1], [1], {"n_permutations": 0}, "'n_permutations' parameter.* must be an integer >= 1.* Got 0 instead"),
+        ([1], [1], {"confidence_level": 2}, "'confidence_level' parameter .* Got 2 instead"),
+        ([1], ["a"], {}, "'current' parameter must be numbers, .* Got 'a' instead"),
+        ([], ["a"], {}, r"'reference' parameter must be .* Got the shape \(0,\) instead"),
     ],
 )
 def test_errors_of_the_index(reference, current, options, message):

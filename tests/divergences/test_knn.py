@@ -171,11 +171,11 @@ def test_largest_k():
 
 @pytest.mark.parametrize(
     ("shift", "n", "m"),
-    [(1.0, 100, 100), (0.0, 100, 100), (1.0, 200, 50), (1.0, 50, 200)],
+    [(0.0, 100, 100), (1.0, 50, 200)],
 )
 def test_interval_covers_the_expectation(shift, n, m):
     options = {"confidence_level": 0.9, "n_resamples": 199, "random_state": 0}
-    found = np.array([knn_kl_divergence(*normal_samples(seed, n, m, shift), **options) for seed in range(120)])
+    found = np.array([knn_kl_divergence(*normal_samples(seed, n, m, shift), **options) for seed in range(80)])
     value, low, high = found.T
     assert np.mean((low <= value.mean()) & (value.mean() <= high)) > 0.85
     assert np.mean(high - low) < 5 * value.std()  # a normal interval of 90 % has 3.3 standard deviations
@@ -195,21 +195,36 @@ def test_result_with_and_without_interval():
 @pytest.mark.parametrize(
     ("X", "Y", "options", "message"),
     [
-        ([1.0, 2.0], [1.0, 2.0], {"k": 2}, "k=2 given; allowed: an integer from 1 to 1, with 2 rows of X and 2 of Y"),
-        ([1.0] * 9, [1.0] * 3, {"k": 4}, "k=4 given; allowed: an integer from 1 to 3"),
-        ([1.0] * 9, [1.0] * 9, {"k": 0}, "k=0 given"),
-        ([1.0] * 9, [1.0] * 9, {"k": 1.0}, "k=1.0 given"),
-        ([1.0] * 9, [1.0] * 9, {"k": True}, "k=True given"),
-        ([1.0] * 9, [1.0] * 9, {"confidence_level": 95}, "confidence_level=95 given"),
-        ([1.0] * 9, [1.0] * 9, {"confidence_level": "high"}, "confidence_level='high' given"),
-        ([1.0] * 9, [1.0] * 9, {"n_resamples": 0}, "n_resamples=0 given"),
-        ([1.0] * 9, [1.0] * 9, {"confidence_level": 0.9, "random_state": "a"}, "random_state='a' given"),
-        ([1.0], [1.0, 2.0], {}, r"shapes \(1, 1\) and \(2, 1\) given"),
-        ([], [], {}, r"shapes \(0, 1\) and \(0, 1\) given"),
-        (np.ones((9, 2)), np.ones((9, 3)), {}, r"shapes \(9, 2\) and \(9, 3\) given"),
+        (
+            [1.0, 2.0],
+            [1.0, 2.0],
+            {"k": 2},
+            "'k' parameter.* must be an integer from 1 to 1, with 2 rows of X and 2 of Y.* Got 2 instead",
+        ),
+        ([1.0] * 9, [1.0] * 3, {"k": 4}, "'k' parameter.* must be an integer from 1 to 3.* Got 4 instead"),
+        ([1.0] * 9, [1.0] * 9, {"k": 0}, "'k' parameter .* Got 0 instead"),
+        ([1.0] * 9, [1.0] * 9, {"k": 1.0}, "'k' parameter .* Got 1.0 instead"),
+        ([1.0] * 9, [1.0] * 9, {"k": True}, "'k' parameter .* Got True instead"),
+        ([1.0] * 9, [1.0] * 9, {"confidence_level": 95}, "'confidence_level' parameter .* Got 95 instead"),
+        ([1.0] * 9, [1.0] * 9, {"confidence_level": "high"}, "'confidence_level' parameter .* Got 'high' instead"),
+        ([1.0] * 9, [1.0] * 9, {"n_resamples": 0}, "'n_resamples' parameter .* Got 0 instead"),
+        (
+            [1.0] * 9,
+            [1.0] * 9,
+            {"confidence_level": 0.9, "random_state": "a"},
+            "'random_state' parameter .* Got 'a' instead",
+        ),
+        ([1.0], [1.0, 2.0], {}, r"'X' and 'Y' parameters must be .* Got the shapes \(1, 1\) and \(2, 1\) instead"),
+        ([], [], {}, r"'X' and 'Y' parameters must be .* Got the shapes \(0, 1\) and \(0, 1\) instead"),
+        (
+            np.ones((9, 2)),
+            np.ones((9, 3)),
+            {},
+            r"'X' and 'Y' parameters must be .* Got the shapes \(9, 2\) and \(9, 3\) instead",
+        ),
         (np.ones((9, 0)), np.ones((9, 0)), {}, r"shapes \(9, 0\)"),
         (np.ones((2, 9, 1)), np.ones((2, 9, 1)), {}, r"shapes \(2, 9, 1\)"),
-        (1.0, 1.0, {}, r"shapes \(\) and \(\) given"),
+        (1.0, 1.0, {}, r"'X' and 'Y' parameters must be .* Got the shapes \(\) and \(\) instead"),
         ([1.0] * 8 + [np.nan], [1.0] * 9, {}, "X contains NaN"),
         ([1.0] * 9, [1.0] * 8 + [np.inf], {}, "Y contains infinity"),
         (["a"] * 9, ["b"] * 9, {}, "could not convert string"),
@@ -217,7 +232,7 @@ def test_result_with_and_without_interval():
             pd.DataFrame({"a": [1.0] * 9, "b": 1.0}),
             pd.DataFrame({"b": [1.0] * 9, "a": 1.0}),
             {},
-            r"columns \['a', 'b'\] and \['b', 'a'\] given",
+            r"'X' and 'Y' .* same columns in the same order\. Got \['a', 'b'\] and \['b', 'a'\] instead",
         ),
     ],
 )

@@ -71,7 +71,7 @@ def test_components_and_rows_may_be_left_out(monkeypatch):
     np.testing.assert_array_equal(part[1::2], 0)
 
 
-@pytest.mark.parametrize(("d", "shift", "scale"), [(1, 0.5, 1.0), (1, 0.5, 0.7), (1, -1.0, 0.5), (3, 0.4, 0.8)])
+@pytest.mark.parametrize(("d", "shift", "scale"), [(1, -1.0, 0.5), (3, 0.4, 0.8)])
 def test_ratios_of_gaussians(d, shift, scale):
     X, X_target = samples(1000, d, shift, scale)
     ratio = fitted(X, X_target)
@@ -120,7 +120,7 @@ def test_no_few_rows_get_all_the_weight_of_a_far_target_row():
 @pytest.mark.parametrize("bandwidth", [None, 0.5])
 def test_samples_without_overlap(bandwidth):
     X, X_target = samples(50, 2, 100, 1)
-    with pytest.raises(ValueError, match="X and X_target given that do not overlap at bandwidth=.*; allowed: target"):
+    with pytest.raises(ValueError, match="'X' and 'X_target' .* samples that overlap: one target row .* bandwidth of"):
         fitted(X, X_target, bandwidth)
 
 

@@ -177,7 +177,7 @@ def test_pipelines_whose_steps_request_weights(shifted):
     fitted = weighter(make_pipeline(scaler, ridge)).fit(X, y, X_target)
     expected = Ridge().fit(StandardScaler().fit_transform(X), y, sample_weight=fitted.weights_)
     np.testing.assert_allclose(fitted.predict(X), expected.predict(StandardScaler().fit_transform(X)))
-    with pytest.raises(ValueError, match="given; allowed: an estimator whose fit accepts sample_weight"):
+    with pytest.raises(ValueError, match="'estimator' parameter .* an estimator whose fit accepts sample_weight"):
         weighter(make_pipeline(StandardScaler(), Ridge())).fit(X, y, X_target)
 
 
@@ -208,8 +208,14 @@ def test_other_fit_parameters_are_passed_on(shifted):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"estimator": KNeighborsClassifier()}, r"estimator=KNeighborsClassifier\(\) given; allowed: .*sample_weight"),
-        ({"estimator": make_pipeline(StandardScaler(), Ridge())}, "estimator=Pipeline.* given; allowed: "),
+        (
+            {"estimator": KNeighborsClassifier()},
+            r"'estimator' parameter.* must be .*sample_weight.* Got KNeighborsClassifier\(\) instead",
+        ),
+        (
+            {"estimator": make_pipeline(StandardScaler(), Ridge())},
+            "'estimator' parameter.* must be .* Got Pipeline.* instead",
+        ),
         ({"estimator": "ridge"}, "'estimator' parameter .* Got 'ridge'"),
         ({"method": "odds"}, "'method' parameter .* Got 'odds'"),
         ({"classifier": Ridge()}, "'classifier' parameter .* Got Ridge"),
@@ -217,9 +223,9 @@ def test_other_fit_parameters_are_passed_on(shifted):
         ({"bandwidth": 0.0}, "'bandwidth' parameter .* Got 0.0"),
         ({"bandwidth": "auto"}, "'bandwidth' parameter .* Got 'auto'"),
         ({"cv": 1}, "'cv' parameter .* Got 1"),
-        ({"cv": 101}, "cv=101 given; allowed: an integer from 2 to 100"),
-        ({"cv": None}, "cv=None given; allowed: an integer from 2 to 100"),
-        ({"cv": 101, "method": "classifier"}, "cv=101 given; allowed: an integer from 2 to 100"),
+        ({"cv": 101}, "'cv' parameter.* must be an integer from 2 to 100.* Got 101 instead"),
+        ({"cv": None}, "'cv' parameter.* must be an integer from 2 to 100.* Got None instead"),
+        ({"cv": 101, "method": "classifier"}, "'cv' parameter.* must be an integer from 2 to 100.* Got 101 instead"),
     ],
 )
 def test_bad_parameters(shifted, params, message):
@@ -237,7 +243,7 @@ def test_bad_parameters(shifted, params, message):
         (lambda rows: rows[:, 0], "X_target must have the columns of X."),
         (lambda rows: rows[:0], "0 sample"),
         (lambda rows: np.where(rows > 2, np.nan, rows), "Input X_target contains NaN"),
-        (lambda rows: rows + 1000, "X and X_target given that do not overlap"),
+        (lambda rows: rows + 1000, "'X' and 'X_target' parameters must be samples that overlap"),
     ],
 )
 def test_bad_target_rows(shifted, change, message):
@@ -256,9 +262,7 @@ def test_target_columns_of_other_names(shifted):
 def test_a_classifier_that_is_never_in_doubt(shifted):
     X, y, X_target, _ = shifted
     sure = RandomForestClassifier(10, random_state=0)
-    with pytest.raises(
-        ValueError, match="X and X_target given that do not overlap; allowed: .* classifier can mistake"
-    ):
+    with pytest.raises(ValueError, match="'X' and 'X_target' parameters .* overlap: .* classifier can mistake"):
         weighter(method="classifier", classifier=sure).fit(X, y, X_target + 1000)
 
 

@@ -57,10 +57,10 @@ def test_nan_is_no_disagreement(pair):
 def test_errors_name_the_teacher(pair):
     t, p, _ = pair
     for teacher, message in [
-        (t[:5], "teacher_proba of 5 and y_proba of 40 rows"),
-        (t[:, :2] / t[:, :2].sum(1, keepdims=True), "teacher_proba of 2 classes given; allowed: 3"),
-        (-t, r"teacher_proba\[0, 0\]=-"),
-        (2 * t, "teacher_proba given, whose row 0 sums to 2"),
+        (t[:5], "'teacher_proba' and 'y_proba' parameters .* Got 5 and 40 rows"),
+        (t[:, :2] / t[:, :2].sum(1, keepdims=True), "'teacher_proba' parameter must be of 3 classes.* Got 2 classes"),
+        (-t, r"'teacher_proba' parameter must be .* Got \[-.* in row 0 instead"),
+        (2 * t, "'teacher_proba' parameter must be .* Got .* of the sum 2 in row 0"),
     ]:
         with pytest.raises(ValueError, match=message):
             teacher_agreement(teacher, p)

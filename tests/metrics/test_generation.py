@@ -63,13 +63,22 @@ def test_nan_propagates():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"y_generated": [0, 1]}, "labels=None given; allowed: the labels of all modes"),
-        ({"y_generated": [0, 5], "labels": [0, 1]}, r"y_generated with \[5\] given; allowed: the labels \[0, 1\]"),
-        ({"y_generated": [0], "labels": [0, 1], "reference": [1]}, r"reference of shape \(1,\) given; allowed: \(2,\)"),
-        ({"y_generated": [0], "labels": [0, 1], "reference": [0.5, 0.6]}, "sums to 1.1"),
-        ({"y_generated": [0], "labels": [0, 1], "reference": [0.5, 0.5], "y_reference": [0]}, "at most one of them"),
-        ({"y_generated": [[0.5, 0.5]], "labels": [0, 1, 2]}, "y_generated of 2 columns given; allowed: 3"),
-        ({"y_generated": [[0.5, 0.5]], "y_reference": [0, 1]}, "because y_reference is of labels"),
+        ({"y_generated": [0, 1]}, "'labels' parameter.* must be the labels of all modes.* Got None instead"),
+        ({"y_generated": [0, 5], "labels": [0, 1]}, r"'y_generated' .* labels among \[0, 1\]\. Got the labels \[5\]"),
+        (
+            {"y_generated": [0], "labels": [0, 1], "reference": [1]},
+            r"'reference' parameter.* must be .*\(2,\).* Got the shape \(1,\) instead",
+        ),
+        ({"y_generated": [0], "labels": [0, 1], "reference": [0.5, 0.6]}, "sum 1.1 in row 0"),
+        (
+            {"y_generated": [0], "labels": [0, 1], "reference": [0.5, 0.5], "y_reference": [0]},
+            "'reference' and 'y_reference' parameters .* one at a time",
+        ),
+        (
+            {"y_generated": [[0.5, 0.5]], "labels": [0, 1, 2]},
+            "'y_generated' parameter must be of 3 columns, .* Got 2 columns",
+        ),
+        ({"y_generated": [[0.5, 0.5]], "y_reference": [0, 1]}, "because y_reference holds labels"),
         ({"y_generated": [], "labels": [0, 1]}, "not empty"),
     ],
 )

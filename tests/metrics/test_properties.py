@@ -4,7 +4,7 @@ import math
 from itertools import product
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklkl.metrics import (
@@ -53,11 +53,16 @@ def same(a, b):
     return np.isclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
+# Every example is tried on all metrics and kinds of truth.
+examples = settings(max_examples=20)
+
+
 def truths(y, proba, names):
     """Labels, and soft labels of the other end of the table."""
     return y, proba[::-1].copy(), np.eye(len(names))[[names.index(label) for label in y]]
 
 
+@examples
 @given(problems())
 def test_weights_are_repetitions(problem):
     y, proba, weight, names = problem
@@ -67,6 +72,7 @@ def test_weights_are_repetitions(problem):
         assert same(weighted, repeated), metric
 
 
+@examples
 @given(problems(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(problem, random):
     y, proba, weight, names = problem
@@ -76,6 +82,7 @@ def test_the_order_of_rows_does_not_matter(problem, random):
         assert same(value, metric(truth[order], proba[order], sample_weight=weight[order], labels=names)), metric
 
 
+@examples
 @given(problems(), st.randoms(use_true_random=False))
 def test_the_order_of_classes_does_not_matter(problem, random):
     y, proba, weight, names = problem
@@ -88,6 +95,7 @@ def test_the_order_of_classes_does_not_matter(problem, random):
         assert same(value, metric(turned, proba[:, order], sample_weight=weight, labels=renamed)), metric
 
 
+@examples
 @given(problems(), st.sampled_from([0.0, 0.1]))
 def test_bounds(problem, smoothing):
     y, proba, weight, names = problem
@@ -99,6 +107,7 @@ def test_bounds(problem, smoothing):
         assert math.isfinite(value) or not smoothing, metric
 
 
+@examples
 @given(problems())
 def test_one_hot_rows_are_labels(problem):
     y, proba, weight, names = problem
@@ -108,6 +117,7 @@ def test_one_hot_rows_are_labels(problem):
         assert same(value, metric(one_hot, proba, sample_weight=weight, labels=names))
 
 
+@examples
 @given(problems())
 def test_inception_score_is_between_one_and_the_number_of_classes(problem):
     _, proba, weight, names = problem

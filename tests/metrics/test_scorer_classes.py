@@ -146,7 +146,7 @@ def test_a_fold_trained_on_one_class(iris):
     model = GaussianNB().fit(X[y == 0], y[y == 0])
     assert KL(model, X[y == 1], y[y == 1]) == -math.inf
     assert get_scorer("neg_mean_kl", labels=[0, 1, 2])(model, X[y == 0], y[y == 0]) == 0
-    with pytest.raises(ValueError, match=r"labels=\[0\] given; allowed: .* two different"):
+    with pytest.raises(ValueError, match=r"'labels' parameter.* must be .* two different.* Got \[0\] instead"):
         KL(model, X[y == 0], y[y == 0])
 
 
@@ -171,7 +171,9 @@ def test_soft_labels(iris, model):
     assert KL(model, X, soft) == pytest.approx(expected, rel=1e-9)
     turned = get_scorer("neg_mean_kl", labels=[2, 1, 0])
     assert turned(model, X, soft[:, ::-1]) == pytest.approx(expected, rel=1e-9)
-    with pytest.raises(ValueError, match=r"y of 2 columns given; allowed: 3, .* classes \[0, 1, 2\], or pass labels="):
+    with pytest.raises(
+        ValueError, match=r"'y' .* of 3 columns, .* classes \[0, 1, 2\], or pass labels=.* Got 2 columns"
+    ):
         KL(model, X, np.full((150, 2), 0.5))
 
 
@@ -197,7 +199,7 @@ def test_without_probabilities(iris, model):
 def test_without_classes(iris):
     X, y = iris
     mixture = GaussianMixture(3, random_state=0).fit(X)
-    with pytest.raises(ValueError, match="GaussianMixture without classes_ given; .* labels="):
+    with pytest.raises(ValueError, match="with classes_, or pass labels=.* Got a GaussianMixture without"):
         KL(mixture, X, y)
     expected = -mean_kl_divergence(y, mixture.predict_proba(X), labels=[1, 0, 2])
     assert get_scorer("neg_mean_kl", labels=[1, 0, 2])(mixture, X, y) == expected
@@ -205,11 +207,13 @@ def test_without_classes(iris):
 
 def test_unknown_classes(model, iris):
     X, y = iris
-    with pytest.raises(ValueError, match=r"labels=\[0, 1\] given; allowed: all classes, also \[2\]"):
+    with pytest.raises(
+        ValueError, match=r"'labels' parameter.* must be all classes, also \[2\].* Got \[0, 1\] instead"
+    ):
         get_scorer("neg_mean_kl", labels=[0, 1])(model, X, y)
-    with pytest.raises(ValueError, match=r"y_true with \[3\] given; allowed: the labels \[0, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"'y_true' .* labels among \[0, 1, 2\]\. Got the labels \[3\]"):
         get_scorer("neg_mean_kl", labels=[0, 1, 2])(model, X, np.where(y == 2, 3, y))
-    with pytest.raises(ValueError, match="labels of one type"):
+    with pytest.raises(ValueError, match="labels of the type of the estimator's classes"):
         KL(model, X, KINDS["text"][y])
 
 
@@ -224,23 +228,25 @@ def test_several_targets(iris, quick):
             KL(model, X, TWO)
         with pytest.raises(ValueError, match="multilabel"):
             KL(model, X, TWO[:, 0])
-    with pytest.raises(ValueError, match=r"y of shape \(\) given; allowed: dense"):
+    with pytest.raises(ValueError, match=r"'y' parameter must be .*dense.* Got the shape \(\) instead"):
         KL(GaussianNB().fit(X, TWO[:, 0]), X, csr_matrix(TWO))
-    with pytest.raises(ValueError, match="row 1 sums to 2"):
+    with pytest.raises(ValueError, match="sum 2 in row 1"):
         KL(GaussianNB().fit(X, TWO[:, 0]), X, TWO)
 
 
 def test_predictions_are_checked(model, iris):
     X, y = iris
     scripted = Scripted(np.array([0, 1, 2]))
-    with pytest.raises(ValueError, match="y_proba given, whose row 0 sums to 3"):
+    with pytest.raises(ValueError, match="'y_proba' .* sum 3 in row 0"):
         KL(scripted, np.ones((150, 3)), y)
-    with pytest.raises(ValueError, match=r"Scripted of 3 classes and probabilities of shape \(150, 4\) given"):
+    with pytest.raises(ValueError, match=r"Got a Scripted of 3 classes that gives the shape \(150, 4\)"):
         KL(scripted, np.full((150, 4), 0.25), y)
     assert math.isnan(KL(scripted, np.full((150, 3), np.nan), y))
-    with pytest.raises(ValueError, match="y=None given"):
+    with pytest.raises(ValueError, match="'y' parameter .* Got None instead"):
         KL(model, X)
-    with pytest.raises(ValueError, match="teacher_proba given; allowed: y and no teacher_proba"):
+    with pytest.raises(
+        ValueError, match="'teacher_proba' parameter .* must be None, because the scorer compares with y"
+    ):
         KL(model, X, y, teacher_proba=model.predict_proba(X))
 
 
@@ -250,7 +256,9 @@ def test_teachers_of_other_classes(iris):
     train = y != 1
     student = GaussianNB().fit(X[train], y[train])
     scorer = get_scorer("neg_teacher_js")
-    with pytest.raises(ValueError, match=r"teacher_proba of 3 columns given; allowed: 2, .* \[0, 2\], or pass labels="):
+    with pytest.raises(
+        ValueError, match=r"'teacher_proba' .* of 2 columns, .* \[0, 2\], or pass labels=.* Got 3 columns"
+    ):
         scorer(student, X, y, teacher_proba=teacher)
     proba = np.insert(student.predict_proba(X), 1, 0.0, axis=1)
     found = get_scorer("neg_teacher_js", labels=[0, 1, 2])(student, X, y, teacher_proba=teacher)
@@ -276,7 +284,9 @@ def test_named_columns_are_matched_by_name(iris, frame):
             found = get_scorer("neg_teacher_js", **options)(student, X, teacher_proba=named)
             assert found == pytest.approx(expected, rel=1e-9)
             assert get_scorer("neg_mean_js", **options)(student, X, named) == pytest.approx(expected, rel=1e-9)
-    with pytest.raises(ValueError, match=r"labels=.* given; allowed: all classes, also \['virginica'\]"):
+    with pytest.raises(
+        ValueError, match=r"'labels' parameter.* must be all classes, also \['virginica'\].* Got .* instead"
+    ):
         get_scorer("neg_teacher_js", labels=names[:2])(student, X, teacher_proba=named)
 
 

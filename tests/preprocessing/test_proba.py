@@ -342,16 +342,21 @@ def test_grid_search_over_parameters_of_both(iris):
 
 # refusals
 
+NO_CLASSIFIER = "'estimator' parameter of ProbaDivergence must be a classifier with fit and predict_proba"
+
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"estimator": RidgeClassifier()}, "allowed: a classifier with fit and predict_proba"),
-        ({"estimator": make_pipeline(MinMaxScaler(), SVC())}, "allowed: a classifier with fit and predict_proba"),
-        ({"estimator": GaussianNB}, "allowed: a classifier with fit and predict_proba"),
-        ({"reference": "mean"}, "reference='mean' given; allowed: 'prior', 'uniform', 'templates'"),
-        ({"divergence": "cosine"}, "divergence='cosine' given; allowed: 'alpha'"),
-        ({"smoothing": -0.1}, "smoothing=-0.1 given; allowed: a number in [0, 1]"),
+        ({"estimator": RidgeClassifier()}, NO_CLASSIFIER),
+        ({"estimator": make_pipeline(MinMaxScaler(), SVC())}, NO_CLASSIFIER),
+        ({"estimator": GaussianNB}, NO_CLASSIFIER),
+        (
+            {"reference": "mean"},
+            "of ProbaDivergence must be one of 'prior', 'uniform', 'templates'. Got 'mean' instead.",
+        ),
+        ({"divergence": "cosine"}, "'divergence' parameter of ProbaDivergence must be one of 'alpha', "),
+        ({"smoothing": -0.1}, "'smoothing' parameter of ProbaDivergence must be a number in [0, 1]. Got -0.1 instead."),
         ({"cv": "five", "reference": "templates"}, "Expected `cv` as an integer"),
         ({"cv": 1, "reference": "templates"}, "n_splits=1"),
     ],
@@ -372,14 +377,17 @@ def test_refuses_labels_that_a_frozen_estimator_does_not_know(iris, message_of):
     X, y = iris
     frozen = FrozenEstimator(GaussianNB().fit(X[:100], y[:100]))
     assert message_of(lambda: ProbaDivergence(frozen).fit(X, y)) == (
-        "label 2 given; allowed: the estimator's classes, [0, 1]"
+        "The 'y' parameter must be labels among the estimator's classes, [0, 1]. Got the label 2 instead."
     )
 
 
 def test_refuses_templates_without_rows(iris, message_of):
     X, y = iris
     frozen = ProbaDivergence(FrozenEstimator(GaussianNB().fit(X, y)), reference="templates")
-    message = "no predicted row of class 2 given; allowed: at least one of positive weight"
+    message = (
+        "The 'y' parameter of ProbaDivergence must be labels with a predicted row of positive weight of each class. "
+        "Got none of class 2 instead."
+    )
     assert message_of(lambda: frozen.fit(X[:100], y[:100])) == message
     weighted = ProbaDivergence(DummyClassifier(), reference="templates", cv=None)
     assert message_of(lambda: weighted.fit(X, y, sample_weight=(y < 2).astype(float))) == message
