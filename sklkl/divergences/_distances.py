@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Unpack
+from typing import Literal, TypeAlias, Unpack
 
 from array_api_compat import array_namespace
 
@@ -14,7 +14,7 @@ from sklkl.divergences._core import Array, kl_terms, log_ratio, safe_log, safe_s
 from sklkl.divergences._kernels import JSRows
 from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
-from sklkl.divergences._signatures import Keywords, divergence, of_several
+from sklkl.divergences._signatures import AnyDivergence, Keywords, divergence, of_several
 
 __all__ = ["hellinger_distance", "js_distance", "js_divergence", "total_variation"]
 
@@ -161,3 +161,13 @@ def total_variation(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
 
 def _total_variation(pair: Pair) -> Array:
     return pair.sum(pair.xp.abs(pair.difference)) / 2
+
+
+DistanceName: TypeAlias = Literal["hellinger", "js", "js_distance", "total_variation"]
+
+DISTANCES: dict[str, AnyDivergence] = {
+    "hellinger": hellinger_distance,
+    "js": js_divergence,
+    "js_distance": js_distance,
+    "total_variation": total_variation,
+}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Literal, TypeAlias, Unpack
 
 from sklkl.divergences._core import INF, Array, kl_terms
 from sklkl.divergences._kernels import KLRows
 from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
-from sklkl.divergences._signatures import Keywords, divergence
+from sklkl.divergences._signatures import AnyDivergence, Keywords, divergence
 
 __all__ = ["generalized_kl", "jeffreys_divergence", "kl_divergence", "reverse_kl_divergence"]
 
@@ -115,3 +115,13 @@ def generalized_kl(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
 
 def _generalized(pair: Pair) -> Array:
     return pair.sum(kl_terms(pair.xp, pair.p, pair.difference, pair.log_ratio))
+
+
+KLName: TypeAlias = Literal["generalized_kl", "jeffreys", "kl", "reverse_kl"]
+
+KL_DIVERGENCES: dict[str, AnyDivergence] = {
+    "generalized_kl": generalized_kl,
+    "jeffreys": jeffreys_divergence,
+    "kl": kl_divergence,
+    "reverse_kl": reverse_kl_divergence,
+}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Unpack
+from typing import Literal, TypeAlias, Unpack
 
 from sklkl._utils.checks import invalid
 from sklkl.divergences._core import INF, NEAR, Array, logsumexp, near_gap
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
-from sklkl.divergences._signatures import Keywords, divergence, of_order
+from sklkl.divergences._signatures import AnyDivergence, Keywords, divergence, of_order
 
 __all__ = ["alpha_divergence", "bhattacharyya_distance", "chi2_divergence", "renyi_divergence", "tsallis_divergence"]
 
@@ -207,3 +207,14 @@ def _chi2(pair: Pair) -> Array:
     plain = q > xp.finfo(q.dtype).smallest_normal
     terms = pair.difference * (pair.difference / xp.where(plain, q, 1.0))
     return pair.sum(xp.where(plain, terms, _above_tangent(pair, 2)))
+
+
+PowerName: TypeAlias = Literal["alpha", "bhattacharyya", "chi2", "renyi", "tsallis"]
+
+POWER_DIVERGENCES: dict[str, AnyDivergence] = {
+    "alpha": alpha_divergence,
+    "bhattacharyya": bhattacharyya_distance,
+    "chi2": chi2_divergence,
+    "renyi": renyi_divergence,
+    "tsallis": tsallis_divergence,
+}

@@ -4,8 +4,8 @@
 `DensityRatioWeighter` trains an estimator for target rows whose features are distributed differently from those of
 the training rows, by weights that are ratios of the two densities.
 
-The detector reads tables by `_frame_columns` and counts by `_references`; `_kliep` estimates density ratios. May
-import: `sklkl._utils`, `sklkl.divergences`, numpy, scipy, scikit-learn, and pandas where a frame is asked for.
+The detector reads tables by `_frame_columns` and counts by `_references`; `_kliep` estimates density ratios.
+May import: `sklkl._utils`, `sklkl.divergences`, numpy, scipy, scikit-learn, and pandas where a frame is asked for.
 """
 
 from sklkl.drift._detector import DriftDetector

@@ -1,7 +1,7 @@
 """Optimisers by name, and what sets their learning rate: schedules, or the KL divergence of a step.
 
 `LearningRate` is what all of them have in common; the rules by which `KLAdaptiveLR` works are in files of their own.
-Floor 2: may import modules, losses, data, divergences and _utils.
+May import: modules, losses, data, divergences and _utils.
 """
 
 from sklkl.optim._adaptive import RULES, KLAdaptiveLR, RuleName
