@@ -23,6 +23,7 @@ from sklkl.drift import DensityRatioWeighter, DriftDetector, DriftReport
 from sklkl.losses import CrossEntropy
 from sklkl.metrics import get_scorer, mean_kl_divergence
 from sklkl.modules import MLP, ActivationName
+from sklkl.net import TrainingHistory
 from sklkl.optim import KLAdaptiveLR, LearningRate, LearningRateName, OneCycle, RuleName, make_learning_rate, step_kl
 from sklkl.penalties import Confidence, Prior
 
@@ -43,7 +44,8 @@ def classifier(X: Floats, y: Labels) -> Floats:
     clf.fit(X, y, sample_weight=np.ones(len(y)))
     losses: list[float] = clf.history_[:, "train_loss"]
     assert len(losses) == assert_type(clf.n_iter_, int)
-    # to be enabled: assert_type(clf.history_, History), assert_type(clf.partial_fit(X, y), KLClassifier)
+    assert_type(clf.history_, TrainingHistory)
+    assert_type(clf.partial_fit(X, y), KLClassifier)
     labels = assert_type(clf.predict(X), np.ndarray)
     assert set(labels) <= set(clf.classes_)
     return assert_type(clf.predict_proba(X), np.ndarray)
@@ -73,8 +75,8 @@ def net(X: Floats, y: Labels) -> Floats:
         callbacks=[BestWeights(patience=2)],
         verbose=0,
     )
-    # to be enabled: assert_type(own.fit(...), KLNet), and of predict_proba np.ndarray
-    own.fit(X.astype(np.float32), y)
+    assert_type(own.fit(X.astype(np.float32), y), KLNet)
+    assert_type(own.predict_proba(X.astype(np.float32)), np.ndarray)
     proba: Floats = own.predict_proba(X.astype(np.float32))
     return proba
 
@@ -82,9 +84,8 @@ def net(X: Floats, y: Labels) -> Floats:
 def divergences() -> float:
     """Compare distributions, as arrays and as tensors."""
     p, q = np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])
-    # to be enabled: assert_type(..., np.ndarray) and assert_type(..., Tensor)
-    rows = kl_divergence(p, q)
-    tensors = kl_divergence(torch.from_numpy(p), torch.from_numpy(q), base=2)
+    rows = assert_type(kl_divergence(p, q), np.ndarray)
+    tensors = assert_type(kl_divergence(torch.from_numpy(p), torch.from_numpy(q), base=2), torch.Tensor)
     mean = assert_type(mean_kl_divergence(p, q), float)
     return float(rows[0]) + float(tensors[0]) + float(js_divergence(p, q)[0]) + mean
 
@@ -175,7 +176,7 @@ def distiller(X: Floats, y: Labels) -> dict[str, float]:
     """Distil a forest."""
     student = KLClassifier(hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
     distilled = Distiller(student, RandomForestClassifier(n_estimators=3, random_state=0)).fit(X, y)
-    # to be enabled: assert_type(distilled.predict_proba(X), np.ndarray), under mypy too
+    assert_type(distilled.predict_proba(X), np.ndarray)
     proba: Floats = distilled.predict_proba(X)
     assert len(proba) == len(X)
     return assert_type(distilled.report_, dict[str, dict[str, float]])["student"]
@@ -185,7 +186,6 @@ def drift(X: Floats, y: Labels) -> tuple[DriftReport, Floats]:
     """Look for drift, and train in spite of it."""
     report = assert_type(DriftDetector().fit(X).detect(X + 1), DriftReport)
     weighted = DensityRatioWeighter(KLClassifier(hidden_layer_sizes=(4,), max_epochs=1)).fit(X, y, X_target=X + 0.1)
-    # to be enabled: assert_type(weighted.predict_proba(X), np.ndarray)
     return report, weighted.predict_proba(X)
 
 
