@@ -87,6 +87,37 @@ def table32(table):
 
 
 @pytest.fixture
+def same_but_for_rounding():
+    """Return ``check(actual, expected)`` for what is computed from the same numbers in other memory, threads or processes.
+
+    There bits are not promised: where an array begins and how many threads share it decides how a matrix product is
+    summed. In float64 that is 1e-16 of the terms, and the small networks of these tests, which take at most a few
+    hundred steps, multiply it by less than a million. So this is for networks of float64. Any mistake in reading the
+    numbers is many times larger.
+    """
+
+    def check(actual, expected):
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-10)
+
+    return check
+
+
+def _odd(X):
+    """Return a copy of an array at an address that is no multiple of 16, as a slice of another array may be."""
+    memory = np.empty(X.nbytes + 64, dtype=np.uint8)
+    first = -memory.ctypes.data % 64 + X.itemsize
+    copied = memory[first : first + X.nbytes].view(X.dtype).reshape(X.shape)
+    copied[...] = X
+    return copied
+
+
+@pytest.fixture
+def odd():
+    """Return ``odd(X)``: a copy of an array of 4 or 8 byte items that begins 4 or 8 bytes after a multiple of 64."""
+    return _odd
+
+
+@pytest.fixture
 def message_of():
     """Return ``message_of(function)``: the message of the ValueError that it raises; None if it raises none."""
 
