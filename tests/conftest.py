@@ -88,7 +88,7 @@ def table32(table):
 
 @pytest.fixture
 def same_but_for_rounding():
-    """Return ``check(actual, expected)`` for what is computed from the same numbers in other memory, threads or processes.
+    """Return ``check(actual, expected)`` for one computation in other memory, threads or processes.
 
     There bits are not promised: where an array begins and how many threads share it decides how a matrix product is
     summed. In float64 that is 1e-16 of the terms, and the small networks of these tests, which take at most a few

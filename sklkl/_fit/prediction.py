@@ -70,10 +70,9 @@ def _logits(net: KLNet, X: Any) -> Iterator[Tensor]:
         try:
             module = _widened(net.module_)
             first = module(next(inputs))
-            widened = first.dtype == torch.float64
         except Exception:  # whatever a network makes of a type it was not written for
-            widened = False
-        if widened:
+            pass
+        else:
             yield first
             yield from map(module, inputs)
             return

@@ -1,4 +1,4 @@
-"""Predictions batch by batch: the same for any number of rows at once, and nothing of X or of the network is changed."""
+"""Predictions batch by batch: the same for any number of rows at once, and nothing is changed."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -205,7 +205,8 @@ def test_a_network_of_float64_is_used_as_it_is(fitted, table):
 def test_the_network_is_left_as_it_is(fitted, table, kind):
     clf = fitted({**WIDENED, **NOT_WIDENED}[kind])
     module = clf.module_.train()
-    tensors = {name: (id(values), values.dtype, values.clone()) for name, values in module.state_dict(keep_vars=True).items()}
+    state = module.state_dict(keep_vars=True)
+    tensors = {name: (id(values), values.dtype, values.clone()) for name, values in state.items()}
     attributes = {name: dict(vars(part)) for name, part in module.named_modules()}
     clf.predict(table[0])
     assert not any(part.training for part in module.modules())
