@@ -93,22 +93,29 @@ def _widened(module: nn.Module) -> nn.Module:
     """
     made: dict[int, Any] = {}  # what is shared within the module is shared within the new one
 
+    def double(values: Tensor) -> Tensor:
+        return values.detach().double() if values.is_floating_point() else values
+
     def parameter(old: nn.Parameter) -> nn.Parameter:
-        return made.setdefault(id(old), nn.Parameter(old.detach(), requires_grad=False))
+        if id(old) not in made:
+            made[id(old)] = nn.Parameter(double(old), requires_grad=False)
+        return made[id(old)]
 
     def shell(old: nn.Module) -> nn.Module:
         if id(old) not in made:
             new = made[id(old)] = object.__new__(type(old))
-            parts = {
-                "_parameters": {name: p if p is None else parameter(p) for name, p in old._parameters.items()},
-                "_buffers": dict(old._buffers),
-                "_modules": {name: m if m is None else shell(m) for name, m in old._modules.items()},
-            }
-            new.__dict__.update({**vars(old), **parts})
+            vars(new).update(
+                vars(old),
+                _parameters={name: p if p is None else parameter(p) for name, p in old._parameters.items()},
+                _buffers={name: b if b is None else double(b) for name, b in old._buffers.items()},
+                _modules={name: m if m is None else shell(m) for name, m in old._modules.items()},
+            )
+            if type(new)._apply is not nn.Module._apply:  # recurrent layers keep a list of their weights up to date
+                new._apply(lambda values: values)
         return made[id(old)]
 
     with torch.inference_mode(False):  # a tensor made in inference mode cannot become the data of a parameter
-        return shell(module).double()
+        return shell(module)
 
 
 def _checked(logits: Tensor) -> Tensor:
@@ -181,6 +188,12 @@ class NetPredictions:
         ndarray of shape (n_rows, n_classes), float64
             Rows that sum to 1, columns in the order of ``classes_``; for multilabel targets the probability of each
             label.
+
+        Notes
+        -----
+        Of X of 64-bit numbers on a CPU a row gets the same to 1e-7 alone and among many: it is predicted in float64.
+        That cannot be had for X of float32 or shorter, on other devices, and for a ``module`` that is compiled or can
+        compute in its own type only.
         """
         return self._per_row(X, self._fitted_net().proba)
 

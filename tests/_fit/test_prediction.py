@@ -198,6 +198,16 @@ def test_a_network_of_float64_is_used_as_it_is(fitted, table):
     assert seen == [clf.module_]
 
 
+def test_digits_that_float32_would_lose_are_seen(fitted, table):
+    """Two rows that are one in float32."""
+    clf = fitted(WIDENED["linear"])
+    X = np.repeat(table[0][:1], 2, axis=0)
+    X[1] += 1e-9
+    first, second = clf.predict_proba(X)
+    assert 0 < np.abs(first - second).max() < 1e-8
+    assert len(np.unique(clf.predict_proba(X.astype(np.float32)), axis=0)) == 1
+
+
 # Nothing is changed
 
 
