@@ -387,6 +387,13 @@ def test_generations_are_self_distillation(taught, table):
     assert not np.array_equal(once.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.parametrize("n_generations", [1, 3])
+def test_as_many_networks_are_trained_as_generations(taught, table, trained_on, n_generations):
+    clf = taught(n_generations=n_generations).fit(*table)
+    assert len(trained_on) == n_generations
+    assert clf.n_iter_ == 3
+
+
 def test_a_generation_has_the_one_before_as_its_teacher(patient, table):
     X, y = table
     first = patient(teacher=softmax, max_epochs=5).fit(X, y)

@@ -213,6 +213,14 @@ def test_auto_makes_rows_for_a_dense_table_with_a_teacher(taught, table, trained
     assert [len(rows) for rows in trained_on] == [360, 120, 120, 1]
 
 
+@pytest.mark.parametrize(("n_rows", "trained"), [(20_000, 40_000), (20_001, 20_001)])
+def test_auto_makes_no_rows_for_a_long_table(taught, trained_on, n_rows, trained):
+    X = np.random.RandomState(0).randn(n_rows, 3)
+    clf = taught(augment="auto", augment_factor=1, max_epochs=1, hidden_layer_sizes=(), batch_size=20_000)
+    clf.fit(X, np.arange(n_rows) % 3)
+    assert len(trained_on[0]) == trained
+
+
 def test_one_row_of_weight(taught, table):
     X, y = table
     weight = (np.arange(120) == 3).astype(float)

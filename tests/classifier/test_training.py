@@ -212,6 +212,14 @@ def test_the_last_finite_epoch_is_kept(quick, table):
     assert clf.n_iter_ < 30
 
 
+def test_the_sixth_epoch_that_is_not_finite_is_the_last(quick, table):
+    """Four steps an epoch; every second epoch, from the second on, has one in trouble."""
+    with pytest.warns(ConvergenceWarning):
+        clf = troubled(quick, "nan", *range(5, 1000, 8), max_epochs=30).fit(*table)
+    assert sum(bool(row.get("event_not_finite")) for row in clf.history_) == 6
+    assert clf.n_iter_ == 12
+
+
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_never_finite_is_an_error_and_no_model(quick, table, warm_start):
     clf = troubled(quick, "nan", *range(1, 1000), max_epochs=30, warm_start=warm_start)
