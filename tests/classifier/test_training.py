@@ -106,7 +106,7 @@ def test_probabilities(quick, table):
     clf = quick().fit(X, y)
     proba = clf.predict_proba(X)
     assert proba.dtype == np.float64
-    np.testing.assert_allclose(proba.sum(1), 1, atol=1e-15)
+    np.testing.assert_allclose(proba.sum(1), 1, rtol=0, atol=1e-15)
     np.testing.assert_allclose(clf.predict_log_proba(X), np.log(proba), rtol=1e-12)
     assert clf.score(X, y) == np.mean(clf.predict(X) == y)
 
