@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from sklkl import KLClassifier, KLNet
 from sklkl.modules import MLP
@@ -14,7 +15,10 @@ settings.register_profile("sklkl", derandomize=True, deadline=None, max_examples
 settings.load_profile("sklkl")
 
 
-torch.set_num_threads(1)  # the networks are small, and several processes may run tests
+# The networks and tables are small, and several processes may run tests: more threads only wait for each other. The
+# second line is for what numpy, scipy and scikit-learn use.
+torch.set_num_threads(1)
+threadpool_limits(1)
 torch.manual_seed(0)  # for networks that are made while tests are collected
 
 
