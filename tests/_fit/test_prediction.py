@@ -129,7 +129,9 @@ def watched(clf):
 def test_a_row_gets_the_same_alone_and_among_many(fitted, table, kind):
     X, _ = table
     clf = fitted(WIDENED[kind])
+    seen = watched(clf)
     proba = clf.predict_proba(X)
+    assert seen == [(torch.float64, 120)]
     assert proba.dtype == np.float64
     np.testing.assert_allclose(proba.sum(1), 1, rtol=0, atol=1e-15)
     for n_rows in (1, 7, 17):
