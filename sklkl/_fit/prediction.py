@@ -110,8 +110,6 @@ def _widened(module: nn.Module) -> nn.Module:
                 _buffers={name: b if b is None else double(b) for name, b in old._buffers.items()},
                 _modules={name: m if m is None else shell(m) for name, m in old._modules.items()},
             )
-            if type(new)._apply is not nn.Module._apply:  # recurrent layers keep a list of their weights up to date
-                new._apply(lambda values: values)
         return made[id(old)]
 
     with torch.inference_mode(False):  # a tensor made in inference mode cannot become the data of a parameter
