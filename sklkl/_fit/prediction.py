@@ -112,8 +112,7 @@ def _widened(module: nn.Module) -> nn.Module:
             )
         return made[id(old)]
 
-    with torch.inference_mode(False):  # a tensor made in inference mode cannot become the data of a parameter
-        return shell(module)
+    return shell(module)
 
 
 def _checked(logits: Tensor) -> Tensor:
