@@ -162,7 +162,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
 
     Notes
     -----
-    On a CPU the built-in network predicts in float64 unless X is float32: whatever the number of rows at once.
+    On a CPU networks predict in float64 unless X is float32 (one of your own if it can): whatever the number of rows
+    at once.
 
     References
     ----------

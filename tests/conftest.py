@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from sklkl import KLClassifier, KLNet
 from sklkl.data import TrainingSet
@@ -15,7 +16,10 @@ settings.register_profile("sklkl", derandomize=True, deadline=None, max_examples
 settings.load_profile("sklkl")
 
 
-torch.set_num_threads(1)  # the networks are small, and several processes may run tests
+# The networks and tables are small, and several processes may run tests: more threads only wait for each other. The
+# second line is for what numpy, scipy and scikit-learn use.
+torch.set_num_threads(1)
+threadpool_limits(1)
 torch.manual_seed(0)  # for networks that are made while tests are collected
 
 
@@ -85,6 +89,37 @@ def quick_net():
 def table32(table):
     """``table`` as float32, as a net of float32 weights wants it."""
     return table[0].astype(np.float32), table[1]
+
+
+@pytest.fixture
+def same_but_for_rounding():
+    """Return ``check(actual, expected)`` for one computation in other memory, threads or processes.
+
+    There bits are not promised: where an array begins and how many threads share it decides how a matrix product is
+    summed. In float64 that is 1e-16 of the terms, and the small networks of these tests, which take at most a few
+    hundred steps, multiply it by less than a million. So this is for networks of float64. Any mistake in reading the
+    numbers is many times larger.
+    """
+
+    def check(actual, expected):
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-10)
+
+    return check
+
+
+def _odd(X):
+    """Return a copy of an array at an address that is no multiple of 16, as a slice of another array may be."""
+    memory = np.empty(X.nbytes + 64, dtype=np.uint8)
+    first = -memory.ctypes.data % 64 + X.itemsize
+    copied = memory[first : first + X.nbytes].view(X.dtype).reshape(X.shape)
+    copied[...] = X
+    return copied
+
+
+@pytest.fixture
+def odd():
+    """Return ``odd(X)``: a copy of an array of 4 or 8 byte items that begins 4 or 8 bytes after a multiple of 64."""
+    return _odd
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_softmax_is_torchs_in_float64(shape, dtype):
 
 def test_softmax_rows_sum_to_one_within_rounding():
     sums = softmax(logits_of((1000, 7), torch.float32)).sum(-1)
-    assert (sums - 1).abs().max() < 1e-15
+    assert (sums - 1).abs().max() < 2e-15  # 7 terms summed twice, each time rounded by at most 1.1e-16
 
 
 @given(st.floats(-800, 800))
@@ -84,7 +84,7 @@ def test_label_log_proba_of_both_outcomes_are_probabilities(logit):
     log_proba = label_log_proba(torch.tensor([[logit]], dtype=torch.float64))
     assert log_proba.shape == (1, 1, 2)
     assert torch.isfinite(log_proba).all()
-    assert log_proba.exp().sum().item() == pytest.approx(1, abs=1e-15)
+    assert log_proba.exp().sum().item() == pytest.approx(1, abs=4e-15)
     assert (log_proba[0, 0, 1] - log_proba[0, 0, 0]).item() == pytest.approx(logit, rel=1e-12, abs=1e-12)
 
 
@@ -206,7 +206,7 @@ def test_mlp_computes_in_the_type_of_its_input():
     actual = net(x)
     assert actual.dtype == torch.float64
     assert net[0].weight.dtype == torch.float32
-    torch.testing.assert_close(actual, net.double()(x), rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(actual, net.double()(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -216,7 +216,9 @@ def test_mlp_gives_the_same_in_numpy_as_in_torch(activation, dtype):
     x = torch.cat([torch.randn(20, 5, generator=generator()) * scale for scale in (0.01, 1, 30, 1000)]).to(dtype)
     actual = net.forward_numpy(x.numpy())
     assert actual.dtype == x.numpy().dtype
-    np.testing.assert_allclose(actual, net(x).detach(), rtol=1e-4 if dtype == torch.float32 else 1e-12, atol=1e-6)
+    # no layer makes its input larger, and each adds the rounding of at most 8 terms
+    error = np.abs(actual - net(x).detach().numpy()).max(1) / (1 + np.abs(x.numpy()).max(1))
+    assert error.max() < 50 * torch.finfo(dtype).eps
 
 
 def test_mlp_has_a_dropout_layer_after_each_hidden_layer_only():

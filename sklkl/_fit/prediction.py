@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -43,16 +43,76 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
         If a value of X is too large for the type in which the net computes, or the logits are not finite.
     """
     net.set_mode(training=False)
-    dtype = _compute_dtype(net, X)
     if X.shape[0] <= _FEW_ROWS and _is_own_on_cpu(net):
-        part = X.toarray() if is_sparse(X) else X
-        logits = net.module_.forward_numpy(part.astype(dtype))
+        part, forward_numpy = X.toarray() if is_sparse(X) else X, cast(MLP, net.module_).forward_numpy
+        with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn either, and the result is checked
+            logits = forward_numpy(part.astype(np.float64 if _is_wide(X) else _own_dtype(net)))
         if not np.isfinite(logits).all():
             raise ValueError(_NOT_FINITE)
         return function(torch.from_numpy(logits)).numpy()
     with torch.inference_mode():
-        parts = [function(_checked(net.module_(x))).cpu().numpy() for x in _inputs(net, X, dtype)]
+        parts = [function(_checked(logits)).cpu().numpy() for logits in _logits(net, X)]
     return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
+
+
+def _logits(net: KLNet, X: Any) -> Iterator[Tensor]:
+    """Yield the logits of one batch after the other, all computed in the same floating type.
+
+    On the CPU that is float64 unless X is of a lower precision: in float32 the last digits of a prediction would
+    depend on how many rows are predicted at once. A network from elsewhere may be unable to compute in float64; it
+    then shows on the first batch, and the network's own type serves for all of them.
+    """
+    if _is_wide(X) and _is_own_on_cpu(net):
+        yield from map(net.module_, _inputs(net, X, np.dtype(np.float64)))
+        return
+    if _is_wide(X) and _may_widen(net):
+        inputs = _inputs(net, X, np.dtype(np.float64))
+        try:
+            module = _widened(net.module_)
+            first = module(next(inputs))
+        except Exception:  # whatever a network makes of a type it was not written for
+            pass
+        else:
+            yield first
+            yield from map(module, inputs)
+            return
+    yield from map(net.module_, _inputs(net, X, _own_dtype(net)))
+
+
+def _may_widen(net: KLNet) -> bool:
+    # what is compiled or scripted is bound to its types: float64 would compile it anew, or fail
+    fixed = (hasattr(m, "_orig_mod") or isinstance(m, torch.jit.ScriptModule) for m in net.module_.modules())
+    return net.device == "cpu" and _own_dtype(net) != np.float64 and not any(fixed)
+
+
+def _widened(module: nn.Module) -> nn.Module:
+    """Return a network in float64 that shares all but floating parameters and buffers with another, hooks included.
+
+    ``torch.func.functional_call`` would put the new values into the module itself for the time of the call, in the
+    sight of other threads. Here each submodule is a new object around the same attributes, and the module is only read.
+    """
+    made: dict[int, Any] = {}  # what is shared within the module is shared within the new one
+
+    def double(values: Tensor) -> Tensor:
+        return values.detach().double() if values.is_floating_point() else values
+
+    def parameter(old: nn.Parameter) -> nn.Parameter:
+        if id(old) not in made:
+            made[id(old)] = nn.Parameter(double(old), requires_grad=False)
+        return made[id(old)]
+
+    def shell(old: nn.Module) -> nn.Module:
+        if id(old) not in made:
+            new = made[id(old)] = object.__new__(type(old))
+            vars(new).update(
+                vars(old),
+                _parameters={name: p if p is None else parameter(p) for name, p in old._parameters.items()},
+                _buffers={name: b if b is None else double(b) for name, b in old._buffers.items()},
+                _modules={name: m if m is None else shell(m) for name, m in old._modules.items()},
+            )
+        return made[id(old)]
+
+    return shell(module)
 
 
 def _checked(logits: Tensor) -> Tensor:
@@ -87,14 +147,13 @@ def _is_own_on_cpu(net: KLNet) -> bool:
     return type(net.module_) is MLP and net.device == "cpu"
 
 
-def _compute_dtype(net: KLNet, X: Any) -> np.dtype:
-    """Return the floating type to compute in.
+def _is_wide(X: Any) -> bool:
+    """Whether float32 would lose digits of X."""
+    return X.dtype.itemsize >= 8
 
-    The built-in network works in float64 on the CPU unless X is of a lower precision: in float32 the last digits of
-    a prediction would depend on how many rows are predicted at once.
-    """
-    if X.dtype.itemsize >= 8 and _is_own_on_cpu(net):
-        return np.dtype(np.float64)
+
+def _own_dtype(net: KLNet) -> np.dtype:
+    """Return the floating type of the network."""
     parameter = next((p for p in net.module_.parameters() if p.is_floating_point()), torch.empty(0))
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
 
@@ -111,9 +170,8 @@ class NetPredictions:
         return self.net_
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        return per_row(
-            self.net_, validated(self, X, any_rank=self.module is not None, dtype="numeric", reset=False), function
-        )
+        any_rank = type(self.net_.module_) is not MLP
+        return per_row(self.net_, validated(self, X, any_rank=any_rank, dtype="numeric", reset=False), function)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
@@ -128,6 +186,12 @@ class NetPredictions:
         ndarray of shape (n_rows, n_classes), float64
             Rows that sum to 1, columns in the order of ``classes_``; for multilabel targets the probability of each
             label.
+
+        Notes
+        -----
+        Of X of 64-bit numbers on a CPU a row gets the same to 1e-7 alone and among many: it is predicted in float64.
+        That cannot be had for X of float32 or shorter, on other devices, and for a ``module`` that is compiled or can
+        compute in its own type only.
         """
         return self._per_row(X, self._fitted_net().proba)
 

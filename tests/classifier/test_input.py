@@ -32,6 +32,13 @@ class Flat(nn.Module):
         return self.layers(x)
 
 
+class FlatFloat32(Flat):
+    """A network that knows one floating type only."""
+
+    def forward(self, x):
+        return super().forward(x.float())
+
+
 class Scaled(MLP):
     """The built-in network with a layer of its own in front."""
 
@@ -77,9 +84,10 @@ def test_a_value_too_large_for_float32_is_fine_in_float64(quick, table):
 
 def test_a_value_too_large_for_the_module_is_refused_in_prediction(quick, table):
     X, y = table
-    clf = quick(module=Flat).fit(X, y)
+    clf = quick(module=FlatFloat32).fit(X, y)
     with pytest.raises(ValueError, match="too large"):
         clf.predict_proba(X * 1e40)
+    assert np.isfinite(quick(module=Flat).fit(X, y).predict_proba(X * 1e40)).all()
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")  # scikit-learn's test for NaN
@@ -144,24 +152,28 @@ def layouts(X):
     }
 
 
-@pytest.mark.parametrize("kind", layouts(np.zeros((1, 1))))
-def test_any_type_and_layout_gives_the_same_model(quick, table, kind):
+@pytest.mark.parametrize("kind", [*layouts(np.zeros((1, 1))), "odd address", "odd address, float32"])
+def test_any_type_and_layout_gives_the_same_model(quick, table, odd, same_but_for_rounding, kind):
     X, y = np.round(table[0] * 8) / 8, table[1]  # exact in float16
-    expected = quick().fit(X, y)
-    given = layouts(X)[kind]
+    expected = quick(dtype="float64").fit(X, y)
+    odds = {"odd address": odd(X), "odd address, float32": odd(X.astype(np.float32))}
+    given = {**layouts(X), **odds}[kind]
     before = copy.deepcopy(given)
-    clf = quick().fit(given, y)
-    assert np.array_equal(clf.predict_proba(X), expected.predict_proba(X))
-    np.testing.assert_allclose(clf.predict_proba(given), expected.predict_proba(X), rtol=1e-5)
+    clf = quick(dtype="float64").fit(given, y)
+    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
+    same_but_for_rounding(clf.predict_proba(given), expected.predict_proba(X))
+    short = quick().fit(given, y)  # float32: the loss, of logits near 1, to rounding in the sixth digit
+    assert short.history_[-1, "train_loss"] == pytest.approx(expected.history_[-1, "train_loss"], rel=1e-5)
+    np.testing.assert_allclose(short.predict_proba(given), expected.predict_proba(X), atol=1e-4)
     assert np.array_equal(given, before)
 
 
-def test_a_read_only_memmap_works_and_is_not_written(quick, table, tmp_path):
+def test_a_read_only_memmap_works_and_is_not_written(quick, table, tmp_path, same_but_for_rounding):
     X, y = table
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    clf = quick().fit(mapped, y)
-    assert np.array_equal(clf.predict_proba(mapped), quick().fit(X, y).predict_proba(X))
+    expected = quick(dtype="float64").fit(X, y).predict_proba(X)
+    same_but_for_rounding(quick(dtype="float64").fit(mapped, y).predict_proba(mapped), expected)
     assert np.array_equal(np.load(tmp_path / "X.npy"), X)
 
 
@@ -190,34 +202,34 @@ def test_inputs_and_constructor_parameters_are_untouched(quick, table):
 
 
 @pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_array, sparse.coo_matrix])
-def test_sparse_gives_the_same_as_dense(quick, table, container):
+def test_sparse_gives_the_same_as_dense(quick, table, container, same_but_for_rounding):
     X, y = np.where(table[0] > 0.5, table[0], 0), table[1]
-    expected, clf = quick().fit(X, y), quick().fit(container(X), y)
-    assert np.array_equal(clf.predict_proba(X), expected.predict_proba(X))
-    assert np.array_equal(clf.predict_proba(container(X)), clf.predict_proba(X))
+    expected, clf = quick(dtype="float64").fit(X, y), quick(dtype="float64").fit(container(X), y)
+    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
+    same_but_for_rounding(clf.predict_proba(container(X)), clf.predict_proba(X))
 
 
 def test_sparse_is_never_made_dense_as_a_whole(quick):
-    X = sparse.random(3000, 10_000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
-    y = np.arange(3000) % 2
+    X = sparse.random(1000, 10_000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
+    y = np.arange(1000) % 2
     tracemalloc.start()
     try:
         quick(hidden_layer_sizes=(4,), max_epochs=1, batch_size=50).fit(X, y).predict_proba(X)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 3000 * 10_000 * 4 / 4
+    assert peak < 1000 * 10_000 * 4 / 4
 
 
 # Frames
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_frames_give_names_and_the_same_model(quick, table, library):
+def test_frames_give_names_and_the_same_model(quick, table, library, same_but_for_rounding):
     X, y = table
-    clf = quick().fit(frame(X, library), y)
+    clf = quick(dtype="float64").fit(frame(X, library), y)
     assert clf.feature_names_in_.tolist() == NAMES
-    assert np.array_equal(clf.predict_proba(frame(X, library)), quick().fit(X, y).predict_proba(X))
+    same_but_for_rounding(clf.predict_proba(frame(X, library)), quick(dtype="float64").fit(X, y).predict_proba(X))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -134,7 +134,7 @@ def test_a_compiled_network_trains_predicts_and_is_pickled(quick, table, monkeyp
     clf = quick(compile=True, kl_strength=0.1, dropout=0.2, max_epochs=60, lr=0.05).fit(X, y)
     assert clf.score(X, y) > 0.75
     copied = pickle.loads(pickle.dumps(clf))
-    assert np.array_equal(copied.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_allclose(copied.predict_proba(X), clf.predict_proba(X), rtol=1e-5)  # it is compiled anew
     assert copied.partial_fit(X, y).n_iter_ == 61
 
 
@@ -242,7 +242,7 @@ def test_images_and_sequences(quick, module, shape):
     assert clf.score(X, y) > 0.9
     assert cross_val_score(clf, X, y, cv=2).mean() > 0.8
     clf.partial_fit(X[:9], y[:9])
-    np.testing.assert_allclose(clf.predict_proba(X[:1]), clf.predict_proba(X)[:1], rtol=1e-4)
+    np.testing.assert_allclose(clf.predict_proba(X[:1]), clf.predict_proba(X)[:1], rtol=1e-12)
 
 
 def test_a_network_with_batch_normalisation(quick, make_table):

@@ -6,7 +6,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV
@@ -14,12 +13,10 @@ from torch import nn
 
 import sklkl
 
-SECONDS = 40
-
-# Runs in a fresh interpreter. The alarm ends parent and child for certain if one of them hangs.
-FORK = f"""
+# Runs in a fresh interpreter. What a child does takes about a second; a child that hangs is ended by its alarm, which
+# is set when all is imported, and is as many times as long as a busy machine may be slow.
+FORK = """
 import os, signal, threading, warnings
-signal.alarm({SECONDS})
 warnings.simplefilter("ignore")
 import numpy as np, torch
 from torch import nn
@@ -27,22 +24,23 @@ from sklkl import KLClassifier
 from sklkl._utils.seeding import borrowed_global_state, make_generator
 
 torch.set_num_threads(2)
-X = np.random.RandomState(0).randn(2000, 50)
+X = np.random.RandomState(0).randn(500, 50)
 y = (X[:, 0] > 0).astype(int)
-own = {{"hidden_layer_sizes": (256,)}}
-user = {{"module": lambda: nn.Sequential(nn.Linear(50, 256), nn.Dropout(0.5), nn.Linear(256, 2))}}
+own = {"hidden_layer_sizes": (256,)}
+user = {"module": lambda: nn.Sequential(nn.Linear(50, 256), nn.Dropout(0.5), nn.Linear(256, 2))}
 def fit(params):
-    return KLClassifier(max_epochs=2, random_state=0, **params).fit(X, y)
+    return KLClassifier(max_epochs=2, random_state=0, dtype="float64", **params).fit(X, y)
 
 fitted = [fit(own), fit(user)]
 expected = [clf.predict_proba(X) for clf in fitted]
-(torch.randn(2000, 2000) @ torch.randn(2000, 2000)).sum()
+(torch.randn(1000, 1000) @ torch.randn(1000, 1000)).sum()  # large enough for torch to use its threads
 
 def in_child():
-    signal.alarm({SECONDS})
+    signal.alarm(300)
     for clf, params, proba in zip(fitted, (own, user), expected):
-        assert np.allclose(clf.predict_proba(X), proba)
-        assert np.allclose(fit(params).predict_proba(X), proba, atol=1e-3)
+        # the child may use another number of threads: float64, so that only rounding of 1e-16 may differ
+        assert np.allclose(clf.predict_proba(X), proba, atol=1e-6)
+        assert np.allclose(fit(params).predict_proba(X), proba, atol=1e-6)
 
 def fork_and_wait():
     pid = os.fork()
@@ -56,11 +54,11 @@ def fork_and_wait():
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 """
-FORK_AFTER_TRAINING = FORK + "assert fork_and_wait() == 0"
-# another thread is training, and so holds torch's global state, at the moment of the fork
-FORK_WHILE_TRAINING = (
+# after training, and while another thread trains, and so holds torch's global state
+FORK_TWICE = (
     FORK
     + """
+assert fork_and_wait() == 0
 inside, done = threading.Event(), threading.Event()
 def train():
     with borrowed_global_state(make_generator(0), torch.device("cpu")):
@@ -84,7 +82,8 @@ class Noisy(nn.Sequential):
         super().__init__(nn.Linear(n_features, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, n_classes))
 
 
-KINDS = {"own": {"dropout": 0.3}, "user": {"module": Noisy}}
+# float64, so that what other threads and processes may make of the same numbers is within `same_but_for_rounding`
+KINDS = {"own": {"dropout": 0.3, "dtype": "float64"}, "user": {"module": Noisy, "dtype": "float64"}}
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -104,38 +103,34 @@ def search(quick, make_table):
 
 @each_kind
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_two_jobs_give_the_same_scores_as_one(search, kind, backend, global_state_untouched):
+def test_two_jobs_give_the_same_scores_as_one(search, kind, backend, same_but_for_rounding, global_state_untouched):
     with global_state_untouched(), parallel_config(backend=backend):
-        assert search(kind, 2) == search(kind, 1)
+        same_but_for_rounding(search(kind, 2), search(kind, 1))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("script", [FORK_AFTER_TRAINING, FORK_WHILE_TRAINING], ids=["after", "while"])
-def test_a_fork_after_torch_used_threads_never_hangs(script):
-    environment = {**os.environ, "PYTHONPATH": str(Path(sklkl.__file__).parents[1])}
+def test_a_fork_after_torch_used_threads_never_hangs():
+    # threads that wait shall sleep: they are not what is tested
+    environment = {**os.environ, "PYTHONPATH": str(Path(sklkl.__file__).parents[1]), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=2 * SECONDS,
-        check=False,
+        [sys.executable, "-c", FORK_TWICE], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @each_kind
-def test_predictions_from_eight_threads_are_the_same(quick, table, kind):
+def test_predictions_from_eight_threads_are_the_same(quick, table, kind, same_but_for_rounding):
     X, y = table
     clf = quick(**KINDS[kind]).fit(X, y)
     expected = clf.predict_proba(X)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: clf.predict_proba(X), range(64)))
-    assert all(np.array_equal(answer, expected) for answer in answers)
+    for answer in answers:
+        same_but_for_rounding(answer, expected)
 
 
 @each_kind
-def test_fits_from_four_threads_are_the_same(quick, table, kind, global_state_untouched):
+def test_fits_from_four_threads_are_the_same(quick, table, kind, same_but_for_rounding, global_state_untouched):
     X, y = table
 
     def fit(seed):
@@ -144,10 +139,10 @@ def test_fits_from_four_threads_are_the_same(quick, table, kind, global_state_un
     alone = [fit(seed) for seed in range(4)]
     with global_state_untouched(), ThreadPoolExecutor(4) as pool:
         together = list(pool.map(fit, range(4)))
-    assert np.array_equal(alone, together)
+    same_but_for_rounding(together, alone)
 
 
-def test_predictions_while_another_model_trains_are_the_same(quick, table):
+def test_predictions_while_another_model_trains_are_the_same(quick, table, same_but_for_rounding):
     X, y = table
     clf = quick(**KINDS["user"]).fit(X, y)
     expected = clf.predict_proba(X)
@@ -155,4 +150,5 @@ def test_predictions_while_another_model_trains_are_the_same(quick, table):
         training = pool.submit(lambda: quick(max_epochs=100, **KINDS["user"]).fit(X, y))
         answers = [clf.predict_proba(X) for _ in range(20)]
         training.result()
-    assert all(np.array_equal(answer, expected) for answer in answers)
+    for answer in answers:
+        same_but_for_rounding(answer, expected)

@@ -124,6 +124,36 @@ def test_a_row_alone_in_its_class_has_no_out_of_fold_target(taught, table, train
         assert (rows.y == 3).sum() == 1
 
 
+class Rowwise(nn.Linear):
+    """A linear network that counts the rows that it learns from, whoever uses it."""
+
+    learned = 0
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+
+    def forward(self, x):
+        Rowwise.learned += len(x) * self.training
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("params", "n_more"),
+    [({}, 50), ({}, 120), ({}, 1000), ({"augment": "munge", "augment_factor": 9}, 0), ({"augment": "noise"}, 300)],
+    ids=str,
+)
+def test_rows_without_a_label_at_most_double_the_work(taught, table, params, n_more):
+    X, y = table
+    more = np.resize(X, (n_more, 5)) + 1
+    clf = taught(module=Rowwise, learning_rate="constant", max_epochs=12, n_iter_no_change=None, **params)
+    Rowwise.learned = 0
+    clf.fit(X, y, X_unlabeled=more)
+    n_rows = 120 + n_more + params.get("augment_factor", 5) * 120 * ("augment" in params)
+    assert Rowwise.learned == clf.n_iter_ * n_rows
+    assert Rowwise.learned < 2 * 12 * 120 + n_rows  # a pass that was begun is finished
+    assert Rowwise.learned >= min(2 * 120, n_rows) * 12  # and what is allowed is used
+
+
 # Several labels
 
 
@@ -181,6 +211,14 @@ def test_auto_makes_rows_for_a_dense_table_with_a_teacher(taught, table, trained
     taught(augment="auto", teacher=None).fit(X, y, teacher_proba=softmax(X))
     taught(augment="auto", teacher=lambda X: np.ones((len(X), 1))).fit(X[:1], y[:1])
     assert [len(rows) for rows in trained_on] == [360, 120, 120, 1]
+
+
+@pytest.mark.parametrize(("n_rows", "trained"), [(20_000, 40_000), (20_001, 20_001)])
+def test_auto_makes_no_rows_for_a_long_table(taught, trained_on, n_rows, trained):
+    X = np.random.RandomState(0).randn(n_rows, 3)
+    clf = taught(augment="auto", augment_factor=1, max_epochs=1, hidden_layer_sizes=(), batch_size=20_000)
+    clf.fit(X, np.arange(n_rows) % 3)
+    assert len(trained_on[0]) == trained
 
 
 def test_one_row_of_weight(taught, table):

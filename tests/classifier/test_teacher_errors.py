@@ -80,7 +80,8 @@ def test_row_16_a_teacher_of_another_order(taught, lettered):
     teacher = Backwards().fit(X, y)
     teacher.classes_ = teacher.classes_[::-1]
     plain = taught(teacher=frozen(X, y)).fit(X, y).predict_proba(X)
-    assert np.array_equal(taught(teacher=FrozenEstimator(teacher)).fit(X, y).predict_proba(X), plain)
+    backwards = taught(teacher=FrozenEstimator(teacher)).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(backwards, plain, rtol=1e-5)  # a row's sum is rounded in another order
 
 
 @pytest.mark.usefixtures("never_trained")

@@ -106,7 +106,7 @@ def test_probabilities(quick, table):
     clf = quick().fit(X, y)
     proba = clf.predict_proba(X)
     assert proba.dtype == np.float64
-    np.testing.assert_allclose(proba.sum(1), 1, atol=1e-15)
+    np.testing.assert_allclose(proba.sum(1), 1, rtol=0, atol=1e-15)
     np.testing.assert_allclose(clf.predict_log_proba(X), np.log(proba), rtol=1e-12)
     assert clf.score(X, y) == np.mean(clf.predict(X) == y)
 
@@ -210,6 +210,14 @@ def test_the_last_finite_epoch_is_kept(quick, table):
         clf = troubled(quick, "nan", *range(5, 1000), max_epochs=30).fit(*table)
     assert same(clf, troubled(quick, "nan", max_epochs=1).fit(*table))
     assert clf.n_iter_ < 30
+
+
+def test_the_sixth_epoch_that_is_not_finite_is_the_last(quick, table):
+    """Four steps an epoch; every second epoch, from the second on, has one in trouble."""
+    with pytest.warns(ConvergenceWarning):
+        clf = troubled(quick, "nan", *range(5, 1000, 8), max_epochs=30).fit(*table)
+    assert sum(bool(row.get("event_not_finite")) for row in clf.history_) == 6
+    assert clf.n_iter_ == 12
 
 
 @pytest.mark.parametrize("warm_start", [False, True])

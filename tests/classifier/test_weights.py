@@ -111,6 +111,14 @@ def test_balanced_class_weights(exact, table):
     np.testing.assert_allclose(exact(class_weight="balanced").fit(X, y).predict_proba(X), expected, rtol=1e-6)
 
 
+def test_classes_are_balanced_by_the_weight_of_their_rows(exact, table):
+    X, y = table
+    weight = np.random.RandomState(0).rand(120) * np.choose(y, [1.0, 5.0, 20.0])
+    expected = weight / np.bincount(y, weights=weight)[y]  # each class weighs the same in all
+    actual = exact(class_weight="balanced").fit(X, y, sample_weight=weight).predict_proba(X)
+    np.testing.assert_allclose(actual, exact().fit(X, y, sample_weight=expected).predict_proba(X), rtol=1e-6)
+
+
 def test_class_weights_multiply_sample_weights(exact, table):
     X, y = table
     weight, by_class = np.random.RandomState(0).rand(120), {0: 0.5, 1: 2.0, 2: 1.0}

@@ -311,12 +311,12 @@ def test_a_network_is_copied_and_asked_in_evaluation_mode(table, training):
     before = {name: values.clone() for name, values in module.state_dict().items()}
     teacher = ModuleTeacher(module)
     proba = teacher.predict_proba(table[0])
-    assert np.array_equal(proba, teacher.predict_proba(table[0]))
+    np.testing.assert_allclose(proba, teacher.predict_proba(table[0]), rtol=1e-5)  # dropout would change all of it
     assert module.training is training
     assert all(torch.equal(values, before[name]) for name, values in module.state_dict().items())
     with torch.no_grad():
         expected = module.eval()(torch.tensor(table[0]).float()).double().softmax(-1)
-    np.testing.assert_allclose(proba, expected, rtol=1e-12)
+    np.testing.assert_allclose(proba, expected, rtol=1e-5)  # logits near 1 in float32
 
 
 def test_a_network_gives_a_logit_a_label():

@@ -140,7 +140,7 @@ def test_steps_of_an_adaptive_rate_on_the_meta_device(quick_net, table32, rule, 
     net = meta_net(quick_net, MLP, module__dropout=0.5, classes=[0, 1, 2])
     net.penalty_ = make_penalty(net.kl_penalty).fit(rows, 3)
     net.learning_rate_ = KLAdaptiveLR(net.optimizer_, net._measured, 10, rule=rule)
-    for _ in range(8):
+    for _ in range(4):
         assert net.train_step(first_batch(rows))["loss"].device.type == "meta"
     assert net.learning_rate_.n_measured_ >= 1
     assert (net.learning_rate_.n_rejected_ > 0) == (kl > 1)

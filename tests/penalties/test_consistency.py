@@ -110,6 +110,21 @@ def test_vat_is_the_papers(make):
     torch.testing.assert_close(value, by_hand(net.module_, x, 5, 0.7, 0.05))
 
 
+@pytest.mark.parametrize("make", [with_dropout, with_batch_norm])
+def test_the_gradient_of_vat_is_the_papers(make):
+    """The prediction before and the direction are constants: no gradient goes through them."""
+    net, x = make_net(make()), inputs()
+    net.generator_.manual_seed(5)
+    VirtualAdversarial(epsilon=0.7, xi=0.05)(net.log_proba(x, training=True), Batch(x, None), net).sum().backward()
+    found = [parameter.grad.clone() for parameter in net.module_.parameters()]
+    net.module_.zero_grad()
+    value = by_hand(net.module_, x, 5, 0.7, 0.05).sum()
+    expected = torch.autograd.grad(value, list(net.module_.parameters()))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+        assert ours.abs().sum() > 0
+
+
 def test_the_direction_is_the_gradient_of_the_kl_times_epsilon():
     """For two classes and a linear model r must be parallel to the difference of the two weight vectors."""
     module, x = nn.Linear(5, 2).double(), inputs(20)
