@@ -1,6 +1,7 @@
 """Each penalty against scipy's definition of the KL divergence; properties run over the registry."""
 
 import pickle
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn.base import BaseEstimator, clone
 
 from sklkl.data import Rows
 from sklkl.divergences import kl_divergence, kl_to_uniform
-from sklkl.penalties import PENALTIES, Confidence, LabelSmoothing, Prior, make_penalty
+from sklkl.penalties import PENALTIES, Confidence, LabelSmoothing, Penalty, PenaltyName, Prior, adapted, make_penalty
 
 ROWS = Rows(torch.zeros(8, 1, dtype=torch.float64), torch.tensor([0, 1, 1, 1, 2, 2, 3, 3]))
 FREQUENCIES = np.array([1, 3, 2, 2]) / 8
@@ -310,3 +311,44 @@ def test_make_penalty_refuses_what_is_none(penalty):
 def test_runs_on_the_meta_device(name):
     penalty = make_penalty(name).fit(ROWS.to("meta"), 4)
     assert penalty(torch.zeros(3, 4, device="meta").log_softmax(-1), None).device.type == "meta"
+
+
+def test_names_that_type_checkers_know():
+    assert set(get_args(PenaltyName)) == set(PENALTIES)
+
+
+class Array(Penalty):
+    """A penalty whose parameter is an array."""
+
+    def __init__(self, values=None):
+        self.values = values
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Confidence(), Confidence(), True),
+        (Confidence(0.5), Confidence(0.5), True),
+        (Confidence(0.5), Confidence(0.6), False),
+        (Confidence(), LabelSmoothing(), False),
+        (Array(np.arange(3)), Array(np.arange(3)), True),
+        (Array(np.arange(3)), Array(np.arange(4)), False),
+        (Array(torch.ones(2)), Array(torch.ones(2)), True),
+        (Array(torch.ones(2)), Array(np.ones(2)), False),
+        (Quadratic(), Quadratic(), True),
+        (Quadratic(), Confidence(), False),
+    ],
+)
+def test_penalties_are_compared_by_value(one, other, same):
+    assert adapted(one).has_parameters_of(adapted(other)) is same
+
+
+def test_an_adapted_object_has_the_whole_interface():
+    mine = Quadratic()
+    penalty = adapted(mine)
+    log_proba = torch.tensor([[0.9, 0.1]]).log()
+    assert torch.equal(penalty.fit(ROWS, 4).partial_fit(ROWS, 4)(log_proba, None), mine(log_proba, None))
+    assert not penalty.needs_net
+    assert not penalty.uses_unlabeled
+    penalty.check_net(None)
+    assert adapted(Confidence()).needs_net is False
