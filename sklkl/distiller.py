@@ -35,7 +35,7 @@ from sklkl._utils.sklearn_private import (
     _safe_indexing,
 )
 from sklkl.classifier import KLClassifier
-from sklkl.distillation import aligned, is_ready, make_teacher
+from sklkl.distillation import TEACHERS, aligned, is_ready, make_teacher
 from sklkl.metrics import teacher_agreement
 
 __all__ = ["Distiller"]
@@ -100,7 +100,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints = {
         "student": [HasMethods(["fit", "predict_proba"])],
-        "teacher": [HasMethods(["predict_proba"]), callable],
+        "teacher": [*TEACHERS],
         "report_fraction": [Interval(RealNotInt, 0, 1, closed="neither"), None],
         "random_state": ["random_state"],
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ from torch import nn
 
 from sklkl._utils.frames import column_labels
 from sklkl._utils.out_of_fold import out_of_fold_proba
-from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
+from sklkl._utils.sklearn_private import HasMethods, _num_samples, _safe_indexing
 from sklkl.distillation._alignment import checked_proba
+from sklkl.distillation._function_teacher import FunctionTeacher
 from sklkl.distillation._teacher import Teacher
 
 __all__ = [
+    "TEACHERS",
     "EstimatorTeacher",
-    "FunctionTeacher",
     "GivenProba",
     "ModuleTeacher",
     "is_ready",
@@ -33,75 +33,9 @@ __all__ = [
     "make_teacher",
 ]
 
-# Rows a teacher predicts at once.
-_BATCH = 10_000
 
-
-class FunctionTeacher:
-    """A function from inputs to probabilities.
-
-    Parameters
-    ----------
-    function : callable
-        ``function(X) -> array of shape (n_rows, n_classes)``.
-    classes : ndarray or None, default=None
-        Labels of its columns; None if they are the student's classes.
-
-    Attributes
-    ----------
-    classes_ : ndarray or None
-        The labels.
-    closed_ : bool
-        Whether classes that it does not know have probability zero, since the rows it was fitted to have none.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklkl.distillation import FunctionTeacher
-    >>> FunctionTeacher(lambda X: np.full((len(X), 2), 0.5)).predict_proba(np.zeros((1, 3)))
-    array([[0.5, 0.5]])
-    """
-
-    classes_: np.ndarray | None = None
-    closed_: bool = False
-    ready: bool = True
-
-    def __init__(self, function: Any, classes: np.ndarray | None = None) -> None:
-        self.function, self.classes_ = function, classes
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FunctionTeacher:
-        """Do nothing: the function is what it is."""
-        return self
-
-    def predict_proba(self, X: Any, *, multilabel: bool = False, numbers: np.ndarray | None = None) -> np.ndarray:
-        """Return checked probabilities, computed in batches of bounded size.
-
-        Parameters
-        ----------
-        X : array-like
-            Rows.
-        multilabel : bool
-            Whether each label has probabilities of its own.
-        numbers : ndarray of shape (n_rows,) or None
-            What the rows are called in messages; None counts them.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes), or (n_rows, n_labels, 2) for multilabel targets
-            Rows that sum to 1.
-
-        Raises
-        ------
-        ValueError
-            If the teacher's values are no probabilities.
-        """
-        parts = [_as_lists(self._proba(part, multilabel)) for part in _batches(X)]
-        joined = [np.concatenate(labels) for labels in zip(*parts, strict=True)]
-        proba = joined if len(joined) > 1 else joined[0]
-        return checked_proba(proba, _num_samples(X), multilabel=multilabel, numbers=numbers)
-
-    def _proba(self, X: Any, multilabel: bool) -> Any:
-        return self.function(X)
+# What a teacher may be, in scikit-learn's terms; which of these it is `make_teacher` finds out.
+TEACHERS = (HasMethods(["predict_proba"]), callable)
 
 
 class ModuleTeacher(FunctionTeacher):
@@ -361,17 +295,3 @@ def _of_known_classes(y: np.ndarray, splits: list[tuple[np.ndarray, np.ndarray]]
     for train, test in splits:
         known[test] |= np.isin(y[test], y[train])
     return known
-
-
-def _batches(X: Any) -> Iterator[Any]:
-    n_rows = _num_samples(X)
-    if n_rows <= _BATCH:
-        yield X
-        return
-    for start in range(0, n_rows, _BATCH):
-        yield _safe_indexing(X, np.arange(start, min(start + _BATCH, n_rows)))
-
-
-def _as_lists(proba: Any) -> list[Any]:
-    """Return the arrays of ``predict_proba``: one, or one a label."""
-    return list(proba) if isinstance(proba, list) and np.ndim(proba[0]) == 2 else [np.asarray(proba)]

@@ -171,3 +171,6 @@ DISTANCES: dict[str, AnyDivergence] = {
     "js_distance": js_distance,
     "total_variation": total_variation,
 }
+
+# Near p = q these grow with the first power of the difference, all others with the second.
+FIRST_ORDER = frozenset({"hellinger", "js_distance", "total_variation"})

@@ -11,6 +11,7 @@ import numpy as np
 from sklkl._utils.checks import check_choice, check_integer, check_number
 from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._asymptotic import asymptotic_p_value
+from sklkl.divergences._distances import FIRST_ORDER
 from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
 from sklkl.divergences._permutation import permutation_p_value, row_splits
 from sklkl.divergences._registry import DIVERGENCES, DivergenceName
@@ -20,7 +21,6 @@ from sklkl.divergences._table import NULLS, Table, count_divergence
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
 # Near p = q these are of first order in p - q, the others of second order, where the bootstrap estimates the bias.
-_FIRST_ORDER = frozenset({"hellinger", "js_distance", "total_variation"})
 
 # From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
 _MANY_ROWS = 10
@@ -229,7 +229,7 @@ def _with_interval(
     value = float(count_divergence(divergence, table.a, table.b, pseudo_count))
     first, second = (_resampled(counts, pseudo_count, n_resamples, rng) for counts in (table.a, table.b))
     replicates = count_divergence(divergence, first, second, pseudo_count)
-    if divergence not in _FIRST_ORDER:
+    if divergence not in FIRST_ORDER:
         return unbiased_interval(value, replicates, confidence_level)
     _, low, high = unbiased_interval(value**2, replicates**2, confidence_level)
     return Estimate(value, math.sqrt(low), math.sqrt(high))

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
@@ -24,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from sklkl import KLNet
+from sklkl import Distiller, KLNet
 from sklkl.distillation import EstimatorTeacher, FunctionTeacher, ModuleTeacher, make_teacher
 from sklkl.modules import MLP
 
@@ -50,18 +51,27 @@ def weighted_twice(estimator, X, y, w):
 # Kinds
 
 
-@pytest.mark.parametrize(
-    ("teacher", "kind"),
-    [
-        (LogisticRegression(), EstimatorTeacher),
-        (make_pipeline(StandardScaler(), LogisticRegression()), EstimatorTeacher),
-        (nn.Linear(5, 3), ModuleTeacher),
-        (lambda X: X, FunctionTeacher),
-    ],
-    ids=["estimator", "pipeline", "module", "function"],
-)
-def test_each_kind_has_its_face(teacher, kind):
-    assert type(make_teacher(teacher)) is kind
+# A new kind adds its line here: a teacher for 5 features and 3 classes, and what makes it one.
+KINDS = {
+    "estimator": (LogisticRegression(), EstimatorTeacher),
+    "pipeline": (make_pipeline(StandardScaler(), LogisticRegression()), EstimatorTeacher),
+    "module": (nn.Linear(5, 3), ModuleTeacher),
+    "function": (Counting(), FunctionTeacher),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_its_face(kind):
+    teacher, face = KINDS[kind]
+    assert type(make_teacher(teacher)) is face
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_teaches_a_classifier(kind, quick, table):
+    student = quick(teacher=KINDS[kind][0], augment="noise").fit(*table)
+    assert student.history_[-1]["train_distillation"] >= 0
+    assert clone(student).fit(*table).predict_proba(table[0]).shape == (120, 3)
+    assert Distiller(quick(), KINDS[kind][0], report_fraction=None).fit(*table).predict(table[0]).shape == (120,)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The textbook formula of every divergence, one line each, in 50-digit arithmetic; shared test data."""
 
+import math
+
 import mpmath as mp
 import numpy as np
 from hypothesis import settings
@@ -65,6 +67,24 @@ SYMMETRIC = {
     "renyi",
     "total_variation",
     "tsallis",
+}
+
+
+# The value for disjoint supports, (1, 0, 0) and (0, ½, ½).
+DISJOINT = {
+    "alpha": 4.0,
+    "bhattacharyya": math.inf,
+    "chi2": math.inf,
+    "generalized_kl": math.inf,
+    "hellinger": 1.0,
+    "jeffreys": math.inf,
+    "js": math.log(2),
+    "js_distance": math.sqrt(math.log(2)),
+    "kl": math.inf,
+    "renyi": math.inf,
+    "reverse_kl": math.inf,
+    "total_variation": 1.0,
+    "tsallis": 2.0,
 }
 
 
