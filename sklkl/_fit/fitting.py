@@ -29,6 +29,14 @@ class Previous(NamedTuple):
     net: KLNet
     classes: np.ndarray
 
+    def check(self, classes: np.ndarray) -> None:
+        """Raise a ValueError unless these are the labels."""
+        if not np.array_equal(self.classes, classes):
+            raise ValueError(
+                f"warm_start resumes training on the same classes: {self.classes.tolist()} were learned, y has "
+                f"{classes.tolist()}."
+            )
+
 
 class Trained(NamedTuple):
     """A net that was trained, and on what."""
@@ -107,14 +115,11 @@ def fit_net(
     """
     plain = _is_plain(params.teacher, data)
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=previous is None)
-    more_inputs = partial(read_more, estimator, params.inputs)
-    soft_targets = None if plain else soft_targets_of(params, data, inputs, more_inputs)
+    read = partial(read_more, estimator, params.inputs)
+    soft_targets = None if plain else soft_targets_of(params, data, inputs, read)
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
-    if previous is not None and not np.array_equal(previous.classes, found):
-        raise ValueError(
-            f"warm_start resumes training on the same classes: {previous.classes.tolist()} were learned, y has "
-            f"{found.tolist()}."
-        )
+    if previous is not None:
+        previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
     random_state = local_random_state(params.random_state)
     build = partial(new_net, params.net, found)

@@ -55,9 +55,8 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
     if teacher is not None or proba is not None or params.teacher.n_generations > 1:
         further.check()
     teacher = teacher if proba is None else GivenProba(proba, classes)
-    return (
-        None if teacher is None and unlabeled is None else SoftTargets(params.teacher, teacher, given, further, classes)
-    )
+    nothing = teacher is None and unlabeled is None
+    return None if nothing else SoftTargets(params.teacher, teacher, given, further, classes)
 
 
 class Part(NamedTuple):
