@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy import special
 from torch import Tensor, nn
 
-from sklkl._utils.checks import check_choice
+from sklkl._utils.checks import invalid
 
 __all__ = [
     "ACTIVATIONS",
@@ -322,7 +322,8 @@ class MLP(nn.Sequential):
         activation: ActivationName = "relu",
         dropout: float = 0.0,
     ) -> None:
-        check_choice("activation", activation, ACTIVATIONS, of="MLP")
+        if activation not in ACTIVATIONS:
+            raise invalid("activation", activation, f"one of {', '.join(map(repr, ACTIVATIONS))}", of="MLP")
         layers: list[nn.Module] = []
         width = n_features
         for units in hidden_layer_sizes:

@@ -167,7 +167,8 @@ class SoftTargets:
         if proba is None:
             return rows, None
         targets, known = self._aligned(proba)
-        return rows.with_columns(teacher_proba=soften(targets, self.temperature).to(rows.dtype)), known
+        targets = targets if self.temperature == 1 else soften(targets, self.temperature)
+        return rows.with_columns(teacher_proba=targets.to(rows.dtype)), known
 
     def _proba(self, teacher: Teacher, part: Part, more: list[Any]) -> np.ndarray | None:
         """Return the teacher's probabilities of rows, after fitting it to them, and of further inputs."""

@@ -193,7 +193,8 @@ class GivenProba:
     closed_, ready = False, True
 
     def __init__(self, proba: Any, classes: np.ndarray) -> None:
-        self.proba, self.classes_ = proba, column_labels(proba, classes)
+        self.proba = proba
+        self.classes_ = column_labels(proba, classes) if hasattr(proba, "columns") else None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GivenProba:
         """Do nothing: the probabilities are what they are."""

@@ -12,7 +12,7 @@ from skorch.dataset import get_len
 from sklkl.callbacks import StopTraining
 from sklkl.losses import TermMeans
 from sklkl.net._skorch import SkorchNet
-from sklkl.optim import make_learning_rate
+from sklkl.optim import ConstantRate
 
 
 def _overrides(instance: Any, base: type, method: str) -> bool:
@@ -69,7 +69,7 @@ class EpochLoop(SkorchNet):
             if self.stream:
                 self.rate_state_ = {"learning_rate": self.learning_rate, **self.learning_rate_.state_dict()}
             self.learning_rate_.close()  # a cycle ends at no rate at all
-        self.learning_rate_ = make_learning_rate("constant", self.optimizer_, None)
+        self.learning_rate_ = ConstantRate(self.optimizer_, None)
 
     def _drop_unfinished_epoch(self) -> None:
         if self.history and "lr" not in self.history[-1]:

@@ -24,7 +24,7 @@ from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax, u
 from sklkl.net._epochs import EpochLoop
 from sklkl.net._moments import copy_moments
 from sklkl.net._penalty import fitted_penalty, penalty_values
-from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
+from sklkl.optim import ConstantRate, LearningRate, LearningRateName, make_learning_rate
 from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]
@@ -261,7 +261,7 @@ class KLNet(EpochLoop):
         # Only an optimiser that evaluates the loss several times a step, such as LBFGS, needs skorch's closure.
         self._grad_hooks = False
         self._needs_closure = inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
-        self.learning_rate_, self.lr_ = make_learning_rate("constant", self.optimizer_, None), self.lr
+        self.learning_rate_, self.lr_ = ConstantRate(self.optimizer_, None), self.lr
         return self
 
     def _randomness(self) -> Any:
