@@ -257,6 +257,12 @@ def _check_student(student: Any) -> None:
         )
     if _final(student).teacher is not None:
         raise ValueError("The student of a Distiller must not have a 'teacher' of its own.")
+    for name, step in student.steps[:-1] if isinstance(student, Pipeline) else []:
+        if hasattr(step, "fit_resample"):
+            raise ValueError(
+                f"The 'student' parameter of Distiller must be a Pipeline that leaves rows as they are. Got {step!r} as "
+                f"its step {name!r}, which resamples them: their labels and soft targets would be those of others."
+            )
 
 
 def _check_finished(student: Any) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
@@ -462,3 +462,24 @@ def test_weights_are_routed(distiller, table):
         model = distiller().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         scores = cross_val_score(model, *table, cv=3, params={"sample_weight": np.ones(120)})
     assert len(scores) == 3
+
+
+class Resampler(BaseEstimator):
+    """A step like those of packages that balance classes: it returns other rows, in another order."""
+
+    def fit_resample(self, X, y):
+        return X[::-1], y[::-1]
+
+    def fit_transform(self, X, y=None):
+        return X[::-1]
+
+    def transform(self, X):
+        return X
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_steps_that_resample_are_refused(place, quick, table):
+    steps = [StandardScaler(), quick()]
+    steps.insert(place, Resampler())
+    with pytest.raises(ValueError, match="leaves rows as they are. Got Resampler.* which resamples them"):
+        Distiller(make_pipeline(*steps), LogisticRegression()).fit(*table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
 from sklkl._fit.training import stream_training, training_of
 from sklkl._fit.training_set import Training
-from sklkl._utils.seeding import local_random_state
+from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import validate_parameter_constraints
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
@@ -113,7 +114,9 @@ def fit_net(
     Trained
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
-    plain = _is_plain(params.teacher, data)
+    random_state = local_random_state(params.random_state)
+    if not (plain := _is_plain(params.teacher, data)):
+        params = _seeded(params, copy.deepcopy(random_state))  # the network's own draws are those without a teacher
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=previous is None)
     read = partial(read_more, estimator, params.inputs)
     soft_targets = None if plain else soft_targets_of(params, data, inputs, read)
@@ -121,7 +124,6 @@ def fit_net(
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
-    random_state = local_random_state(params.random_state)
     build = partial(new_net, params.net, found)
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
@@ -142,6 +144,12 @@ def _is_plain(params: TeacherParams, data: FitData) -> bool:
     no_teacher = params.teacher is None and params.teacher_cv is None and data.teacher_proba is None
     no_rows = params.augment in (None, "auto") and params.distill_rows == "all" and data.X_unlabeled is None
     return no_teacher and no_rows
+
+
+def _seeded(params: FitParams, random_state: np.random.RandomState) -> FitParams:
+    """Return parameters whose teacher and its splits have seeds, for everything random is from ``random_state``."""
+    teacher, cv = (seeded(part, random_state) for part in (params.teacher.teacher, params.teacher.teacher_cv))
+    return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv))
 
 
 def _train(net: KLNet, training: Training) -> bool:

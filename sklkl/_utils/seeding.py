@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
 # torch has one global generator for the whole process, so only one training at a time may borrow it.
@@ -43,9 +45,14 @@ def make_generator(random_state: int | np.random.RandomState | None) -> torch.Ge
 
 
 def seeded(part: Any, random_state: np.random.RandomState) -> Any:
-    """Return an unfitted copy of an estimator with a seed wherever it has none; anything else as it is."""
-    if not hasattr(part, "get_params"):
+    """Return an unfitted copy of an estimator, or of a splitter, with a seed wherever it has none.
+
+    What is neither, or frozen, is returned as it is.
+    """
+    if isinstance(part, FrozenEstimator):
         return part
+    if not hasattr(part, "get_params"):
+        return _seeded_splitter(part, random_state)
     part = clone(part)
     free = [
         name for name, value in sorted(part.get_params().items()) if value is None and name.endswith("random_state")
@@ -53,6 +60,15 @@ def seeded(part: Any, random_state: np.random.RandomState) -> Any:
     if free:
         part.set_params(**{name: random_state.randint(2**31 - 1) for name in free})
     return part
+
+
+def _seeded_splitter(cv: Any, random_state: np.random.RandomState) -> Any:
+    draws = getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True)
+    if not (draws and hasattr(cv, "split")):
+        return cv
+    cv = copy.copy(cv)
+    cv.random_state = random_state.randint(2**31 - 1)
+    return cv
 
 
 @contextmanager

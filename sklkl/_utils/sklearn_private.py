@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, metaestimators
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._metadata_requests import _routing_enabled
@@ -19,6 +20,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight, _check_y, _num_features, _num_samples
 
 __all__ = [
+    "BaseSearchCV",
     "HasMethods",
     "Interval",
     "Options",

@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn import config_context
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from torch import nn
 
+from sklkl._utils.checks import invalid
 from sklkl._utils.frames import column_labels
 from sklkl._utils.out_of_fold import out_of_fold_proba
-from sklkl._utils.sklearn_private import HasMethods, _num_samples, _safe_indexing
+from sklkl._utils.predicts_proba import PredictsProba, predicts_proba
+from sklkl._utils.sklearn_private import BaseSearchCV, _num_samples, _safe_indexing
 from sklkl.distillation._alignment import checked_proba
 from sklkl.distillation._function_teacher import FunctionTeacher
 from sklkl.distillation._teacher import Teacher
@@ -35,7 +38,7 @@ __all__ = [
 
 
 # What a teacher may be, in scikit-learn's terms; which of these it is `make_teacher` finds out.
-TEACHERS = (HasMethods(["predict_proba"]), callable)
+TEACHERS = (PredictsProba(), callable)
 
 
 class ModuleTeacher(FunctionTeacher):
@@ -105,8 +108,10 @@ class EstimatorTeacher(FunctionTeacher):
             If there are weights and the estimator takes none.
         """
         self.estimator_ = clone(self.estimator)
-        with config_context(enable_metadata_routing=False):  # weights are passed on without a request
+        with self._routing(sample_weight):
             self.estimator_.fit(X, y, **self._weights(sample_weight))
+        if not hasattr(self.estimator_, "predict_proba"):
+            raise invalid("teacher", self.estimator, "an estimator that has 'predict_proba' once it is fitted")
         self.classes_ = None if np.ndim(y) == 2 else known_labels(self.estimator_)
         self.closed_ = (
             not self.ready and self.classes_ is not None and set(self.classes_.tolist()) == set(np.unique(y).tolist())
@@ -134,7 +139,7 @@ class EstimatorTeacher(FunctionTeacher):
         """
         params = self._weights(sample_weight)
         known = np.ones(_num_samples(X), dtype=bool)
-        with config_context(enable_metadata_routing=False):
+        with self._routing(sample_weight):
             if self.classes_ is None:  # several labels, with an array each, which cross_val_predict puts together
                 proba = cross_val_predict(self.estimator, X, y, cv=cv, method="predict_proba", params=params)
             else:
@@ -150,8 +155,10 @@ class EstimatorTeacher(FunctionTeacher):
         return self._complete(self.estimator_.predict_proba(X))
 
     def _complete(self, proba: Any) -> Any:
-        """Give a label that was always off, or always on, its second column."""
+        """Give a label that was always off, or always on, its second column, and a single class its only one."""
         classes = getattr(self.estimator_, "classes_", None)
+        if self.classes_ is not None and len(self.classes_) == 1 and np.ndim(proba) == 2:
+            return np.ones((len(proba), 1))  # some estimators give a column for the class that is not there
         if not (isinstance(proba, list) and isinstance(classes, list)):
             return proba
         return [
@@ -159,16 +166,42 @@ class EstimatorTeacher(FunctionTeacher):
             for p, known in zip(proba, classes, strict=True)
         ]
 
+    def _routing(self, sample_weight: Any) -> Any:
+        """Return the context to fit in: weights are passed on without a request, unless they were requested."""
+        return config_context(enable_metadata_routing=self._requests(sample_weight))
+
+    def _requests(self, sample_weight: Any) -> bool:
+        """Whether the user has metadata routing on, and a part of the estimator asks for the weights."""
+        if sample_weight is None or not get_config()["enable_metadata_routing"]:
+            return False
+        router = get_routing_for_object(self.estimator)
+        return isinstance(router, MetadataRouter) and bool(router.consumes("fit", ["sample_weight"]))
+
     def _weights(self, sample_weight: Any) -> dict[str, Any]:
-        name, last = self.estimator.steps[-1] if isinstance(self.estimator, Pipeline) else ("", self.estimator)
-        if sample_weight is None or isinstance(last, FrozenEstimator):
+        if sample_weight is None:
+            return {}
+        if self._requests(sample_weight):
+            return {"sample_weight": sample_weight}
+        prefix, last = _weighted_part(self.estimator)
+        if isinstance(last, FrozenEstimator):
             return {}
         parameters = inspect.signature(last.fit).parameters.values()
         if not any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
             raise ValueError(
                 f"The teacher {last!r} takes no sample_weight, but 'sample_weight' or 'class_weight' gives weights."
             )
-        return {f"{name}__sample_weight" if name else "sample_weight": sample_weight}
+        return {f"{prefix}sample_weight": sample_weight}
+
+
+def _weighted_part(estimator: Any) -> tuple[str, Any]:
+    """Return the part that takes the weights without metadata routing, and how its arguments are called."""
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        prefix, part = _weighted_part(last)
+        return f"{name}__{prefix}", part
+    if isinstance(estimator, BaseSearchCV) and isinstance(estimator.estimator, Pipeline):
+        return _weighted_part(estimator.estimator)  # a search passes the arguments of fit on
+    return "", estimator
 
 
 class GivenProba:
@@ -234,7 +267,7 @@ def make_teacher(teacher: Any) -> Teacher:
     'EstimatorTeacher'
     """
     if not isinstance(teacher, type):
-        if hasattr(teacher, "predict_proba") and hasattr(teacher, "fit") and not _holds_no_estimator(teacher):
+        if predicts_proba(teacher) and hasattr(teacher, "fit") and not _holds_no_estimator(teacher):
             return EstimatorTeacher(teacher)
         if isinstance(teacher, nn.Module):
             return ModuleTeacher(teacher)

@@ -6,8 +6,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import KFold
 
-from sklkl._utils.seeding import borrowed_global_state, local_random_state, make_generator
+from sklkl._utils.seeding import borrowed_global_state, local_random_state, make_generator, seeded
 
 CPU = torch.device("cpu")
 
@@ -91,3 +94,15 @@ def test_threads_borrow_one_after_the_other(global_state_untouched):
         for thread in threads:
             thread.join(timeout=30)
     assert all(torch.equal(together[seed], alone[seed]) for seed in range(4))
+
+
+def test_splitters_get_a_seed_too():
+    random_state = np.random.RandomState(0)
+    shuffled = KFold(3, shuffle=True)
+    found = seeded(shuffled, random_state)
+    assert found.random_state is not None
+    assert shuffled.random_state is None
+    for steady in (KFold(3), KFold(3, shuffle=True, random_state=5), 5, None):
+        assert seeded(steady, random_state) is steady
+    frozen = FrozenEstimator(RandomForestClassifier())
+    assert seeded(frozen, random_state) is frozen

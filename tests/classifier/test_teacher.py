@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -511,3 +511,13 @@ def test_a_classifier_without_its_frozen_teacher_is_smaller_and_predicts_the_sam
     clf.set_params(teacher=None)
     assert len(pickle.dumps(clf)) < size / 2
     assert np.array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), proba)
+
+
+@pytest.mark.parametrize("params", [{}, {"teacher_cv": KFold(3, shuffle=True)}], ids=["teacher", "splits"])
+def test_a_seed_decides_what_teacher_and_splits_draw(quick, table, params):
+    def proba(seed):
+        clf = quick(teacher=RandomForestClassifier(5), augment=None, random_state=seed, **params)
+        return clf.fit(*table).predict_proba(table[0])
+
+    assert np.array_equal(proba(0), proba(0))
+    assert not np.array_equal(proba(0), proba(1))

@@ -230,3 +230,35 @@ def test_sparse_tables_are_refused_by_the_classifier(quick, table):
     X, y = table
     with pytest.raises(ValueError, match="'augment' parameter must be None for sparse X"):
         quick(teacher=lambda X: np.full((X.shape[0], 3), 1 / 3), augment="noise").fit(sparse.csr_array(X), y)
+
+
+LARGE = 2**60
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda values: np.column_stack([values, range(len(values))]),
+        lambda values: np.column_stack([np.array(values, dtype=np.uint64), np.arange(len(values), dtype=np.uint64)]),
+        lambda values: pd.DataFrame({"id": values, "x": np.arange(len(values), dtype=float)}),
+        lambda values: pd.DataFrame({"id": pd.array(values, dtype="Int64"), "x": np.arange(len(values), dtype=float)}),
+        lambda values: pl.DataFrame({"id": values, "x": np.arange(len(values), dtype=float)}),
+        lambda values: np.array([[value, "a"] for value in values], dtype=object),
+    ],
+    ids=["int64", "uint64", "pandas", "nullable", "polars", "objects"],
+)
+@pytest.mark.parametrize("way", AUGMENTATIONS)
+def test_whole_numbers_that_floats_cannot_hold_stay_as_they_are(make, way):
+    values = [LARGE + i for i in range(1, 7)]
+    X = make(values)
+    rows = augmented(X, way, 5, np.random.RandomState(0))
+    found = rows["id"].to_list() if hasattr(rows, "columns") else rows[:, 0].tolist()
+    assert set(found) <= set(values)
+    assert type(rows) is type(X)
+    assert getattr(rows, "dtype", None) == getattr(X, "dtype", None)
+
+
+def test_whole_numbers_among_objects_stay_integers():
+    X = pd.DataFrame({"n": pd.Series([1, 2, 3, None], dtype=object), "x": [0.5, 1.5, 2.5, 3.5]})
+    rows = augmented(X, "munge", 5, np.random.RandomState(0))
+    assert {type(value) for value in rows["n"]} <= {int, type(None)}

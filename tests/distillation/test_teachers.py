@@ -11,17 +11,23 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_predict
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, KFold, ShuffleSplit, cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
@@ -95,6 +101,77 @@ def test_a_model_that_is_no_estimator_is_used_as_it_is(table, wrap):
     assert teacher.classes_.tolist() == ["b", "a"]
     assert teacher.predict_proba(table[0]).tolist() == [[0.25, 0.75]] * 120
     assert not teacher.closed_
+
+
+# Estimators that have probabilities only once they are fitted
+
+STACK = StackingClassifier([("nb", GaussianNB())])
+FITTED_LATER = {
+    "stack": STACK,
+    "pipeline": make_pipeline(StandardScaler(), STACK),
+    "search": GridSearchCV(STACK, {}, cv=2),
+}
+
+
+@pytest.mark.parametrize("kind", FITTED_LATER)
+def test_an_estimator_may_have_probabilities_once_it_is_fitted(kind, quick, table):
+    student = quick(teacher=FITTED_LATER[kind], augment=None).fit(*table)
+    assert student.history_[-1]["train_distillation"] >= 0
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [SVC(), VotingClassifier([("nb", GaussianNB())]), Ridge(), make_pipeline(Ridge()), GridSearchCV(SVC(), {})],
+)
+def test_an_estimator_that_never_has_any_is_refused(teacher, quick, table):
+    with pytest.raises(ValueError, match="'teacher' parameter"):
+        quick(teacher=teacher).fit(*table)
+    with pytest.raises(ValueError, match="'teacher' parameter"):
+        Distiller(quick(), teacher).fit(*table)
+
+
+# Weights
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [1.0]}, cv=2),
+        make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), LogisticRegression())),
+        make_pipeline(StandardScaler(), GridSearchCV(make_pipeline(LogisticRegression()), {}, cv=2)),
+    ],
+    ids=["search over a pipeline", "pipeline in a pipeline", "search in a pipeline"],
+)
+def test_weights_find_the_part_that_takes_them(teacher, table):
+    X, y = table
+    w = np.random.RandomState(0).randint(1, 4, size=len(y))
+    weighted = EstimatorTeacher(teacher).fit(X, y, w).predict_proba(X)
+    assert np.abs(weighted - EstimatorTeacher(teacher).fit(X, y).predict_proba(X)).max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["threshold", "one against all", "vote of pipelines"])
+def test_weights_that_were_requested_are_routed(kind, quick, table):
+    X, y = table[0], (table[1] > 0).astype(int)
+    w = np.random.RandomState(0).randint(1, 4, size=len(y)).astype(float)
+    with config_context(enable_metadata_routing=True):
+        model = LogisticRegression().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        teacher = {
+            "threshold": FixedThresholdClassifier(model),
+            "one against all": OneVsRestClassifier(model),
+            "vote of pipelines": VotingClassifier([("pipeline", make_pipeline(model))], voting="soft"),
+        }[kind]
+        fitted = EstimatorTeacher(teacher).fit(X, y, w).predict_proba(X)
+        np.testing.assert_allclose(fitted, teacher.fit(X, y, sample_weight=w).predict_proba(X), rtol=1e-6)
+        quick(teacher=teacher, augment=None).fit(X, y, sample_weight=w)
+
+
+# A single class
+
+
+def test_one_class_has_one_column(table):
+    X = table[0]
+    teacher = EstimatorTeacher(HistGradientBoostingClassifier(max_iter=2)).fit(X, np.zeros(len(X), dtype=int))
+    assert teacher.predict_proba(X).tolist() == [[1.0]] * len(X)
 
 
 # Bounded batches
