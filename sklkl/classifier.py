@@ -121,7 +121,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Whether :meth:`fit` resumes training from the weights of the last fit, with a new cycle of the rate.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random: starting weights, validation part, order of the rows, dropout, and of the teacher
-        where it has no seed of its own. None gives a new result each time. The global states of numpy and torch are neither used nor changed.
+        where it has no seed of its own. None gives a new result each time. The global states of numpy and torch are
+        neither used nor changed.
     device : str or torch.device, default="auto"
         Where to train and predict; ``"auto"`` is CUDA if there is one, else the CPU.
     dtype : {"float32", "float64"} or torch.dtype, default="float32"

@@ -260,8 +260,8 @@ def _check_student(student: Any) -> None:
     for name, step in student.steps[:-1] if isinstance(student, Pipeline) else []:
         if hasattr(step, "fit_resample"):
             raise ValueError(
-                f"The 'student' parameter of Distiller must be a Pipeline that leaves rows as they are. Got {step!r} as "
-                f"its step {name!r}, which resamples them: their labels and soft targets would be those of others."
+                f"The 'student' parameter of Distiller must be a Pipeline that leaves rows as they are. Got {step!r} "
+                f"as its step {name!r}, which resamples them: their labels and soft targets would be those of others."
             )
 
 
