@@ -13,7 +13,7 @@ __all__ = ["DIVERGENCES", "DivergenceName", "get_divergence"]
 # The keys of `DIVERGENCES`, for type checkers.
 DivergenceName: TypeAlias = Literal[DistanceName, KLName, PowerName]
 
-DIVERGENCES: dict[str, AnyDivergence] = {**DISTANCES, **KL_DIVERGENCES, **POWER_DIVERGENCES}
+DIVERGENCES: dict[str, AnyDivergence] = dict(sorted((DISTANCES | KL_DIVERGENCES | POWER_DIVERGENCES).items()))
 
 
 def get_divergence(name: DivergenceName) -> AnyDivergence:
