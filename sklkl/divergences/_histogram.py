@@ -14,8 +14,8 @@ from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
 from sklkl.divergences._permutation import permutation_p_value, row_splits
 from sklkl.divergences._registry import DIVERGENCES, DivergenceName
-from sklkl.divergences._sample_columns import as_column, check_bins, table_of
-from sklkl.divergences._table import NULLS, Table, count_divergence
+from sklkl.divergences._sample_columns import as_column, by_quantiles, check_bins, check_kinds, table_of
+from sklkl.divergences._table import MOST_CATEGORIES, NULLS, Table, count_divergence
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
@@ -122,7 +122,8 @@ def histogram_divergence(
     check_choice("divergence", divergence, DIVERGENCES, of="histogram_divergence")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("x", x, categorical), as_column("y", y, categorical)
-    table = table_of(x, y, bins, categorical)
+    check_kinds(("x", "y"), x, y)
+    table = table_of(x, y, bins)
     if confidence_level is None:
         return float(count_divergence(divergence, table.a, table.b, pseudo_count))
     return _with_interval(divergence, table, pseudo_count, confidence_level, n_resamples, generator(random_state))
@@ -157,7 +158,8 @@ def population_stability_index(
         As in `histogram_divergence`, the intervals being those of `reference`.
     null : {"permutation", "asymptotic"}, default="permutation"
         ``"permutation"``: the p-value is the share of random splits of all rows into samples of these sizes whose
-        index is at least as large, correct for samples of any size. ``"asymptotic"``: that of a gamma distribution
+        index is at least as large, correct for samples of any size (of more than 1000 categories, the rare ones are
+        put together at random for it). ``"asymptotic"``: that of a gamma distribution
         with mean and variance of the index over all splits, quicker and deterministic; it needs ten rows of
         `reference` or more for each bin.
     n_permutations : int, default=999
@@ -196,14 +198,16 @@ def population_stability_index(
     check_integer("n_permutations", n_permutations, 1, of="population_stability_index")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
     x, y = as_column("reference", reference, categorical), as_column("current", current, categorical)
-    table, rng = table_of(x, y, bins, categorical), generator(random_state)
+    check_kinds(("reference", "current"), x, y)
+    table, rng = table_of(x, y, bins), generator(random_state)
     if null == "asymptotic":
         p_value = asymptotic_p_value("jeffreys", table.a, table.b, pseudo_count)
     else:
         splits = None
-        if isinstance(bins, int) and not categorical and np.count_nonzero(x == x) < _MANY_ROWS * bins:
+        if by_quantiles(x, bins) and np.count_nonzero(x.values == x.values) < _MANY_ROWS * bins:
             splits = partial(row_splits, x, y, bins)
-        p_value = permutation_p_value("jeffreys", table, pseudo_count, n_permutations, rng, splits=splits)
+        drawn = table.grouped(MOST_CATEGORIES) if categorical else table
+        p_value = permutation_p_value("jeffreys", drawn, pseudo_count, n_permutations, rng, splits=splits)
     if confidence_level is None:
         return StabilityIndex(float(count_divergence("jeffreys", table.a, table.b, pseudo_count)), p_value)
     value, low, high = _with_interval("jeffreys", table, pseudo_count, confidence_level, n_resamples, rng)

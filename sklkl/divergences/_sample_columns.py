@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
-from sklkl._utils.binning import NumericBins, category_bins
+from sklkl._utils.binning import category_bins
 from sklkl._utils.checks import invalid, invalid_input
-from sklkl._utils.columns import all_numbers, first_other, floats, is_numeric_kind
+from sklkl._utils.columns import first_other
+from sklkl._utils.quantities import Quantity, as_array, canonical, quantity
 from sklkl._utils.types import ArrayLike
-from sklkl.divergences._table import QuantileReference, Table
+from sklkl.divergences._references import BinnedReference, NumberReference, numeric_reference
+from sklkl.divergences._table import Table
 
-__all__ = ["as_column", "check_bins", "table_of"]
+__all__ = ["Column", "as_column", "by_quantiles", "check_bins", "check_kinds", "table_of"]
+
+# Numbers, or categories as Python objects.
+Column: TypeAlias = Quantity | np.ndarray
 
 
-def as_column(name: str, values: ArrayLike, categorical: bool) -> np.ndarray:
-    """Return a sample as objects if it is categorical, otherwise as floats, NaN where a value is missing.
+def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
+    """Return a sample as objects if it is categorical, otherwise as numbers, dates and durations too.
 
     Raises
     ------
@@ -22,16 +29,25 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> np.ndarray:
         If it is empty, not one-dimensional, or has other values than numbers; `name` is its name in messages.
     """
     # as objects, because of a missing value among strings NumPy makes the string "nan"
-    column = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
+    column = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else as_array(name, values)
     if column.ndim != 1 or not len(column):
         raise invalid_input(name, f"the shape {column.shape}", "one-dimensional and not empty")
-    if categorical or not is_numeric_kind(column.dtype.kind):
-        column = column.astype(object)
     if categorical:
-        return column
-    if not all_numbers(column, booleans=True):
-        raise invalid_input(name, repr(first_other(column)), "numbers, or any values with categorical=True")
-    return floats(column)
+        categories = np.empty(len(column), dtype=object)
+        categories[:] = canonical(column)
+        return categories
+    found = quantity(column)
+    if found is None:
+        allowed = "numbers, dates or durations, or any values with categorical=True"
+        raise invalid_input(name, repr(first_other(column.tolist())), allowed)
+    return found
+
+
+def check_kinds(names: tuple[str, str], x: Column, y: Column) -> None:
+    """Raise ValueError if one sample is of dates, for instance, and the other of plain numbers."""
+    if isinstance(x, Quantity) and isinstance(y, Quantity) and x.kind != y.kind:
+        if not np.isnan(x.values).all() and not np.isnan(y.values).all():
+            raise invalid_input(names, f"{x.kind} and {y.kind}", "of one kind: numbers, dates, durations or times")
 
 
 def check_bins(bins: ArrayLike) -> int | np.ndarray:
@@ -56,11 +72,18 @@ def check_bins(bins: ArrayLike) -> int | np.ndarray:
     return edges
 
 
-def table_of(x: np.ndarray, y: np.ndarray, bins: int | np.ndarray, categorical: bool) -> Table:
-    """Return the counts in the categories of both samples, between given edges, or between quantiles of `x`."""
-    if categorical:
+def table_of(x: Column, y: Column, bins: int | np.ndarray) -> Table:
+    """Return the counts in the categories of both samples, between given edges, at values or quantiles of `x`."""
+    if isinstance(x, np.ndarray):
         # with one bin for all categories of y alone, samples of many rare categories would seem to differ
         return Table.count(x, y, category_bins(np.concatenate([x, y])))
-    if isinstance(bins, np.ndarray):
-        return Table.count(x, y, NumericBins(bins))
-    return QuantileReference.fit(x, bins).table(y)
+    return _reference(x, bins).table(y)
+
+
+def by_quantiles(x: Column, bins: int | np.ndarray) -> bool:
+    """Return whether the bins are between quantiles of `x`."""
+    return isinstance(x, Quantity) and isinstance(bins, int) and isinstance(_reference(x, bins), BinnedReference)
+
+
+def _reference(x: Quantity, bins: int | np.ndarray) -> NumberReference | BinnedReference:
+    return numeric_reference(x, bins) if isinstance(bins, int) else BinnedReference.by_edges(x, bins)
