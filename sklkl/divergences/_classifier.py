@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklkl._utils.checks import check_integer, invalid
+from sklkl._utils.frames import stacked_frames
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import MatrixLike, RandomState
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
@@ -137,12 +138,10 @@ def cross_fitted_log_ratio(
 def _stacked(X: Any, Y: Any) -> Any:
     if sparse.issparse(X) or sparse.issparse(Y):
         return sparse.vstack([X, Y], format="csr")
-    if hasattr(X, "iloc") and hasattr(Y, "iloc"):
-        import pandas as pd  # only for those who use it
+    return stacked_frames(X, Y) if hasattr(X, "columns") and hasattr(Y, "columns") else _stacked_arrays(X, Y)
 
-        return pd.concat([X, Y], ignore_index=True)
-    if hasattr(X, "vstack"):  # polars
-        return X.vstack(Y)
+
+def _stacked_arrays(X: Any, Y: Any) -> np.ndarray:
     return np.concatenate([np.asarray(X), np.asarray(Y)])
 
 

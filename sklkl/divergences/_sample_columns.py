@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.binning import category_bins
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.columns import first_other
@@ -29,6 +30,7 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
         If it is empty, not one-dimensional, or has other values than numbers; `name` is its name in messages.
     """
     # as objects, because of a missing value among strings NumPy makes the string "nan"
+    values = to_numpy(name, values)
     column = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else as_array(name, values)
     if column.ndim != 1 or not len(column):
         raise invalid_input(name, f"the shape {column.shape}", "one-dimensional and not empty")
