@@ -26,7 +26,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.binning import category_bins, numeric_bins, rounded
 from sklkl._utils.checks import check_integer, check_number, invalid, invalid_input
-from sklkl._utils.columns import is_category_typed, is_missing
+from sklkl._utils.columns import is_category_typed, is_hashable, is_missing
 from sklkl._utils.quantities import as_array, canonical, quantity
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import ArrayLike, MatrixLike
@@ -259,6 +259,8 @@ def _frame_column(column: Any) -> np.ndarray:
     array = as_array("X", column)
     found = None if is_category_typed(column) else quantity(array)
     if found is None or (array.dtype.kind == "O" and all(map(is_missing, array))):
+        if array.dtype.kind == "O" and not all(map(is_hashable, array.tolist())):
+            raise invalid_input("X", "a column of others", "a frame of numbers, strings or other hashable objects")
         categories = np.empty(len(array), dtype=object)
         categories[:] = canonical(array)
         return categories

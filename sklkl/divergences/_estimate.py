@@ -60,7 +60,7 @@ def as_samples(X: MatrixLike, Y: MatrixLike) -> tuple[Any, Any]:
     if not _fit_together(tuple(X.shape), tuple(Y.shape)):
         shapes = f"the shapes {tuple(X.shape)} and {tuple(Y.shape)}"
         raise invalid_input(("X", "Y"), shapes, "of shapes (n, d) and (m, d), at least two rows each")
-    names = [list(Z.columns) for Z in (X, Y) if hasattr(Z, "columns")]
+    names = [list(getattr(Z, "column_names", Z.columns)) for Z in (X, Y) if hasattr(Z, "columns")]
     if len(names) == 2 and names[0] != names[1]:
         raise invalid_input(("X", "Y"), f"{names[0]} and {names[1]}", "frames of the same columns in the same order")
     return X, Y

@@ -9,7 +9,7 @@ import numpy as np
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.binning import category_bins
 from sklkl._utils.checks import invalid, invalid_input
-from sklkl._utils.columns import first_other
+from sklkl._utils.columns import first_other, is_hashable
 from sklkl._utils.quantities import Quantity, as_array, canonical, quantity
 from sklkl._utils.types import ArrayLike
 from sklkl.divergences._references import BinnedReference, NumberReference, numeric_reference
@@ -34,6 +34,8 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
     column = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else as_array(name, values)
     if column.ndim != 1 or not len(column):
         raise invalid_input(name, f"the shape {column.shape}", "one-dimensional and not empty")
+    if categorical and not (column.dtype.kind != "O" or all(map(is_hashable, column.tolist()))):
+        raise invalid_input(name, "some that are not hashable", "numbers, strings or other hashable objects")
     if categorical:
         categories = np.empty(len(column), dtype=object)
         categories[:] = canonical(column)

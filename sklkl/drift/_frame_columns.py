@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.columns import BOOLEANS, first_other, is_category_typed, is_hashable, is_missing
 from sklkl._utils.quantities import Quantity, as_array, canonical, quantity
 from sklkl._utils.sklearn_private import _num_features, _num_samples, _safe_indexing
@@ -18,6 +19,7 @@ __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "r
 
 def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Return `X` after scikit-learn's checks of its shape and names: frames as they are, all else as an array."""
+    X = to_numpy("X", X)
     if not _is_frame(X):
         return _checked_array(estimator, X, reset)
     X = validate_data(estimator, X, reset=reset, skip_check_array=True)
