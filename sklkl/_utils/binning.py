@@ -28,6 +28,8 @@ __all__ = [
 # is also less than this share of the column's spread.
 _NOISE = 1e-8
 _SHARE_OF_SPREAD = 1e-6
+# Results near zero have the rounding error of what they are the difference of.
+_ZERO = 1e-14
 # New values this near to a reference value, as a share of the gap to the next one, are that value.
 _SAME = 0.01
 
@@ -168,7 +170,8 @@ def _tolerance(values: np.ndarray, distinct: np.ndarray, resolution: float) -> n
     low, high = np.quantile(values[np.isfinite(values)], [0.1, 0.9], method="inverted_cdf")
     spread = high - low if high > low else finite[-1] - finite[0]
     size = np.maximum(np.abs(distinct[1:]), np.abs(distinct[:-1]))
-    return np.maximum(np.minimum(_NOISE * size, _SHARE_OF_SPREAD * spread), 1.5 * resolution * size)
+    by_size = np.maximum(np.minimum(_NOISE * size, _SHARE_OF_SPREAD * spread), 1.5 * resolution * size)
+    return np.maximum(by_size, _ZERO * spread)
 
 
 def _without_chains(distinct: np.ndarray, close: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
@@ -202,7 +205,7 @@ def rounded(values: np.ndarray, resolution: float = 0.0) -> np.ndarray:
     return result
 
 
-def reference_bins(values: np.ndarray, n_bins: int, resolution: float = 0.0) -> tuple[NumericBins, np.ndarray]:
+def reference_bins(values: np.ndarray, n_bins: int, resolution: float = 0.0) -> tuple[NumericBins, np.ndarray, np.ndarray]:
     """Return intervals with about equally many of `values` each, for comparing other values with them.
 
     They are those of `numeric_bins`, except that a value frequent enough for an interval has one of its own, and that
@@ -224,10 +227,12 @@ def reference_bins(values: np.ndarray, n_bins: int, resolution: float = 0.0) -> 
         The intervals.
     fixed : bool array of shape (n_edges,)
         Which edges any sample would have given: those at values that repeat, not at quantiles.
+    anchors : array
+        The values whose intervals are narrow: frequent ones and the outermost.
     """
     present = values[~np.isnan(values)]
     if not len(present):
-        return NumericBins(np.empty(0)), np.zeros(0, dtype=bool)
+        return NumericBins(np.empty(0)), np.zeros(0, dtype=bool), np.empty(0)
     found = clusters(present, resolution)
     below, above = _outermost(found, resolution)
     uppers = np.concatenate([[below], found.cuts(), [above]])  # of the value i: from uppers[i] to uppers[i + 1]
@@ -238,7 +243,8 @@ def reference_bins(values: np.ndarray, n_bins: int, resolution: float = 0.0) -> 
     fixed = np.concatenate([[below, above], uppers[1:][ends[repeats]], uppers[frequent], uppers[frequent + 1]])
     edges = np.unique(np.concatenate([uppers[1:][ends], fixed]))
     edges = edges[(edges < np.inf) & ~np.isnan(edges)]
-    return NumericBins(edges), np.isin(edges, fixed)
+    anchors = np.unique([found.low[0], *found.low[frequent], found.high[-1]])
+    return NumericBins(edges), np.isin(edges, fixed), anchors
 
 
 def _interval_ends(found: Clusters, n_bins: int) -> np.ndarray:

@@ -46,14 +46,16 @@ def as_array(name: str, column: Any) -> np.ndarray:
     return np.asarray(to_numpy(name, column))
 
 
-def quantity(array: np.ndarray) -> Quantity | None:
+def quantity(array: np.ndarray, least_resolution: float = 0.0) -> Quantity | None:
     """Return the numbers, dates, durations or times in an array; None if it holds anything else, or a mixture.
 
-    Booleans are numbers. Of an array of objects the values decide.
+    Booleans are numbers. Of an array of objects the values decide. `least_resolution` is the rounding error of a type
+    that NumPy does not have.
     """
     kind = array.dtype.kind
     if is_numeric_kind(kind):
-        return Quantity(floats(array), resolution=float(np.finfo(array.dtype).eps) if kind == "f" else 0.0)
+        eps = float(np.finfo(array.dtype).eps) if kind == "f" else 0.0
+        return Quantity(floats(array), resolution=max(eps, least_resolution))
     if kind in "mM":
         return Quantity(_seconds(array), "dates" if kind == "M" else "durations")
     return _of_objects(array) if kind == "O" else None

@@ -75,7 +75,7 @@ def row_splits(
     n_present = len(rows) - np.count_nonzero(np.isnan(rows))
     for _ in range(n):
         first = rows[rng.choice(len(rows), size, replace=False, shuffle=False)]
-        bins, _ = reference_bins(first, n_bins, resolution)
+        bins, _, _ = reference_bins(first, n_bins, resolution)
         pooled = np.diff([0, *np.searchsorted(rows, bins.edges, side="right"), n_present, len(rows)])
         a = bin_counts(bins, first)
         table = Table.of(a, pooled - a)

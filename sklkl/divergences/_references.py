@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,33 +27,33 @@ class BinnedReference:
         Segment of each bin, see `Table`.
     kind : str
         What the numbers are, see `Quantity`.
-    given : bool
-        Whether the edges were given, and numbers that differ from one by rounding only are at it.
+    anchors : array
+        Values that new ones are if they differ from it by rounding only: those with narrow bins, or given edges.
     """
 
     bins: NumericBins
     counts: np.ndarray
     segments: np.ndarray
     kind: str = "numbers"
-    given: bool = False
+    anchors: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @classmethod
     def by_quantiles(cls, column: Quantity, n_bins: int) -> BinnedReference:
         """Fix the bins of about equally many values, and count these."""
-        bins, fixed = reference_bins(column.values, n_bins, column.resolution)
+        bins, fixed, anchors = reference_bins(column.values, n_bins, column.resolution)
         segments = np.cumsum([0, *fixed, True])  # the missing values are a segment of their own
-        return cls(bins, bin_counts(bins, column.values), segments, column.kind)
+        return cls(bins, bin_counts(bins, column.values), segments, column.kind, anchors)
 
     @classmethod
     def by_edges(cls, column: Quantity, edges: np.ndarray) -> BinnedReference:
         """Count the values between given edges."""
         bins = NumericBins(edges)
-        counts = bin_counts(bins, at_edges(column, edges))
-        return cls(bins, counts, np.arange(bins.n_bins), column.kind, given=True)
+        counts = bin_counts(bins, anchored(column, edges))
+        return cls(bins, counts, np.arange(bins.n_bins), column.kind, edges)
 
     def table(self, column: Quantity) -> Table:
         """Return the counts beside those of a second sample."""
-        counts = bin_counts(self.bins, at_edges(column, self.bins.edges) if self.given else column.values)
+        counts = bin_counts(self.bins, anchored(column, self.anchors))
         return Table.of(self.counts, counts, self.segments, interval_names(self.bins.edges, self.kind))
 
 
@@ -115,17 +115,17 @@ def numeric_reference(column: Quantity, n_bins: int) -> NumberReference | Binned
     return BinnedReference.by_quantiles(column, n_bins)
 
 
-def at_edges(column: Quantity, edges: np.ndarray) -> np.ndarray:
-    """Return the values with those that differ from an edge by the rounding of their type only moved to it."""
+def anchored(column: Quantity, anchors: np.ndarray) -> np.ndarray:
+    """Return the values with those that differ from an anchor by the rounding of their type only moved to it."""
     values = column.values
-    if not len(edges) or not column.resolution:
+    if not len(anchors) or not column.resolution:
         return values
-    above = np.minimum(np.searchsorted(edges, values, side="left"), len(edges) - 1)
+    above = np.minimum(np.searchsorted(anchors, values, side="left"), len(anchors) - 1)
     for nearest in (above, np.maximum(above - 1, 0)):
-        edge = edges[nearest]
+        anchor = anchors[nearest]
         with np.errstate(invalid="ignore"):
-            same = np.abs(values - edge) <= 1.5 * column.resolution * np.abs(edge)
-        values = np.where(same & np.isfinite(edge), edge, values)
+            same = np.abs(values - anchor) <= 1.5 * column.resolution * np.abs(anchor)
+        values = np.where(same & np.isfinite(anchor), anchor, values)
     return values
 
 

@@ -30,6 +30,7 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
         If it is empty, not one-dimensional, or has other values than numbers; `name` is its name in messages.
     """
     # as objects, because of a missing value among strings NumPy makes the string "nan"
+    is_bfloat16 = str(getattr(values, "dtype", "")) == "torch.bfloat16"
     values = to_numpy(name, values)
     column = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else as_array(name, values)
     if column.ndim != 1 or not len(column):
@@ -40,7 +41,7 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
         categories = np.empty(len(column), dtype=object)
         categories[:] = canonical(column)
         return categories
-    found = quantity(column)
+    found = quantity(column, 2.0**-7 if is_bfloat16 else 0.0)
     if found is None:
         allowed = "numbers, dates or durations, or any values with categorical=True"
         raise invalid_input(name, repr(first_other(column.tolist())), allowed)
