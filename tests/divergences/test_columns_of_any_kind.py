@@ -84,7 +84,11 @@ TYPES = ["float16", "float32", "float64"]
 @both_ways
 @pytest.mark.parametrize("first", TYPES)
 @pytest.mark.parametrize("second", TYPES)
-@pytest.mark.parametrize(("a", "b"), [(A, B), (C / 10, D / 10), (C / 3, D / 3), (CAPS[::2], CAPS[1::2])], ids=["few", "many", "thirds", "capped"])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [(A, B), (C / 10, D / 10), (C / 3, D / 3), (CAPS[::2], CAPS[1::2])],
+    ids=["few", "many", "thirds", "capped"],
+)
 def test_precision_is_no_drift(first, second, a, b, compare):
     value, p_value = compare(a.astype(first), b.astype(second))
     expected, _ = compare(a, b)

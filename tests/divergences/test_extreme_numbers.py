@@ -57,7 +57,9 @@ def test_js_of_weights_that_are_far_apart(weights, dtype):
         rows = rows.astype(dtype)
         expected = js_by_mpmath(rows, weights)
         found = d.js_divergence(*rows, weights=weights)
-        assert found == pytest.approx(expected, rel=30 * float(np.finfo(dtype).eps), abs=1e-37 if dtype is np.float32 else 0)
+        assert found == pytest.approx(
+            expected, rel=30 * float(np.finfo(dtype).eps), abs=1e-37 if dtype is np.float32 else 0
+        )
 
 
 @pytest.mark.parametrize("dtype", STRETCHED)
@@ -70,8 +72,10 @@ def test_gradients_are_finite_where_numbers_vanish(dtype):
 def kl_by_mpmath(p, q):
     with mpmath.workdps(60):
         pairs = [(mpmath.mpf(float(a)), mpmath.mpf(float(b))) for a, b in zip(p, q, strict=True)]
-        return math.inf if any(a and not b for a, b in pairs) else float(
-            mpmath.fsum(a * mpmath.log(a / b) for a, b in pairs if a)
+        return (
+            math.inf
+            if any(a and not b for a, b in pairs)
+            else float(mpmath.fsum(a * mpmath.log(a / b) for a, b in pairs if a))
         )
 
 

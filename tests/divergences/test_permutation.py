@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_hypergeom
 
-from sklkl.divergences._asymptotic import SCALES
 from sklkl._utils.quantities import Quantity
+from sklkl.divergences._asymptotic import SCALES
 from sklkl.divergences._permutation import permutation_p_value, random_splits, row_splits
 from sklkl.divergences._references import BinnedReference
 from sklkl.divergences._table import Table, count_divergence

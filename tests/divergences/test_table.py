@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sklkl.divergences import DIVERGENCES
 from sklkl._utils.quantities import Quantity
+from sklkl.divergences import DIVERGENCES
 from sklkl.divergences._references import BinnedReference
 from sklkl.divergences._table import NULLS, Table, count_divergence
 
