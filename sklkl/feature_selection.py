@@ -60,8 +60,8 @@ def js_classif(
         Class labels.
     discrete_features : "auto", bool or array-like, default="auto"
         Which features get a bin for each value: all or none, a mask, positions, or column names. "auto" are the
-        columns of a DataFrame that hold neither numbers, of whatever type, nor dates or durations; sparse features are not
-        discrete by default, unlike in `mutual_info_classif`.
+        columns of a DataFrame that hold neither numbers, of whatever type, nor dates or durations; sparse features are
+        not discrete by default, unlike in `mutual_info_classif`.
     n_bins : int, default=10
         Number of bins of about equal frequency of the other features; fewer values than that get a bin each.
     pseudo_count : float, default=0.0
@@ -248,7 +248,11 @@ def _sparse_columns(X: Any) -> Iterator[np.ndarray]:
 
 def _frame_columns(X: Any) -> Columns:
     columns = [_frame_column(_safe_indexing(X, j, axis=1)) for j in range(X.shape[1])]
-    return iter(columns), list(getattr(X, "column_names", X.columns)), np.array([values.dtype.kind == "O" for values in columns], dtype=bool)
+    return (
+        iter(columns),
+        list(getattr(X, "column_names", X.columns)),
+        np.array([values.dtype.kind == "O" for values in columns], dtype=bool),
+    )
 
 
 def _frame_column(column: Any) -> np.ndarray:
@@ -301,7 +305,8 @@ def _position(one: Any, names: list[Any]) -> int | None:
 def _bin_codes(values: np.ndarray, discrete: bool, n_bins: int) -> np.ndarray:
     if values.dtype.kind == "O":
         return category_bins(values).codes(values)
-    values = rounded(values.astype(np.float64), float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0)
+    eps = float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
+    values = rounded(values.astype(np.float64), eps)
     if discrete:
         return np.unique(values, return_inverse=True)[1]
     return numeric_bins(values, n_bins).codes(values)

@@ -205,7 +205,9 @@ def rounded(values: np.ndarray, resolution: float = 0.0) -> np.ndarray:
     return result
 
 
-def reference_bins(values: np.ndarray, n_bins: int, resolution: float = 0.0) -> tuple[NumericBins, np.ndarray, np.ndarray]:
+def reference_bins(
+    values: np.ndarray, n_bins: int, resolution: float = 0.0
+) -> tuple[NumericBins, np.ndarray, np.ndarray]:
     """Return intervals with about equally many of `values` each, for comparing other values with them.
 
     They are those of `numeric_bins`, except that a value frequent enough for an interval has one of its own, and that

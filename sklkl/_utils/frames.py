@@ -38,7 +38,7 @@ def stacked_frames(X: Any, Y: Any) -> Any:
 
         return pl.concat(_plain_categories(pl, X, Y), how="vertical_relaxed")
     if library == "pyarrow":
-        import pyarrow as pa
+        import pyarrow as pa  # type: ignore[import-untyped]
 
         X, Y = (Z.cast(pa.schema([(f.name, _value_type(pa, f.type)) for f in Z.schema])) for Z in (X, Y))
         return pa.concat_tables([X, Y], promote_options="permissive")

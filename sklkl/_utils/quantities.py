@@ -40,7 +40,7 @@ class Quantity:
 
 def as_array(name: str, column: Any) -> np.ndarray:
     """Return a column of any library as an array: dates of a time zone in UTC, tensors and masks as `to_numpy` says."""
-    dtype = getattr(column, "dtype", None)
+    dtype: Any = getattr(column, "dtype", None)
     if hasattr(dtype, "tz") and hasattr(dtype, "unit"):  # pandas' dates of a time zone
         return np.asarray(column, dtype=f"datetime64[{dtype.unit}]")
     return np.asarray(to_numpy(name, column))
@@ -79,6 +79,7 @@ def _seconds(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "M" and unit in "YM":
         array, unit, count = array.astype("datetime64[D]"), "D", 1
     numbers = array.astype(np.int64)
+    seconds: np.ndarray
     if unit in _PER_SECOND:
         whole, rest = np.divmod(numbers * count, _PER_SECOND[unit])
         seconds = whole + rest / _PER_SECOND[unit]
@@ -93,7 +94,7 @@ def _date(value: Any) -> float:
     if not isinstance(value, datetime.datetime):
         return (value.toordinal() - _EPOCH.toordinal()) * 86400.0
     if value.utcoffset() is not None:
-        value = value.astimezone(datetime.timezone.utc)
+        value = value.astimezone(datetime.UTC)
     days = (value.toordinal() - _EPOCH.toordinal()) * 86400
     return days + value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 10**6
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,18 +11,15 @@ from sklkl._utils.checks import check_choice, check_integer, check_number
 from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
-from sklkl.divergences._permutation import permutation_p_value, row_splits
+from sklkl.divergences._permutation import permutation_p_value
 from sklkl.divergences._registry import DIVERGENCES, DivergenceName
-from sklkl.divergences._sample_columns import as_column, by_quantiles, check_bins, check_kinds, table_of
+from sklkl.divergences._sample_columns import as_column, check_bins, check_kinds, splits_of_rows, table_of
 from sklkl.divergences._table import MOST_CATEGORIES, NULLS, Table, count_divergence
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
 # Near p = q these are of first order in p - q, the others of second order, where the bootstrap estimates the bias.
 _FIRST_ORDER = frozenset({"hellinger", "js_distance", "total_variation"})
-
-# From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
-_MANY_ROWS = 10
 
 
 class StabilityIndex(NamedTuple):
@@ -121,9 +117,9 @@ def histogram_divergence(
     """
     check_choice("divergence", divergence, DIVERGENCES, of="histogram_divergence")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
-    x, y = as_column("x", x, categorical), as_column("y", y, categorical)
-    check_kinds(("x", "y"), x, y)
-    table = table_of(x, y, bins)
+    samples = as_column("x", x, categorical), as_column("y", y, categorical)
+    check_kinds(("x", "y"), *samples)
+    table = table_of(*samples, bins)
     if confidence_level is None:
         return float(count_divergence(divergence, table.a, table.b, pseudo_count))
     return _with_interval(divergence, table, pseudo_count, confidence_level, n_resamples, generator(random_state))
@@ -197,15 +193,13 @@ def population_stability_index(
     check_choice("null", null, NULLS, of="population_stability_index")
     check_integer("n_permutations", n_permutations, 1, of="population_stability_index")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
-    x, y = as_column("reference", reference, categorical), as_column("current", current, categorical)
-    check_kinds(("reference", "current"), x, y)
-    table, rng = table_of(x, y, bins), generator(random_state)
+    samples = as_column("reference", reference, categorical), as_column("current", current, categorical)
+    check_kinds(("reference", "current"), *samples)
+    table, rng = table_of(*samples, bins), generator(random_state)
     if null == "asymptotic":
         p_value = asymptotic_p_value("jeffreys", table.a, table.b, pseudo_count)
     else:
-        splits = None
-        if by_quantiles(x, bins) and np.count_nonzero(x.values == x.values) < _MANY_ROWS * bins:
-            splits = partial(row_splits, x, y, bins)
+        splits = splits_of_rows(*samples, bins)
         drawn = table.grouped(MOST_CATEGORIES) if categorical else table
         p_value = permutation_p_value("jeffreys", drawn, pseudo_count, n_permutations, rng, splits=splits)
     if confidence_level is None:

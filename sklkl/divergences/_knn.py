@@ -47,8 +47,8 @@ def knn_kl_divergence(
 
     The density ratio at a row of X is that of the two counts in the ball around it that just holds k other rows of X
     and k rows of Y. Equal and rounded rows are allowed; where rows of X repeat that Y has much more rarely than what is
-    around them, the two counts at that very point are compared. Where P and Q are close, negative estimates are as common as
-    positive ones; they are not clipped, because that would add a bias. The estimate is biased, mostly towards 0, if
+    around them, the two counts at that very point are compared. Where P and Q are close, negative estimates are as
+    common as positive ones; they are not clipped, because that would add a bias. The estimate is biased, mostly towards 0, if
     there are few rows or many features, above all correlated ones (see `classifier_kl_divergence`); and it is finite
     even if the divergence is infinite.
 
@@ -153,7 +153,7 @@ def _ball_ratios(to_X: _Distances, to_Y: _Distances, k: int) -> tuple[np.ndarray
         return log_ratio, radius, in_Y
     point = np.full(len(radius), _POINT)
     at_X, at_Y = to_X.count(point) - 1, to_Y.count(point)
-    # A point that X repeats and Y does not, or hardly: were it like its surroundings, Y would have `expected` rows there.
+    # A point that X repeats and Y hardly has: were it like its surroundings, Y would have `expected` rows there.
     expected = in_Y * at_X / np.maximum(in_X, 1)
     special = repeated & (expected > at_Y + 3 * np.sqrt(at_Y) + 5)
     log_ratio = np.where(special, digamma(at_X + 1) - digamma(at_Y + 1), log_ratio)

@@ -68,9 +68,7 @@ class Pair:
         """Return ``Σp - Σq`` of each row, 0 where the two agree within rounding."""
         if self.normalized:
             return 0.0
-        return 0.0 - ignoring_rounding(
-            self.xp, self.sum(self.difference), self.sum(self.p + self.q), self.tolerance
-        )
+        return 0.0 - ignoring_rounding(self.xp, self.sum(self.difference), self.sum(self.p + self.q), self.tolerance)
 
     def either(self, balanced: Array, direct: Callable[[], Array]) -> Array:
         """Return `balanced` values, or `direct()` of the rows of which Σp and Σq differ by more than a factor of two.

@@ -1,4 +1,4 @@
-"""What is remembered of a numeric reference sample, counts only, and the table of counts that new values give with it."""
+"""What is remembered of a numeric reference sample, counts only, and the table that new values give with it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -12,10 +13,14 @@ from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.columns import first_other, is_hashable
 from sklkl._utils.quantities import Quantity, as_array, canonical, quantity
 from sklkl._utils.types import ArrayLike
+from sklkl.divergences._permutation import Splits, row_splits
 from sklkl.divergences._references import BinnedReference, NumberReference, numeric_reference
 from sklkl.divergences._table import Table
 
-__all__ = ["Column", "as_column", "by_quantiles", "check_bins", "check_kinds", "table_of"]
+__all__ = ["Column", "as_column", "check_bins", "check_kinds", "splits_of_rows", "table_of"]
+
+# From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
+_MANY_ROWS = 10
 
 # Numbers, or categories as Python objects.
 Column: TypeAlias = Quantity | np.ndarray
@@ -50,9 +55,9 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
 
 def check_kinds(names: tuple[str, str], x: Column, y: Column) -> None:
     """Raise ValueError if one sample is of dates, for instance, and the other of plain numbers."""
-    if isinstance(x, Quantity) and isinstance(y, Quantity) and x.kind != y.kind:
-        if not np.isnan(x.values).all() and not np.isnan(y.values).all():
-            raise invalid_input(names, f"{x.kind} and {y.kind}", "of one kind: numbers, dates, durations or times")
+    kinds = [z.kind for z in (x, y) if isinstance(z, Quantity) and not np.isnan(z.values).all()]
+    if len(set(kinds)) == 2:
+        raise invalid_input(names, " and ".join(kinds), "of one kind: numbers, dates, durations or times")
 
 
 def check_bins(bins: ArrayLike) -> int | np.ndarray:
@@ -79,15 +84,21 @@ def check_bins(bins: ArrayLike) -> int | np.ndarray:
 
 def table_of(x: Column, y: Column, bins: int | np.ndarray) -> Table:
     """Return the counts in the categories of both samples, between given edges, at values or quantiles of `x`."""
-    if isinstance(x, np.ndarray):
-        # with one bin for all categories of y alone, samples of many rare categories would seem to differ
-        return Table.count(x, y, category_bins(np.concatenate([x, y])))
-    return _reference(x, bins).table(y)
+    if isinstance(x, Quantity) and isinstance(y, Quantity):
+        return _reference(x, bins).table(y)
+    # with one bin for all categories of y alone, samples of many rare categories would seem to differ
+    values = np.asarray(x), np.asarray(y)
+    return Table.count(*values, category_bins(np.concatenate(values)))
 
 
-def by_quantiles(x: Column, bins: int | np.ndarray) -> bool:
-    """Return whether the bins are between quantiles of `x`."""
-    return isinstance(x, Quantity) and isinstance(bins, int) and isinstance(_reference(x, bins), BinnedReference)
+def splits_of_rows(x: Column, y: Column, bins: int | np.ndarray) -> Splits | None:
+    """Return how to split the rows at random with new quantiles each time; None where splits of counts are as good."""
+    if not (isinstance(x, Quantity) and isinstance(y, Quantity) and isinstance(bins, int)):
+        return None
+    many = np.count_nonzero(~np.isnan(x.values)) >= _MANY_ROWS * bins
+    if many or not isinstance(numeric_reference(x, bins), BinnedReference):
+        return None
+    return partial(row_splits, x, y, bins)
 
 
 def _reference(x: Quantity, bins: int | np.ndarray) -> NumberReference | BinnedReference:

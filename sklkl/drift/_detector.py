@@ -268,9 +268,7 @@ class DriftDetector(BaseEstimator):
             values = column(X, j)
             yield objects(values, self._name(j)) if categorical else numbers(values, self._name(j))
 
-    def _reference(
-        self, values: Any, edges: np.ndarray | None
-    ) -> BinnedReference | NumberReference | ValueReference:
+    def _reference(self, values: Any, edges: np.ndarray | None) -> BinnedReference | NumberReference | ValueReference:
         if isinstance(values, list):
             return ValueReference.fit(values)
         return numeric_reference(values, self.n_bins) if edges is None else BinnedReference.by_edges(values, edges)
@@ -288,7 +286,7 @@ class DriftDetector(BaseEstimator):
 
     def _tables(self, X: Any) -> Iterator[Table]:
         for j, (reference, values) in enumerate(zip(self.references_, self._columns(X), strict=True)):
-            if self.is_categorical_[j]:
+            if isinstance(reference, ValueReference):
                 require_same_kind(reference.counts, values, self._name(j))
                 yield reference.table(values).grouped(self.max_categories)
             else:

@@ -43,7 +43,11 @@ def _predict(estimator: Any, X: MatrixLike, name: str) -> Any:
     if not hasattr(estimator, "predict_log_proba"):
         raise AttributeError(f"{name} has none of the following attributes: predict_proba, predict_log_proba.")
     log_proba = estimator.predict_log_proba(X)
-    return log_proba if isinstance(log_proba, list) else np.exp(np.asarray(to_numpy("y_proba", log_proba), dtype=np.float64))
+    return (
+        log_proba
+        if isinstance(log_proba, list)
+        else np.exp(np.asarray(to_numpy("y_proba", log_proba), dtype=np.float64))
+    )
 
 
 def match_truth(

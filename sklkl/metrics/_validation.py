@@ -222,7 +222,9 @@ def _unique(name: str, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         if any(map(is_missing, y.ravel().tolist())):
             raise invalid_input(name, "missing values", "labels of one type, none missing: a label in every row")
         if not all(map(is_hashable, y.ravel().tolist())):
-            raise invalid_input(name, "some that are no labels, such as lists", "numbers, strings or other hashable labels")
+            raise invalid_input(
+                name, "some that are no labels, such as lists", "numbers, strings or other hashable labels"
+            )
     try:
         found, inverse = np.unique(y.ravel(), return_inverse=True)
         missing = any(label != label for label in found.tolist())
