@@ -23,9 +23,11 @@ from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklkl._utils.binning import category_bins, numeric_bins
+from sklkl._utils.arrays import to_numpy
+from sklkl._utils.binning import category_bins, numeric_bins, rounded
 from sklkl._utils.checks import check_integer, check_number, invalid, invalid_input
-from sklkl._utils.columns import is_numeric_kind
+from sklkl._utils.columns import is_category_typed, is_hashable, is_missing
+from sklkl._utils.quantities import as_array, canonical, quantity
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import kl_divergence
@@ -58,8 +60,8 @@ def js_classif(
         Class labels.
     discrete_features : "auto", bool or array-like, default="auto"
         Which features get a bin for each value: all or none, a mask, positions, or column names. "auto" are the
-        columns of a DataFrame that hold no numbers; sparse features are not
-        discrete by default, unlike in `mutual_info_classif`.
+        columns of a DataFrame that hold neither numbers, of whatever type, nor dates or durations; sparse features are
+        not discrete by default, unlike in `mutual_info_classif`.
     n_bins : int, default=10
         Number of bins of about equal frequency of the other features; fewer values than that get a bin each.
     pseudo_count : float, default=0.0
@@ -222,7 +224,7 @@ def _scores(
 
 
 def _class_codes(y: ArrayLike) -> tuple[np.ndarray, int]:
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(to_numpy("y", y), warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
@@ -232,7 +234,7 @@ def _class_codes(y: ArrayLike) -> tuple[np.ndarray, int]:
 
 
 def _array_columns(X: Any) -> Columns:
-    X = check_array(X, accept_sparse="csc", ensure_all_finite="allow-nan", input_name="X")
+    X = check_array(to_numpy("X", X), accept_sparse="csc", ensure_all_finite="allow-nan", input_name="X")
     n_features = X.shape[1]
     return (_sparse_columns(X) if issparse(X) else iter(X.T)), list(range(n_features)), np.zeros(n_features, dtype=bool)
 
@@ -246,15 +248,28 @@ def _sparse_columns(X: Any) -> Iterator[np.ndarray]:
 
 def _frame_columns(X: Any) -> Columns:
     columns = [_frame_column(_safe_indexing(X, j, axis=1)) for j in range(X.shape[1])]
-    return iter(columns), list(X.columns), np.array([values.dtype.kind == "O" for values in columns], dtype=bool)
+    return (
+        iter(columns),
+        list(getattr(X, "column_names", X.columns)),
+        np.array([values.dtype.kind == "O" for values in columns], dtype=bool),
+    )
 
 
 def _frame_column(column: Any) -> np.ndarray:
-    """Return the values of a DataFrame's column: numbers, or objects if it holds anything else."""
-    kind = getattr(column.dtype, "kind", None) or np.asarray(column).dtype.kind  # polars' types have no kind
-    if is_numeric_kind(kind):
-        return check_array(column, ensure_2d=False, ensure_all_finite="allow-nan", input_name="X")
-    return np.asarray(column, dtype=object)
+    """Return the values of a DataFrame's column: numbers, also dates and durations, or objects if it holds others.
+
+    The values decide, not the type: numbers among objects are numbers.
+    """
+    array = as_array("X", column)
+    found = None if is_category_typed(column) else quantity(array)
+    if found is None or (array.dtype.kind == "O" and all(map(is_missing, array))):
+        if array.dtype.kind == "O" and not all(map(is_hashable, array.tolist())):
+            raise invalid_input("X", "a column of others", "a frame of numbers, strings or other hashable objects")
+        categories = np.empty(len(array), dtype=object)
+        categories[:] = canonical(array)
+        return categories
+    numbers = check_array(found.values, ensure_2d=False, ensure_all_finite="allow-nan", input_name="X")
+    return rounded(numbers, found.resolution)
 
 
 def _discrete(given: ArrayLike, names: list[Any], objects: np.ndarray) -> np.ndarray:
@@ -290,6 +305,8 @@ def _position(one: Any, names: list[Any]) -> int | None:
 def _bin_codes(values: np.ndarray, discrete: bool, n_bins: int) -> np.ndarray:
     if values.dtype.kind == "O":
         return category_bins(values).codes(values)
+    eps = float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
+    values = rounded(values.astype(np.float64), eps)
     if discrete:
         return np.unique(values, return_inverse=True)[1]
     return numeric_bins(values, n_bins).codes(values)

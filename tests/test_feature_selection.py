@@ -1,11 +1,14 @@
 import re
+from decimal import Decimal
 from functools import partial
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
+import torch
 from scipy.sparse import csc_array, csr_array, csr_matrix
 from scipy.stats import entropy
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -317,3 +320,47 @@ def test_refuses(changes, message):
     for score in SCORES:
         with pytest.raises(ValueError, match=re.escape(message)):
             score(**given)
+
+
+NOISE_X, NOISE_Y = np.random.default_rng(0).normal(size=500), np.random.default_rng(1).integers(0, 2, 500)
+MOMENTS = pd.Timestamp("2020-01-01") + pd.to_timedelta(NOISE_X, unit="D")
+SAME_NUMBERS = {
+    "objects": pd.Series(NOISE_X.astype(object)),
+    "decimals": pd.Series([Decimal(repr(x)) for x in NOISE_X.tolist()]),
+    "dates": pd.Series(MOMENTS),
+    "dates of a zone": pd.Series(MOMENTS.tz_localize("UTC")),
+    "date objects": pd.Series(MOMENTS.to_pydatetime(), dtype=object),
+    "durations": pd.Series(pd.to_timedelta(NOISE_X, unit="D")),
+    "float32": pd.Series(NOISE_X.astype(np.float32)),
+    "pyarrow": pd.Series(NOISE_X, dtype=pd.ArrowDtype(pa.float64())),
+    "with missing ones": pd.Series([*NOISE_X.tolist()[:-1], None], dtype=object),
+}
+
+
+@pytest.mark.parametrize("score", [js_classif, kl_classif, jeffreys_classif])
+@pytest.mark.parametrize("column", SAME_NUMBERS.values(), ids=SAME_NUMBERS)
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_numbers_are_numbers_whatever_their_type(score, column, library):
+    frame = column.to_frame("x")
+    if library == "polars":
+        frame = pl.DataFrame({"x": column.tolist()})
+    expected = score(NOISE_X[:, None], NOISE_Y)
+    np.testing.assert_allclose(score(frame, NOISE_Y), expected, rtol=0.1, atol=0.005)
+
+
+def test_categories_of_numbers_stay_categories():
+    frame = pd.DataFrame({"x": pd.Categorical(NOISE_X)})
+    assert js_classif(frame, NOISE_Y) == pytest.approx(js_classif(NOISE_X[:, None], NOISE_Y, discrete_features=True))
+    tensor = torch.tensor(NOISE_X[:, None]).requires_grad_()
+    assert js_classif(tensor, torch.tensor(NOISE_Y)) == js_classif(NOISE_X[:, None], NOISE_Y)
+
+
+def test_rounding_makes_no_values_of_their_own():
+    k = np.random.default_rng(0).integers(1, 10, 400)
+    mixed = np.where(np.arange(400) % 2, k / 10, k * 0.1)
+    expected = js_classif(k[:, None], np.arange(400) % 2, discrete_features=True)
+    assert js_classif(mixed[:, None], np.arange(400) % 2, discrete_features=True) == pytest.approx(expected)
+    assert js_classif(mixed[:, None], np.arange(400) % 2, n_bins=9) == pytest.approx(expected)
+    assert js_classif(pd.DataFrame({"x": mixed.astype(object)}), np.arange(400) % 2, n_bins=9) == pytest.approx(
+        expected
+    )

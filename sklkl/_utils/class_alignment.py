@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklkl._utils.checks import invalid_input
+from sklkl._utils.columns import is_hashable
 
 __all__ = ["align_columns", "class_codes", "class_positions", "shown"]
 
@@ -12,7 +13,8 @@ __all__ = ["align_columns", "class_codes", "class_positions", "shown"]
 def class_positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return the position of each label among the classes, -1 for a label that is none of them."""
     position = {label: code for code, label in enumerate(classes.tolist())}
-    return np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+    codes = [position.get(label, -1) if is_hashable(label) else -1 for label in labels.tolist()]
+    return np.array(codes, dtype=np.intp)
 
 
 def class_codes(name: str, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:

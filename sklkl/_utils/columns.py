@@ -8,11 +8,21 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["NUMBERS", "all_numbers", "first_other", "floats", "is_category_typed", "is_missing", "is_numeric_kind"]
+__all__ = [
+    "BOOLEANS",
+    "NUMBERS",
+    "all_numbers",
+    "first_other",
+    "floats",
+    "is_category_typed",
+    "is_hashable",
+    "is_missing",
+    "is_numeric_kind",
+]
 
 # What is a number; booleans, which Python counts as integers, are not.
 NUMBERS: tuple[type, ...] = (Real, Decimal)
-_BOOLEANS = (bool, np.bool_)
+BOOLEANS = (bool, np.bool_)
 
 
 def is_missing(value: object) -> bool:
@@ -20,7 +30,16 @@ def is_missing(value: object) -> bool:
     if value is None:
         return True
     same: object = value == value  # not always a bool: that of NA is NA
-    return not isinstance(same, _BOOLEANS) or not same
+    return not isinstance(same, BOOLEANS) or not same
+
+
+def is_hashable(value: object) -> bool:
+    """Return whether `value` can be looked up, which a tuple with a list in it cannot, though its type can."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def is_numeric_kind(kind: str) -> bool:
@@ -53,4 +72,4 @@ def floats(values: np.ndarray) -> np.ndarray:
 
 
 def _is_number(kind: type, of: tuple[type, ...], booleans: bool) -> bool:
-    return booleans if issubclass(kind, _BOOLEANS) else issubclass(kind, of)
+    return booleans if issubclass(kind, BOOLEANS) else issubclass(kind, of)

@@ -6,6 +6,7 @@ from typing import Any
 
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array, is_torch_array
 
+from sklkl._utils.arrays import unmasked
 from sklkl._utils.checks import invalid
 from sklkl.divergences._core import Array, Namespace, np
 
@@ -17,6 +18,8 @@ def align(arrays: tuple[Array, ...], axis: int) -> tuple[Namespace, tuple[Array,
     """Return the common namespace, the arrays in one floating type and number of dimensions, and `axis` >= 0."""
     xp, arrays = as_float_arrays(*arrays)
     ndim = max(x.ndim for x in arrays)
+    if not ndim:
+        raise ValueError("The inputs must have one dimension or more. Got plain numbers instead.")
     if not -ndim <= axis < ndim:
         raise invalid("axis", axis, f"from -{ndim} to {ndim - 1} for inputs of {ndim} dimensions")
     axis %= ndim
@@ -25,11 +28,14 @@ def align(arrays: tuple[Array, ...], axis: int) -> tuple[Namespace, tuple[Array,
     if len(lengths) > 1:
         shapes = " and ".join(str(tuple(x.shape)) for x in arrays)
         raise ValueError(f"The inputs must have the same length along axis {axis}. Got the shapes {shapes} instead.")
+    if 0 in lengths:
+        raise ValueError(f"The inputs must have one entry or more along axis {axis}. Got none instead.")
     return xp, arrays, axis
 
 
 def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
     """Return the common namespace of `values` and each as an array of one floating type; lists follow the arrays."""
+    values = tuple(unmasked(x) for x in values)
     arrays = [x for x in values if is_array_api_obj(x) and not isinstance(x, np.generic)]
     try:
         xp = array_namespace(*arrays) if arrays else np
@@ -51,6 +57,24 @@ def _float_type(xp: Namespace, arrays: list[Array]) -> Any:
         raise TypeError("The inputs must be real numbers. Got complex ones instead.")
     floats = [x for x in arrays if xp.isdtype(x.dtype, "real floating")]
     return xp.result_type(*floats) if floats else xp.asarray(0.0).dtype
+
+
+def widened(xp: Namespace, *arrays: Array) -> tuple[Array, ...]:
+    """Return arrays of half precision in float32, in which what they hold is computed, and others as they are."""
+    return tuple(xp.astype(x, xp.float32) if is_half(xp, x) else x for x in arrays)
+
+
+def is_half(xp: Namespace, x: Array) -> bool:
+    """Return whether the floating type of an array has 16 bits."""
+    return xp.finfo(x.dtype).bits == 16
+
+
+def rounding(xp: Namespace, x: Array) -> float:
+    """Return by how much sums of numbers of the type of `x`, relative to these, differ by rounding.
+
+    In half precision that is the rounding of the numbers themselves, as what is computed from them is wider.
+    """
+    return (1 if is_half(xp, x) else 16) * float(xp.finfo(x.dtype).eps)
 
 
 def in_blocks(xp: Namespace, function: Callable[..., Array], arrays: tuple[Array, ...], axis: int) -> Array:

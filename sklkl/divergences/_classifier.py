@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklkl._utils.checks import check_integer, invalid
+from sklkl._utils.frames import stacked_frames
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import MatrixLike, RandomState
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
 
-__all__ = ["classifier_kl_divergence", "cross_fitted_log_ratio"]
+__all__ = ["LogRatio", "classifier_kl_divergence", "cross_fitted", "cross_fitted_log_ratio"]
 
 # Basis functions of the default classifier.
 _N_COMPONENTS = 100
@@ -108,6 +110,16 @@ def cross_fitted_log_ratio(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ``log p/q`` at the rows of both samples, each by a classifier that did not see the row.
 
+    As `cross_fitted`, without the classifiers.
+    """
+    return cross_fitted(X, Y, classifier, cv, random_state)[:2]
+
+
+def cross_fitted(
+    X: Any, Y: Any, classifier: Any, cv: Any, random_state: RandomState
+) -> tuple[np.ndarray, np.ndarray, list[LogRatio]]:
+    """Return ``log p/q`` at the rows of both samples, each by a classifier that did not see the row.
+
     Parameters
     ----------
     X, Y : array, sparse matrix or DataFrame of shapes (n, d) and (m, d)
@@ -119,6 +131,8 @@ def cross_fitted_log_ratio(
     -------
     log_ratio_X, log_ratio_Y : arrays of shapes (n,) and (m,)
         In nats, corrected for the sizes of the samples.
+    fitted : list
+        The log-ratio of each fold's classifier, a function of rows.
     """
     # Binary classifiers round the probability of class 0, as 1 - p, and keep that of class 1 exact down to 1e-308. Q is
     # class 1, so that log-ratios are exact where they are large.
@@ -126,23 +140,51 @@ def cross_fitted_log_ratio(
     rows, rng = _stacked(X, Y), generator(random_state)
     splits = _splits(rows, labels, cv, _seed(rng))
     classifier = _default_classifier(rows, _seed(rng)) if classifier is None else classifier
-    log_ratio = np.empty(len(labels))
+    log_ratio, all_fitted = np.empty(len(labels)), []
     for train, held_out in splits:
-        fitted = clone(classifier).fit(_safe_indexing(rows, train), labels[train])
         n_P, n_Q = np.bincount(labels[train])
-        log_ratio[held_out] = _log_odds(fitted, _safe_indexing(rows, held_out)) - np.log(n_P / n_Q)
-    return log_ratio[labels == 0], log_ratio[labels == 1]
+        model = clone(classifier).fit(_safe_indexing(rows, train), labels[train])
+        fitted = LogRatio(model, float(np.log(n_P / n_Q)), _safe_indexing(rows, [0]))
+        log_ratio[held_out] = fitted.of_same_types(_safe_indexing(rows, held_out))
+        all_fitted.append(fitted)
+    return log_ratio[labels == 0], log_ratio[labels == 1], all_fitted
+
+
+@dataclass(frozen=True)
+class LogRatio:
+    """The log-ratio of two densities by a classifier that tells their samples apart.
+
+    Parameters
+    ----------
+    classifier : classifier
+        Fitted to rows of P, as class 0, and of Q.
+    prior : float
+        Logarithm of the ratio of the numbers of these rows.
+    example : object
+        A row, of the types that the classifier has seen.
+    """
+
+    classifier: Any
+    prior: float
+    example: Any
+
+    def __call__(self, rows: Any) -> np.ndarray:
+        """Return the log-ratio at rows of whatever types, those of frames brought to the classifier's."""
+        both = _stacked(self.example, rows)
+        return self.of_same_types(_safe_indexing(both, np.arange(1, both.shape[0])))
+
+    def of_same_types(self, rows: Any) -> np.ndarray:
+        """Return the log-ratio at rows."""
+        return _log_odds(self.classifier, rows) - self.prior
 
 
 def _stacked(X: Any, Y: Any) -> Any:
     if sparse.issparse(X) or sparse.issparse(Y):
         return sparse.vstack([X, Y], format="csr")
-    if hasattr(X, "iloc") and hasattr(Y, "iloc"):
-        import pandas as pd  # only for those who use it
+    return stacked_frames(X, Y) if hasattr(X, "columns") and hasattr(Y, "columns") else _stacked_arrays(X, Y)
 
-        return pd.concat([X, Y], ignore_index=True)
-    if hasattr(X, "vstack"):  # polars
-        return X.vstack(Y)
+
+def _stacked_arrays(X: Any, Y: Any) -> np.ndarray:
     return np.concatenate([np.asarray(X), np.asarray(Y)])
 
 

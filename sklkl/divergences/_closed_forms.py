@@ -16,7 +16,7 @@ from numpy import ndarray
 from scipy import special
 
 from sklkl._utils.checks import invalid_input
-from sklkl.divergences._arrays import as_float_arrays
+from sklkl.divergences._arrays import as_float_arrays, widened
 from sklkl.divergences._core import Array, Namespace, gap, kl_terms, log_ratio, np, safe_log, scalar
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import document
@@ -57,7 +57,13 @@ def bernoulli_kl(p: Array, q: Array) -> Array:
     >>> round(float(bernoulli_kl(0.3, 0.6)), 6)
     0.183787
     """
-    return _evaluated(lambda xp, p, q: _measure_terms(xp, p, q) + _measure_terms(xp, 1 - p, 1 - q), p, q)
+    return _evaluated(_bernoulli, p, q)
+
+
+def _bernoulli(xp: Namespace, p: Array, q: Array) -> Array:
+    others, difference = 1 - p, p - q  # (1 - q) - (1 - p) would be the rounding of 1 - p for small changes
+    d = log_ratio(xp, others, difference, safe_log(xp, others), safe_log(xp, 1 - q))
+    return _measure_terms(xp, p, q) + kl_terms(xp, others, difference, d)
 
 
 @divergence
@@ -243,7 +249,7 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
     Raises
     ------
     ValueError
-        If a covariance is not positive definite.
+        If a covariance is not positive definite, or no square matrix of the size of the means.
 
     Examples
     --------
@@ -251,10 +257,11 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
     >>> round(float(gaussian_kl([0, 0], [[1, 0], [0, 1]], [1, -1], [[2, 0.5], [0.5, 1]])), 6)
     1.279808
     """
-    return _evaluated(_gaussian, mean_p, cov_p, mean_q, cov_q)
+    return _evaluated(_gaussian, mean_p, cov_p, mean_q, cov_q, wide=True)
 
 
 def _gaussian(xp: Namespace, mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Array:
+    _check_shapes(mean_p, cov_p, mean_q, cov_q)
     root_p, root_q = _cholesky(xp, cov_p, "cov_p"), _cholesky(xp, cov_q, "cov_q")
     spread = gap(xp, 2 * _log_ratio(xp, *(xp.linalg.diagonal(root) for root in (root_q, root_p))))
     moved = _solve(xp, root_q, (mean_q - mean_p)[..., None])[..., 0]
@@ -289,10 +296,12 @@ def dirichlet_kl(alpha: Array, beta: Array) -> Array:
     >>> round(float(dirichlet_kl([1, 2, 3], [2, 2, 2])), 6)
     0.806853
     """
-    return _evaluated(_dirichlet, alpha, beta)
+    return _evaluated(_dirichlet, alpha, beta, wide=True)
 
 
 def _dirichlet(xp: Namespace, alpha: Array, beta: Array) -> Array:
+    if not alpha.ndim or not beta.ndim:
+        raise invalid_input(("alpha", "beta"), "plain numbers", "of shape (..., K)", "dirichlet_kl")
     alpha, beta = _positive(xp, alpha), _positive(xp, beta)
     total_a, total_b = (xp.sum(x, axis=-1, keepdims=True) for x in (alpha, beta))
     slopes = _special(xp, "digamma", alpha) - _special(xp, "digamma", total_a)
@@ -301,11 +310,23 @@ def _dirichlet(xp: Namespace, alpha: Array, beta: Array) -> Array:
     return xp.where(value < 0, 0.0, value)
 
 
-def _evaluated(form: Callable[..., Array], *parameters: Array) -> Array:
-    """Return ``form(xp, ...)`` of the parameters as arrays of one library and type."""
+def _evaluated(form: Callable[..., Array], *parameters: Array, wide: bool = False) -> Array:
+    """Return ``form(xp, ...)`` of the parameters as arrays of one library and type.
+
+    Half precision is computed in float32; forms that are `wide`, because they cancel, are computed in float64.
+    """
     xp, parameters = as_float_arrays(*parameters)
+    dtype = parameters[0].dtype
+    parameters = _doubled(xp, *parameters) if wide else widened(xp, *parameters)
     with np.errstate(all="ignore"):  # what lies outside a family's domain is NaN
-        return scalar(form(xp, *parameters))
+        return scalar(xp.astype(form(xp, *parameters), dtype, copy=False))
+
+
+def _doubled(xp: Namespace, *arrays: Array) -> tuple[Array, ...]:
+    """Return arrays in float64, or in float32 on a device without it."""
+    if getattr(getattr(arrays[0], "device", None), "type", "") == "mps":
+        return widened(xp, *arrays)
+    return tuple(xp.astype(x, xp.float64, copy=False) for x in arrays)
 
 
 def _lgamma_change(xp: Namespace, end: Array, start: Array) -> Array:
@@ -335,8 +356,20 @@ def _measure_terms(xp: Namespace, p: Array, q: Array) -> Array:
 def _cholesky(xp: Namespace, covariance: Array, name: str) -> Array:
     try:
         return xp.linalg.cholesky(covariance)
-    except Exception as error:  # each array library has an exception of its own for this
+    except Exception as error:
+        if "LinAlgError" not in type(error).__name__:  # each array library has an exception of its own, of this name
+            raise
         raise invalid_input(name, "one that is not", "positive definite matrices") from error
+
+
+def _check_shapes(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> None:
+    for name, mean, cov in (("p", mean_p, cov_p), ("q", mean_q, cov_q)):
+        d = mean.shape[-1] if mean.ndim else 0
+        if not d or cov.ndim < 2 or tuple(cov.shape[-2:]) != (d, d) or d != mean_p.shape[-1]:
+            names, found = (f"mean_{name}", f"cov_{name}"), f"the shapes {tuple(mean.shape)} and {tuple(cov.shape)}"
+            hint = "; for vectors of variances there is diagonal_gaussian_kl"
+            allowed = f"of shapes (..., d) and (..., d, d), d the same for both distributions{hint}"
+            raise invalid_input(names, found, allowed, "gaussian_kl")
 
 
 def _solve(xp: Namespace, a: Array, b: Array) -> Array:

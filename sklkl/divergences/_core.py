@@ -85,8 +85,8 @@ def log_ratio(xp: Namespace, p: Array, difference: Array, log_p: Array, log_q: A
     A difference of logarithms loses digits in proportion to ``|log p|``, so it serves only where q is far from p.
     The result is 0 where both are 0, ``inf`` where only `p` is 0 and ``-inf`` where only `q` is 0.
     """
-    # Subnormal p is left to the logarithms: the gradient of the quotient would overflow.
-    near = (difference > -p / 2) & (difference < 1000 * p) & (p > xp.finfo(p.dtype).smallest_normal)
+    # Tiny p is left to the logarithms: the gradient of the quotient would overflow.
+    near = (difference > -p / 2) & (difference < 1000 * p) & (p > 2**12 * xp.finfo(p.dtype).smallest_normal)
     close = xp.log1p(xp.where(near, difference, 0.0) / xp.where(near, p, 1.0))
     return xp.where(near, close, difference_of_logs(xp, log_p, log_q))
 
@@ -108,11 +108,11 @@ def kl_terms(xp: Namespace, p: Array, difference: Array, d: Array) -> Array:
     return xp.where(d == -INF, INF, xp.where(near, close, far))
 
 
-def ignoring_rounding(xp: Namespace, total: Array, scale: Array) -> Array:
+def ignoring_rounding(xp: Namespace, total: Array, scale: Array, tolerance: float | None = None) -> Array:
     """Return `total` with values that are rounding error of sums of size `scale` set to 0, gradients kept.
 
     Probabilities sum to one up to rounding only; where the sums enter a small divergence, that rounding would swamp
-    it.
+    it. `tolerance`, relative to the scale, is by default that of the type of `total`.
     """
-    tolerance = 16 * float(xp.finfo(total.dtype).eps)
+    tolerance = 16 * float(xp.finfo(total.dtype).eps) if tolerance is None else tolerance
     return total - constant(xp.where(xp.abs(total) <= tolerance * scale, total, 0.0))

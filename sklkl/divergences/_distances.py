@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Literal, TypeAlias, Unpack
 
 from array_api_compat import array_namespace
 
 from sklkl._utils.checks import invalid
-from sklkl.divergences._core import Array, kl_terms, log_ratio, safe_log, safe_sqrt, scalar
+from sklkl.divergences._core import Array, constant, kl_terms, log_ratio, safe_log, safe_sqrt, scalar
 from sklkl.divergences._kernels import JSRows
 from sklkl.divergences._options import Options, document
 from sklkl.divergences._pair import Pair
@@ -62,17 +62,25 @@ def _shares(weights: Sequence[float] | None, n: int) -> list[float]:
 
 def _js(shares: list[float], *pairs: Pair) -> Array:
     """Return the weighted sum over the distributions; all pairs share their first one."""
-    first = pairs[0].p
+    xp, first = pairs[0].xp, pairs[0].p
+    rows = [first, *(pair.q for pair in pairs)]
     # Differences, not values, are carried to the mixture: they keep their digits when all are nearly equal.
     from_first = [0.0 * first, *(pair.difference for pair in pairs)]
-    to_mixture = sum(w * x for w, x in zip(shares, from_first, strict=True))
-    everyone = zip(shares, [first, *(pair.q for pair in pairs)], from_first, strict=True)
-    return sum(w * _kl_to(pairs[0], p, to_mixture - moved) for w, p, moved in everyone if w)
+    to_mixture, mixture = (sum(w * x for w, x in zip(shares, xs, strict=True)) for xs in (from_first, rows))
+    widest = reduce(xp.maximum, (xp.abs(x) for x in from_first))
+    parts = []
+    for w, p, moved in zip(shares, rows, from_first, strict=True):
+        near = constant(widest) < constant(p)  # elsewhere these differences keep less of their digits than the rows do
+        parts += [w * _kl_to(pairs[0], p, mixture, xp.where(near, to_mixture - moved, mixture - p), w)] if w else []
+    return sum(parts)
 
 
-def _kl_to(pair: Pair, p: Array, difference: Array) -> Array:
-    """Return the generalised KL divergence of `p` to ``p + difference``."""
-    d = log_ratio(pair.xp, p, difference, safe_log(pair.xp, p), safe_log(pair.xp, p + difference))
+def _kl_to(pair: Pair, p: Array, mixture: Array, difference: Array, share: float) -> Array:
+    """Return the generalised KL divergence of `p` to a mixture of which it is a share; `difference` is between them."""
+    d = log_ratio(pair.xp, p, difference, safe_log(pair.xp, p), safe_log(pair.xp, mixture))
+    # The mixture is at least `share` times p, also where it is too small for a number and rounds to zero.
+    least = math.log(share)
+    d = pair.xp.where(d < least, least, d)
     return pair.sum(kl_terms(pair.xp, p, difference, d))
 
 

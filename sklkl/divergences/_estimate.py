@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import check_integer, invalid, invalid_input
 from sklkl._utils.types import MatrixLike, RandomState
 
@@ -53,12 +54,13 @@ def as_samples(X: MatrixLike, Y: MatrixLike) -> tuple[Any, Any]:
     ValueError
         If a sample has less than two rows, or the two have different features.
     """
+    X, Y = to_numpy("X", X), to_numpy("Y", Y)
     X, Y = (Z if hasattr(Z, "shape") else np.asarray(Z) for Z in (X, Y))
     X, Y = (Z if len(Z.shape) != 1 else np.reshape(np.asarray(Z), (-1, 1)) for Z in (X, Y))
     if not _fit_together(tuple(X.shape), tuple(Y.shape)):
         shapes = f"the shapes {tuple(X.shape)} and {tuple(Y.shape)}"
         raise invalid_input(("X", "Y"), shapes, "of shapes (n, d) and (m, d), at least two rows each")
-    names = [list(Z.columns) for Z in (X, Y) if hasattr(Z, "columns")]
+    names = [list(getattr(Z, "column_names", Z.columns)) for Z in (X, Y) if hasattr(Z, "columns")]
     if len(names) == 2 and names[0] != names[1]:
         raise invalid_input(("X", "Y"), f"{names[0]} and {names[1]}", "frames of the same columns in the same order")
     return X, Y

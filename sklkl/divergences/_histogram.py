@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,17 +12,14 @@ from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._distances import FIRST_ORDER
 from sklkl.divergences._estimate import Estimate, check_interval, generator, unbiased_interval
-from sklkl.divergences._permutation import permutation_p_value, row_splits
+from sklkl.divergences._permutation import permutation_p_value
 from sklkl.divergences._registry import DIVERGENCES, DivergenceName
-from sklkl.divergences._sample_columns import as_column, check_bins, table_of
-from sklkl.divergences._table import NULLS, Table, count_divergence
+from sklkl.divergences._sample_columns import as_column, check_bins, check_kinds, splits_of_rows, table_of
+from sklkl.divergences._table import MOST_CATEGORIES, NULLS, Table, count_divergence
 
 __all__ = ["StabilityIndex", "histogram_divergence", "population_stability_index"]
 
 # Near p = q these are of first order in p - q, the others of second order, where the bootstrap estimates the bias.
-
-# From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
-_MANY_ROWS = 10
 
 
 class StabilityIndex(NamedTuple):
@@ -121,8 +117,9 @@ def histogram_divergence(
     """
     check_choice("divergence", divergence, DIVERGENCES, of="histogram_divergence")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
-    x, y = as_column("x", x, categorical), as_column("y", y, categorical)
-    table = table_of(x, y, bins, categorical)
+    samples = as_column("x", x, categorical), as_column("y", y, categorical)
+    check_kinds(("x", "y"), *samples)
+    table = table_of(*samples, bins)
     if confidence_level is None:
         return float(count_divergence(divergence, table.a, table.b, pseudo_count))
     return _with_interval(divergence, table, pseudo_count, confidence_level, n_resamples, generator(random_state))
@@ -157,7 +154,8 @@ def population_stability_index(
         As in `histogram_divergence`, the intervals being those of `reference`.
     null : {"permutation", "asymptotic"}, default="permutation"
         ``"permutation"``: the p-value is the share of random splits of all rows into samples of these sizes whose
-        index is at least as large, correct for samples of any size. ``"asymptotic"``: that of a gamma distribution
+        index is at least as large, correct for samples of any size (of more than 1000 categories, the rare ones are
+        put together at random for it). ``"asymptotic"``: that of a gamma distribution
         with mean and variance of the index over all splits, quicker and deterministic; it needs ten rows of
         `reference` or more for each bin.
     n_permutations : int, default=999
@@ -195,15 +193,15 @@ def population_stability_index(
     check_choice("null", null, NULLS, of="population_stability_index")
     check_integer("n_permutations", n_permutations, 1, of="population_stability_index")
     bins = _check(bins, pseudo_count, confidence_level, n_resamples)
-    x, y = as_column("reference", reference, categorical), as_column("current", current, categorical)
-    table, rng = table_of(x, y, bins, categorical), generator(random_state)
+    samples = as_column("reference", reference, categorical), as_column("current", current, categorical)
+    check_kinds(("reference", "current"), *samples)
+    table, rng = table_of(*samples, bins), generator(random_state)
     if null == "asymptotic":
         p_value = asymptotic_p_value("jeffreys", table.a, table.b, pseudo_count)
     else:
-        splits = None
-        if isinstance(bins, int) and not categorical and np.count_nonzero(x == x) < _MANY_ROWS * bins:
-            splits = partial(row_splits, x, y, bins)
-        p_value = permutation_p_value("jeffreys", table, pseudo_count, n_permutations, rng, splits=splits)
+        splits = splits_of_rows(*samples, bins)
+        drawn = table.grouped(MOST_CATEGORIES) if categorical else table
+        p_value = permutation_p_value("jeffreys", drawn, pseudo_count, n_permutations, rng, splits=splits)
     if confidence_level is None:
         return StabilityIndex(float(count_divergence("jeffreys", table.a, table.b, pseudo_count)), p_value)
     value, low, high = _with_interval("jeffreys", table, pseudo_count, confidence_level, n_resamples, rng)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sklkl.divergences._arrays import rounding
 from sklkl.divergences._core import Array, ignoring_rounding, np
 
 # Rows whose divergence is a smaller share of their sum are left to the definition, which does not cancel.
@@ -31,7 +32,7 @@ class KLRows:
             values, scale = values / scale - log_totals, 1 + np.abs(log_totals)
         else:
             excess = scale - q @ ones
-            values = values - (excess - ignoring_rounding(np, excess.astype(p.dtype), 2 * scale))
+            values = values - (excess - ignoring_rounding(np, excess, 2 * scale, rounding(np, p)))
         ordinary = (values >= _SMALL * scale) & (values < np.inf) & (least >= 0)
         return _completed(values, ordinary, self.definition, p, q)
 
@@ -56,7 +57,7 @@ class JSRows:
         least, total = min(least_number(p), least_number(q)), p.sum(axis=-1)
         p1, q1 = lifted(p), lifted(q)
         values = (shifted_negentropy(p1) + shifted_negentropy(q1) - negentropy(p1 + q1)) / 2
-        return _completed(values, (values >= _SMALL * total) & (least >= 0), self.definition, p, q)
+        return _completed(values, (values >= _SMALL * total) & (values < np.inf) & (least >= 0), self.definition, p, q)
 
 
 def least_number(p: Array) -> float:

@@ -39,7 +39,14 @@ def kl_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Array:
 
 
 def _kl(pair: Pair) -> Array:
-    return _generalized(pair) + pair.excess()
+    return pair.either(_generalized(pair) + pair.excess(), lambda: _direct(pair))
+
+
+def _direct(pair: Pair) -> Array:
+    """Return ``Σ p log(p/q)`` term by term, which is exact where no term is nearly the negative of another."""
+    xp, d = pair.xp, pair.log_ratio
+    bounded = xp.where(xp.isinf(d), 0.0, d)
+    return 0.0 - pair.sum(xp.where(d == -INF, -INF, pair.p * bounded))
 
 
 @divergence

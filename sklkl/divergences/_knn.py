@@ -27,6 +27,9 @@ _MANY_FEATURES = 10
 # Distances that differ by less than this share are equal: decimal numbers such as 1000.1 have no exact differences.
 _TIE = 1e-7
 
+# Rows nearer than this, in standard deviations of the features, are at one point.
+_POINT = 1e-9
+
 # Spread of a feature, relative to its largest value, that is rounding.
 _CONSTANT = 10 * np.finfo(np.float64).eps
 
@@ -43,8 +46,9 @@ def knn_kl_divergence(
     """Kullback-Leibler divergence ``KL(P‖Q)`` from samples, by nearest neighbours; in nats.
 
     The density ratio at a row of X is that of the two counts in the ball around it that just holds k other rows of X
-    and k rows of Y. Equal and rounded rows are allowed. Where P and Q are close, negative estimates are as common as
-    positive ones; they are not clipped, because that would add a bias. The estimate is biased, mostly towards 0, if
+    and k rows of Y. Equal and rounded rows are allowed; where rows of X repeat that Y has much more rarely than what is
+    around them, the two counts at that very point are compared. Where P and Q are close, negative estimates are as
+    common as positive ones; they are not clipped, because that would add a bias. The estimate is biased, mostly towards 0, if
     there are few rows or many features, above all correlated ones (see `classifier_kl_divergence`); and it is finite
     even if the divergence is infinite.
 
@@ -99,7 +103,7 @@ def knn_kl_divergence(
         "k", k, 1, min(len(X) - 1, len(Y)), f", with {len(X)} rows of X and {len(Y)} of Y", of="knn_kl_divergence"
     )
     check_interval(confidence_level, n_resamples)
-    log_ratio_X, ratio_Y = _local_ratios(X, Y, int(k))
+    log_ratio_X, ratio_Y = _local_ratios(X, Y, int(k), confidence_level is not None)
     return kl_estimate(log_ratio_X, ratio_Y, confidence_level, n_resamples, generator(random_state))
 
 
@@ -119,17 +123,22 @@ def _samples(X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
     return X / scale, Y / scale
 
 
-def _local_ratios(X: np.ndarray, Y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``log p(x)/q(x)`` at the rows of X and ``p(y)/q(y)`` at the rows of Y."""
+def _local_ratios(X: np.ndarray, Y: np.ndarray, k: int, of_Y: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``log p(x)/q(x)`` at the rows of X and ``p(y)/q(y)`` at the rows of Y, zeros unless `of_Y`."""
     from_X, from_Y = _distances_to(X), _distances_to(Y)
     step = max(1, _BLOCK // max(len(X), len(Y)))
-    blocks = [_ball_ratios(from_X(rows), from_Y(rows), k) for rows in np.split(X, range(step, len(X), step))]
-    log_ratio = np.concatenate([log_ratio for log_ratio, _ in blocks]) + np.log(len(Y) / (len(X) - 1))
-    return log_ratio, np.sum([shares for _, shares in blocks], axis=0) * (len(Y) / len(X))
+    log_ratio, ratio = np.empty(len(X)), np.zeros(len(Y))
+    for start in range(0, len(X), step):
+        rows = X[start : start + step]
+        to_Y = from_Y(rows)
+        log_ratio[start : start + step], radius, in_Y = _ball_ratios(from_X(rows), to_Y, k)
+        if of_Y:  # each row of Y shares in all counts
+            ratio += to_Y.sums(radius, 1 / np.maximum(in_Y, 1))
+    return log_ratio + np.log(len(Y) / (len(X) - 1)), ratio * (len(Y) / len(X))
 
 
-def _ball_ratios(to_X: _Distances, to_Y: _Distances, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-ratio of the counts in a ball around each row; each row of Y's shares in all these counts.
+def _ball_ratios(to_X: _Distances, to_Y: _Distances, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the log-ratio of the counts in a ball around each row, its radius, and how many rows of Y it holds.
 
     The ball is the smallest with k rows of each sample. Where it had to be widened for one of them, the other's count
     is binomial, and ψ(count + 1) its logarithm without bias; a count that the ball was chosen for has ψ(count).
@@ -138,7 +147,17 @@ def _ball_ratios(to_X: _Distances, to_Y: _Distances, k: int) -> tuple[np.ndarray
     radius = np.maximum(reach_X, reach_Y) * (1 + _TIE)
     inside_X, inside_Y = (reach < radius * (1 - 2 * _TIE) for reach in (reach_X, reach_Y))
     in_X, in_Y = to_X.count(radius) - 1, to_Y.count(radius)
-    return digamma(in_X + inside_X) - digamma(in_Y + inside_Y), to_Y.sums(radius, 1 / in_Y)
+    log_ratio = digamma(in_X + inside_X) - digamma(in_Y + inside_Y)
+    repeated = (reach_X <= _POINT) & (radius > _POINT)
+    if not repeated.any():
+        return log_ratio, radius, in_Y
+    point = np.full(len(radius), _POINT)
+    at_X, at_Y = to_X.count(point) - 1, to_Y.count(point)
+    # A point that X repeats and Y hardly has: were it like its surroundings, Y would have `expected` rows there.
+    expected = in_Y * at_X / np.maximum(in_X, 1)
+    special = repeated & (expected > at_Y + 3 * np.sqrt(at_Y) + 5)
+    log_ratio = np.where(special, digamma(at_X + 1) - digamma(at_Y + 1), log_ratio)
+    return log_ratio, np.where(special, point, radius), np.where(special, at_Y, in_Y)
 
 
 class _Distances(Protocol):

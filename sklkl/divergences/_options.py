@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from array_api_compat import is_numpy_array
 
 from sklkl._utils.checks import check_choice, check_number, invalid
-from sklkl.divergences._arrays import align, in_blocks
+from sklkl.divergences._arrays import align, in_blocks, rounding, widened
 from sklkl.divergences._core import Array, Namespace, np, scalar
 from sklkl.divergences._pair import Pair, pair_from_log_probs, pair_from_logits, pair_from_probs
 from sklkl.divergences._signatures import From
@@ -87,9 +87,12 @@ class Options:
         `kernel(definition, normalize)` makes its in-place replacement for NumPy probabilities along the last axis.
         """
         xp, arrays, axis = align(arrays, self.axis)
+        tolerance, dtype = rounding(xp, arrays[0]), arrays[0].dtype
 
         def definition(*block: Array) -> Array:
-            return function(*(self.pair(xp, axis, block[0], other) for other in block[1:]))
+            first, *others = widened(xp, *block)
+            values = function(*(self.pair(xp, axis, first, other, tolerance) for other in others))
+            return xp.astype(values, dtype, copy=False)
 
         work = kernel(definition, self.normalize) if kernel and self._plain(arrays[0], axis) else definition
         with np.errstate(all="ignore"):  # zeros, infinities and NaN are handled where they arise
@@ -100,8 +103,8 @@ class Options:
     def _plain(self, x: Array, axis: int) -> bool:
         return self.from_ == "probs" and not self.smoothing and is_numpy_array(x) and axis == x.ndim - 1 > 0
 
-    def pair(self, xp: Namespace, axis: int, p: Array, q: Array) -> Pair:
-        """Return `p` beside `q` as these options say they are to be read."""
+    def pair(self, xp: Namespace, axis: int, p: Array, q: Array, tolerance: float | None = None) -> Pair:
+        """Return `p` beside `q` as these options say they are to be read; `tolerance` is that of `Pair`."""
         if self.from_ == "log_probs" and self.normalize:
             pair = pair_from_logits(xp, axis, p, q)  # logarithms of unnormalised measures are logits
         elif self.normalize and self.from_ == "probs":
@@ -109,6 +112,7 @@ class Options:
             pair.normalized = True
         else:
             pair = _PAIRS[self.from_](xp, axis, p, q)
+        pair.tolerance = tolerance
         return pair.smoothed(self.smoothing) if self.smoothing else pair
 
 

@@ -1,5 +1,6 @@
 """Two distributions side by side: what every divergence is computed from."""
 
+from collections.abc import Callable
 from functools import cached_property
 
 from sklkl.divergences._core import (
@@ -28,10 +29,16 @@ class Pair:
         Probabilities.
     normalized : bool
         Whether each row is known to sum to one, up to rounding that is not to be counted.
+
+    Attributes
+    ----------
+    tolerance : float or None
+        By how much sums differ by rounding, relative to their size; None is what the type of `p` says.
     """
 
     def __init__(self, xp: Namespace, axis: int, p: Array, q: Array, normalized: bool = False) -> None:
         self.xp, self.axis, self.p, self.q, self.normalized = xp, axis, p, q, normalized
+        self.tolerance: float | None = None
 
     @cached_property
     def difference(self) -> Array:
@@ -61,11 +68,23 @@ class Pair:
         """Return ``Σp - Σq`` of each row, 0 where the two agree within rounding."""
         if self.normalized:
             return 0.0
-        return 0.0 - ignoring_rounding(self.xp, self.sum(self.difference), self.sum(self.p + self.q))
+        return 0.0 - ignoring_rounding(self.xp, self.sum(self.difference), self.sum(self.p + self.q), self.tolerance)
+
+    def either(self, balanced: Array, direct: Callable[[], Array]) -> Array:
+        """Return `balanced` values, or `direct()` of the rows of which Σp and Σq differ by more than a factor of two.
+
+        Balanced forms add Σq - Σp, which makes all terms non-negative, and subtract it again. Where one is much larger
+        than the other nothing would be left of the digits of the result.
+        """
+        if self.normalized:
+            return balanced
+        total_p, total_q = self.sum(self.p), self.sum(self.q)
+        beyond = (total_q > 2 * total_p) | (total_p > 2 * total_q)
+        return self.xp.where(beyond, direct(), balanced) if _any(self.xp, beyond) else balanced
 
     def excess_over_one(self) -> Array:
         """Return ``Σp - 1`` of each row, 0 where that is rounding."""
-        return 0.0 if self.normalized else ignoring_rounding(self.xp, self.sum(self.p) - 1, 1.0)
+        return 0.0 if self.normalized else ignoring_rounding(self.xp, self.sum(self.p) - 1, 1.0, self.tolerance)
 
     def smoothed(self, smoothing: float) -> "Pair":
         """Mix both with the uniform distribution: ``(1 - smoothing) p + smoothing Σp / K``."""
@@ -73,8 +92,19 @@ class Pair:
         share = smoothing / self.difference.shape[self.axis]
         p, q = (keep * x + share * self.sum(x) for x in (self.p, self.q))
         pair = Pair(self.xp, self.axis, p, q, self.normalized)
+        pair.tolerance = self.tolerance
         pair.difference = keep * self.difference + share * self.sum(self.difference)
         return pair
+
+
+def _any(xp: Namespace, condition: Array) -> bool:
+    """Return whether a condition holds anywhere; True where only another device knows, or a transformation."""
+    if getattr(getattr(condition, "device", None), "type", "cpu") != "cpu":
+        return True
+    try:
+        return bool(xp.any(condition))
+    except RuntimeError:  # within torch.vmap no tensor has a value
+        return True
 
 
 def pair_from_probs(xp: Namespace, axis: int, p: Array, q: Array) -> Pair:

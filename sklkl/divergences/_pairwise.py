@@ -12,7 +12,7 @@ from numpy import ndarray
 from scipy.spatial.distance import cdist
 
 from sklkl._utils.checks import invalid_input
-from sklkl.divergences._arrays import as_float_arrays
+from sklkl.divergences._arrays import as_float_arrays, rounding
 from sklkl.divergences._core import INF, Array, Namespace, ignoring_rounding, np
 from sklkl.divergences._distances import js_divergence
 from sklkl.divergences._kernels import lifted, shifted_negentropy
@@ -163,22 +163,22 @@ def _kl_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
 def _kl_block(xp: Namespace, p: Pair, q: Pair, dtype: Any) -> Array:
     total_p, total_q, empty = p.sum(p.p), q.sum(q.p).T, q.log_q == -INF
     negative_entropy = p.sum(p.p * xp.where(p.log_p == -INF, 0.0, p.log_p))
-    values = (negative_entropy - total_p) + total_q - p.p @ xp.where(empty, 0.0, q.log_q).T
-    if not p.normalized:
-        values = _with_excess(xp, values, total_p, total_q, dtype)
+    values = negative_entropy - p.p @ xp.where(empty, 0.0, q.log_q).T
+    values = values + (total_q - total_p if p.normalized else _rounding_of_sums(xp, total_p, total_q, dtype))
     if not xp.any(empty):
         return values
     occupied, empty = (xp.astype(x, values.dtype) for x in (p.log_p > -INF, empty))
     return xp.where(occupied @ empty.T > 0, INF, values)
 
 
-def _with_excess(xp: Namespace, values: Array, total_p: Array, total_q: Array, dtype: Any) -> Array:
-    """Return ``values + Σp - Σq`` where that is more than rounding of the inputs, which were of type `dtype`."""
+def _rounding_of_sums(xp: Namespace, total_p: Array, total_q: Array, dtype: Any) -> Array:
+    """Return ``Σq - Σp`` where that is no more than rounding of the inputs, which were of type `dtype`, else 0."""
+    tolerance = rounding(xp, xp.empty(0, dtype=dtype))
     largest, least = xp.maximum(xp.max(total_p), xp.max(total_q)), xp.minimum(xp.min(total_p), xp.min(total_q))
-    spread = ignoring_rounding(xp, xp.astype(largest - least, dtype), largest)
-    if spread == 0:  # the common case: all rows sum to one, no entry needs a correction of its own
-        return values
-    return values + ignoring_rounding(xp, xp.astype(total_p - total_q, dtype), total_p + total_q)
+    if largest - least <= tolerance * largest:  # the common case: all rows sum to one
+        return total_q - total_p
+    change = total_q - total_p
+    return change - ignoring_rounding(xp, change, total_p + total_q, tolerance)
 
 
 def _reverse_kl_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:

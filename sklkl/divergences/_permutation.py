@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sklkl._utils.binning import bin_counts, numeric_bins
+from sklkl._utils.binning import bin_counts, reference_bins
+from sklkl._utils.quantities import Quantity
 from sklkl.divergences._table import TIE, Table, count_divergence
 
 __all__ = ["permutation_p_value", "random_splits", "row_splits"]
@@ -62,18 +63,19 @@ def permutation_p_value(
 
 
 def row_splits(
-    x: np.ndarray, y: np.ndarray, n_bins: int, n: int, rng: np.random.Generator
+    x: Quantity, y: Quantity, n_bins: int, n: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the counts of both parts of `n` random splits of the rows, in bins made anew from each first part.
 
     That is exact for every column, and takes time in proportion to the rows of `x`. `random_splits` uses the counts of
     a column only: with few rows in each bin, some of them repeated, its quantiles of other rows are wrong.
     """
-    rows = np.sort(np.concatenate([x, y]))  # missing values come last
+    resolution, size = x.resolution, len(x.values)
+    rows = np.sort(np.concatenate([x.values, y.values]))  # missing values come last
     n_present = len(rows) - np.count_nonzero(np.isnan(rows))
     for _ in range(n):
-        first = rows[rng.choice(len(rows), len(x), replace=False, shuffle=False)]
-        bins = numeric_bins(first, n_bins)
+        first = rows[rng.choice(len(rows), size, replace=False, shuffle=False)]
+        bins, _, _ = reference_bins(first, n_bins, resolution)
         pooled = np.diff([0, *np.searchsorted(rows, bins.edges, side="right"), n_present, len(rows)])
         a = bin_counts(bins, first)
         table = Table.of(a, pooled - a)

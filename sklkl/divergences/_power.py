@@ -70,7 +70,8 @@ def _in_support(pair: Pair, logs: Array) -> Array:
 
 def _power_excess(pair: Pair, alpha: float) -> Array:
     """Return ``Σ p^alpha q^(1-alpha) - 1`` without cancellation near p == q."""
-    return pair.sum(_above_tangent(pair, alpha)) + (alpha - 1) * pair.excess() + pair.excess_over_one()
+    balanced = pair.sum(_above_tangent(pair, alpha)) + (alpha - 1) * pair.excess() + pair.excess_over_one()
+    return pair.either(balanced, lambda: pair.sum(_powers(pair, alpha)[0]) - 1)
 
 
 def _above_tangent(pair: Pair, alpha: float) -> Array:
@@ -85,11 +86,21 @@ def _above_tangent(pair: Pair, alpha: float) -> Array:
 
 
 def _power_change(pair: Pair, alpha: float) -> Array:
-    """Return ``p^alpha q^(1-alpha) - p``, by logarithms only where the ratio is too extreme to start from p."""
+    """Return ``p^alpha q^(1-alpha) - p``."""
+    powers, mild, grown = _powers(pair, alpha)
+    return pair.xp.where(mild, pair.p * pair.xp.expm1(grown), powers - pair.p)
+
+
+def _powers(pair: Pair, alpha: float) -> tuple[Array, Array, Array]:
+    """Return ``p^alpha q^(1-alpha)``, by logarithms only where the ratio is too extreme to start from p.
+
+    Also where it is not, and ``log(p^alpha q^(1-alpha) / p)`` there.
+    """
     xp, logs, grown = pair.xp, _log_powers(pair, alpha), (1 - alpha) * pair.log_ratio
     mild, overflow = xp.abs(grown) < 10, logs > math.log(float(xp.finfo(logs.dtype).max))
+    grown = xp.where(mild, grown, 0.0)
     powers = xp.where(overflow, INF, xp.exp(xp.where(overflow, 0.0, logs)))
-    return xp.where(mild, pair.p * xp.expm1(xp.where(mild, grown, 0.0)), powers - pair.p)
+    return xp.where(mild, pair.p * xp.exp(grown), powers), mild, grown
 
 
 @of_order

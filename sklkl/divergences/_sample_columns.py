@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TypeAlias
+
 import numpy as np
 
-from sklkl._utils.binning import NumericBins, category_bins
+from sklkl._utils.arrays import to_numpy
+from sklkl._utils.binning import category_bins
 from sklkl._utils.checks import invalid, invalid_input
-from sklkl._utils.columns import all_numbers, first_other, floats, is_numeric_kind
+from sklkl._utils.columns import first_other, is_hashable
+from sklkl._utils.quantities import Quantity, as_array, canonical, quantity
 from sklkl._utils.types import ArrayLike
-from sklkl.divergences._table import QuantileReference, Table
+from sklkl.divergences._permutation import Splits, row_splits
+from sklkl.divergences._references import BinnedReference, NumberReference, numeric_reference
+from sklkl.divergences._table import Table
 
-__all__ = ["as_column", "check_bins", "table_of"]
+__all__ = ["Column", "as_column", "check_bins", "check_kinds", "splits_of_rows", "table_of"]
+
+# From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
+_MANY_ROWS = 10
+
+# Numbers, or categories as Python objects.
+Column: TypeAlias = Quantity | np.ndarray
 
 
-def as_column(name: str, values: ArrayLike, categorical: bool) -> np.ndarray:
-    """Return a sample as objects if it is categorical, otherwise as floats, NaN where a value is missing.
+def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
+    """Return a sample as objects if it is categorical, otherwise as numbers, dates and durations too.
 
     Raises
     ------
@@ -22,16 +35,29 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> np.ndarray:
         If it is empty, not one-dimensional, or has other values than numbers; `name` is its name in messages.
     """
     # as objects, because of a missing value among strings NumPy makes the string "nan"
-    column = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
+    is_bfloat16 = str(getattr(values, "dtype", "")) == "torch.bfloat16"
+    values = to_numpy(name, values)
+    column = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else as_array(name, values)
     if column.ndim != 1 or not len(column):
         raise invalid_input(name, f"the shape {column.shape}", "one-dimensional and not empty")
-    if categorical or not is_numeric_kind(column.dtype.kind):
-        column = column.astype(object)
+    if categorical and not (column.dtype.kind != "O" or all(map(is_hashable, column.tolist()))):
+        raise invalid_input(name, "some that are not hashable", "numbers, strings or other hashable objects")
     if categorical:
-        return column
-    if not all_numbers(column, booleans=True):
-        raise invalid_input(name, repr(first_other(column)), "numbers, or any values with categorical=True")
-    return floats(column)
+        categories = np.empty(len(column), dtype=object)
+        categories[:] = canonical(column)
+        return categories
+    found = quantity(column, 2.0**-7 if is_bfloat16 else 0.0)
+    if found is None:
+        allowed = "numbers, dates or durations, or any values with categorical=True"
+        raise invalid_input(name, repr(first_other(column.tolist())), allowed)
+    return found
+
+
+def check_kinds(names: tuple[str, str], x: Column, y: Column) -> None:
+    """Raise ValueError if one sample is of dates, for instance, and the other of plain numbers."""
+    kinds = [z.kind for z in (x, y) if isinstance(z, Quantity) and not np.isnan(z.values).all()]
+    if len(set(kinds)) == 2:
+        raise invalid_input(names, " and ".join(kinds), "of one kind: numbers, dates, durations or times")
 
 
 def check_bins(bins: ArrayLike) -> int | np.ndarray:
@@ -56,11 +82,24 @@ def check_bins(bins: ArrayLike) -> int | np.ndarray:
     return edges
 
 
-def table_of(x: np.ndarray, y: np.ndarray, bins: int | np.ndarray, categorical: bool) -> Table:
-    """Return the counts in the categories of both samples, between given edges, or between quantiles of `x`."""
-    if categorical:
-        # with one bin for all categories of y alone, samples of many rare categories would seem to differ
-        return Table.count(x, y, category_bins(np.concatenate([x, y])))
-    if isinstance(bins, np.ndarray):
-        return Table.count(x, y, NumericBins(bins))
-    return QuantileReference.fit(x, bins).table(y)
+def table_of(x: Column, y: Column, bins: int | np.ndarray) -> Table:
+    """Return the counts in the categories of both samples, between given edges, at values or quantiles of `x`."""
+    if isinstance(x, Quantity) and isinstance(y, Quantity):
+        return _reference(x, bins).table(y)
+    # with one bin for all categories of y alone, samples of many rare categories would seem to differ
+    values = np.asarray(x), np.asarray(y)
+    return Table.count(*values, category_bins(np.concatenate(values)))
+
+
+def splits_of_rows(x: Column, y: Column, bins: int | np.ndarray) -> Splits | None:
+    """Return how to split the rows at random with new quantiles each time; None where splits of counts are as good."""
+    if not (isinstance(x, Quantity) and isinstance(y, Quantity) and isinstance(bins, int)):
+        return None
+    many = np.count_nonzero(~np.isnan(x.values)) >= _MANY_ROWS * bins
+    if many or not isinstance(numeric_reference(x, bins), BinnedReference):
+        return None
+    return partial(row_splits, x, y, bins)
+
+
+def _reference(x: Quantity, bins: int | np.ndarray) -> NumberReference | BinnedReference:
+    return numeric_reference(x, bins) if isinstance(bins, int) else BinnedReference.by_edges(x, bins)

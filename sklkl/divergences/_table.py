@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklkl._utils.binning import CategoryBins, NumericBins, bin_counts, numeric_bins
+from sklkl._utils.binning import CategoryBins, NumericBins, bin_counts
 from sklkl.divergences._registry import DIVERGENCES
 
-__all__ = ["NULLS", "TIE", "QuantileReference", "Table", "count_divergence"]
+__all__ = ["MOST_CATEGORIES", "NULLS", "TIE", "Table", "count_divergence"]
 
 # Where p-values of a divergence of counts come from.
 NULLS = ("permutation", "asymptotic")
 
 # Relative tolerance of divergences: those of equal tables, summed in another order, are equal.
 TIE = 1e-10
+
+# Up to so many bins, each is drawn by itself in random splits.
+MOST_CATEGORIES = 1000
 
 
 @dataclass(frozen=True)
@@ -29,52 +32,49 @@ class Table:
     segments : array of shape (n_bins,)
         Ascending numbers. Bins of one segment are parted by quantiles of the first sample; segments are parted by
         values that any sample would have given.
+    names : array of shape (n_bins,), optional
+        What the bins are called.
     """
 
     a: np.ndarray
     b: np.ndarray
     segments: np.ndarray
+    names: np.ndarray | None = None
 
     @classmethod
-    def of(cls, a: np.ndarray, b: np.ndarray, segments: np.ndarray | None = None) -> Table:
+    def of(
+        cls, a: np.ndarray, b: np.ndarray, segments: np.ndarray | None = None, names: np.ndarray | None = None
+    ) -> Table:
         """Return the table without the bins that both samples leave empty; by default each bin is a segment."""
         used = (a > 0) | (b > 0)
-        return cls(a[used], b[used], np.arange(np.sum(used)) if segments is None else segments[used])
+        segments = np.arange(np.sum(used)) if segments is None else segments[used]
+        return cls(a[used], b[used], segments, None if names is None else names[used])
 
     @classmethod
     def count(cls, x: np.ndarray, y: np.ndarray, bins: CategoryBins | NumericBins) -> Table:
         """Return the counts of the values of two samples in bins that do not depend on them."""
         return cls.of(bin_counts(bins, x), bin_counts(bins, y))
 
+    def grouped(self, most: int) -> Table:
+        """Return the table with at most `most` bins, each of a segment of its own: the rare ones are put together.
 
-@dataclass(frozen=True)
-class QuantileReference:
-    """A sample of numbers in bins of about equally many of its values, and a bin of the missing ones.
-
-    Parameters
-    ----------
-    bins : NumericBins
-        The bins.
-    counts : array of shape (n_bins,)
-        Number of values in each.
-    segments : array of shape (n_bins,)
-        Segment of each bin, see `Table`.
-    """
-
-    bins: NumericBins
-    counts: np.ndarray
-    segments: np.ndarray
-
-    @classmethod
-    def fit(cls, values: np.ndarray, n_bins: int) -> QuantileReference:
-        """Fix the bins and count the values."""
-        bins = numeric_bins(values, n_bins)
-        counts = bin_counts(bins, values)
-        return cls(bins, counts, _segments(bins, counts, values))
-
-    def table(self, values: np.ndarray) -> Table:
-        """Return the counts beside those of a second sample."""
-        return Table.of(self.counts, bin_counts(self.bins, values), self.segments)
+        The more frequent half of the bins, by both samples together, are left as they are, all others shared out at
+        random among the other half. That depends on the pooled counts only, so that p-values stay correct, and keeps
+        what distinguishes the samples: with one bin for all rare categories, new ones would not be seen.
+        """
+        if len(self.a) <= most:
+            return self
+        shuffled = np.random.default_rng(0).permutation(len(self.a))
+        order = shuffled[np.argsort(-(self.a + self.b)[shuffled], kind="stable")]
+        codes = np.empty(len(order), dtype=np.intp)
+        kept = most // 2
+        codes[order[:kept]] = np.arange(kept)
+        codes[order[kept:]] = kept + np.arange(len(order) - kept) % (most - kept)
+        a, b = (np.bincount(codes, counts, most).astype(np.int64) for counts in (self.a, self.b))
+        names = None
+        if self.names is not None:
+            names = np.array([*self.names[order[:kept]], *(f"group {i + 1}" for i in range(most - kept))], dtype=object)
+        return Table.of(a, b, names=names)
 
 
 def count_divergence(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count: float) -> np.ndarray:
@@ -83,11 +83,3 @@ def count_divergence(divergence: str, a: np.ndarray, b: np.ndarray, pseudo_count
     `pseudo_count` is added to every count, so that no bin has the share 0.
     """
     return DIVERGENCES[divergence](a + pseudo_count, b + pseudo_count, normalize=True)
-
-
-def _segments(bins: NumericBins, counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the segment of each bin: one ends after a bin at least half of which is its last value, repeated."""
-    ordered = np.sort(values)
-    ties = np.searchsorted(ordered, bins.edges, "right") - np.searchsorted(ordered, bins.edges, "left")
-    ends = (ties >= 2) & (2 * ties >= counts[: len(ties)])
-    return np.cumsum([0, *ends, True])  # the missing values are a segment of their own

@@ -18,9 +18,19 @@ from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
 from sklkl.divergences._permutation import permutation_p_value
-from sklkl.divergences._table import NULLS, QuantileReference, Table, count_divergence
-from sklkl.drift._frame_columns import checked_table, column, is_categorical, numbers, objects, require_same_kind
-from sklkl.drift._references import ValueReference, numeric_reference
+from sklkl.divergences._references import BinnedReference, NumberReference, numeric_reference
+from sklkl.divergences._sample_columns import check_bins
+from sklkl.divergences._table import MOST_CATEGORIES, NULLS, Table, count_divergence
+from sklkl.drift._frame_columns import (
+    checked_table,
+    column,
+    is_categorical,
+    numbers,
+    objects,
+    require_same_kind,
+    require_same_quantity,
+)
+from sklkl.drift._references import ValueReference
 from sklkl.drift._report import CORRECTIONS, DriftReport
 
 __all__ = ["DriftDetector"]
@@ -37,6 +47,9 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "alpha": [Interval(Real, 0, 1, closed="neither")],
     "correction": [StrOptions(set(CORRECTIONS)), None],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "bin_edges": [dict, None],
+    "max_categories": [Interval(Integral, 2, None, closed="left")],
+    "min_statistic": [Interval(Real, 0, None, closed="left")],
     "random_state": ["random_state"],
 }
 
@@ -49,7 +62,10 @@ class DriftDetector(BaseEstimator):
     their own, so more (or fewer) of them are drift, and so is every category that the reference lacks.
 
     Numeric columns get bins of about equally many reference values; infinite values belong to the outermost ones. A
-    column of at most `n_bins` values, each found twice on average, gets a bin for each value, as categories do.
+    value that is frequent enough for a bin has its own, and numbers beyond values that repeat are in bins of their own.
+    A column of at most `n_bins` values, each found twice on average, gets a bin for each value, as categories do.
+    Numbers that differ by rounding are the same, also in another floating type. Dates, durations and times of day are
+    numbers, whatever their unit.
 
     Parameters
     ----------
@@ -80,7 +96,16 @@ class DriftDetector(BaseEstimator):
         drift on average. None tests each column by itself.
     categorical_features : "from_dtype", array-like of bool, int or str, or None, default="from_dtype"
         Which columns are categorical. ``"from_dtype"``: those of strings, booleans, a categorical type, or objects
-        that are not all numbers. A mask, indices or names; all other columns are then numeric. None: no column.
+        that are not all numbers, dates or durations. A mask, indices or names; all other columns are then numeric.
+        None: no column.
+    bin_edges : dict or None, default=None
+        Ascending edges between the bins ``(edge, next edge]`` of numeric columns, by name or index of the column, in
+        place of `n_bins`; values beyond the outermost edges have bins of their own.
+    max_categories : int >= 2, default=1000
+        Largest number of categories of a column that are compared one by one. Of more, in both samples together, the
+        most frequent half of this number are, and all others are put together at random in groups, the other half.
+    min_statistic : float >= 0, default=0.0
+        Least divergence that counts as drift, however small its p-value: with many rows the smallest change has one.
     random_state : int, RandomState instance or None, default=None
         Seed of the random splits; with an int, :meth:`detect` gives the same report for the same rows.
 
@@ -127,6 +152,9 @@ class DriftDetector(BaseEstimator):
         alpha: float = 0.05,
         correction: Literal["holm", "fdr_bh"] | None = "holm",
         categorical_features: ArrayLike | None = "from_dtype",
+        bin_edges: dict[Any, ArrayLike] | None = None,
+        max_categories: int = MOST_CATEGORIES,
+        min_statistic: float = 0.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.statistic = statistic
@@ -137,6 +165,9 @@ class DriftDetector(BaseEstimator):
         self.alpha = alpha
         self.correction = correction
         self.categorical_features = categorical_features
+        self.bin_edges = bin_edges
+        self.max_categories = max_categories
+        self.min_statistic = min_statistic
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Tags:
@@ -170,7 +201,8 @@ class DriftDetector(BaseEstimator):
         self._validate_params()
         X = checked_table(self, X, reset=True)
         self.is_categorical_ = self._categorical_mask(X)
-        self.references_ = [self._reference(values) for values in self._columns(X)]
+        edges = self._given_edges(X)
+        self.references_ = [self._reference(values, edges.get(j)) for j, values in enumerate(self._columns(X))]
         self.n_samples_ = _num_samples(X)
         return self
 
@@ -198,16 +230,18 @@ class DriftDetector(BaseEstimator):
         tables = list(self._tables(X))
         p_values = self._p_values(tables)
         adjusted = CORRECTIONS[self.correction](p_values) if self.correction else p_values.copy()
+        statistic = np.asarray([self._divergence(table) for table in tables])
         return DriftReport(
             feature_names=np.asarray([self._name(j) for j in range(len(tables))], dtype=object),
-            statistic=np.asarray([self._divergence(table) for table in tables]),
+            statistic=statistic,
             p_value=p_values,
             adjusted_p_value=adjusted,
-            drifted=adjusted <= self.alpha,
+            drifted=(adjusted <= self.alpha) & (statistic >= self.min_statistic),
             statistic_name=self.statistic,
             alpha=self.alpha,
             n_reference=self.n_samples_,
             n_new=_num_samples(X),
+            tables=tuple(tables),
         )
 
     def _categorical_mask(self, X: Any) -> np.ndarray:
@@ -217,32 +251,47 @@ class DriftDetector(BaseEstimator):
             return np.asarray([is_categorical(column(X, j)) for j in range(n_features)])
         mask = np.zeros(n_features, dtype=bool)
         if chosen is not None and np.size(chosen):
-            mask[self._indices(X, np.asarray(chosen))] = True
+            mask[self._indices(X, np.asarray(chosen), "categorical_features")] = True
         return mask
 
-    def _indices(self, X: Any, chosen: np.ndarray) -> list[int]:
+    def _indices(self, X: Any, chosen: np.ndarray, parameter: str) -> list[int]:
         try:
             return list(_get_column_indices(X, chosen))
         except ValueError as error:
             allowed = f"indices from 0 to {self.n_features_in_ - 1}, or a mask of {self.n_features_in_} booleans"
-            raise invalid(
-                "categorical_features", self.categorical_features, f"names of columns, {allowed}", "DriftDetector"
-            ) from error
+            given = getattr(self, parameter)
+            raise invalid(parameter, given, f"names of columns, {allowed}", "DriftDetector") from error
 
     def _columns(self, X: Any) -> Iterator[Any]:
-        """Give the columns one at a time: numbers as floats, categories as Python objects."""
+        """Give the columns one at a time: numbers, or categories as Python objects."""
         for j, categorical in enumerate(self.is_categorical_):
             values = column(X, j)
             yield objects(values, self._name(j)) if categorical else numbers(values, self._name(j))
 
-    def _reference(self, values: Any) -> QuantileReference | ValueReference:
-        return ValueReference.fit(values) if isinstance(values, list) else numeric_reference(values, self.n_bins)
+    def _reference(self, values: Any, edges: np.ndarray | None) -> BinnedReference | NumberReference | ValueReference:
+        if isinstance(values, list):
+            return ValueReference.fit(values)
+        return numeric_reference(values, self.n_bins) if edges is None else BinnedReference.by_edges(values, edges)
+
+    def _given_edges(self, X: Any) -> dict[int, np.ndarray]:
+        """Return the given edges by position of the column, checked."""
+        edges = {}
+        for key, given in (self.bin_edges or {}).items():
+            j = self._indices(X, np.asarray([key]), "bin_edges")[0]
+            if self.is_categorical_[j] or np.ndim(given) == 0:
+                allowed = "edges of numeric columns, a sequence of ascending numbers each"
+                raise invalid("bin_edges", self.bin_edges, allowed, "DriftDetector")
+            edges[j] = np.asarray(check_bins(given))
+        return edges
 
     def _tables(self, X: Any) -> Iterator[Table]:
         for j, (reference, values) in enumerate(zip(self.references_, self._columns(X), strict=True)):
-            if self.is_categorical_[j]:
+            if isinstance(reference, ValueReference):
                 require_same_kind(reference.counts, values, self._name(j))
-            yield reference.table(values)
+                yield reference.table(values).grouped(self.max_categories)
+            else:
+                require_same_quantity(reference.kind, values, self._name(j))
+                yield reference.table(values)
 
     def _name(self, j: int) -> str:
         return str(self.feature_names_in_[j]) if hasattr(self, "feature_names_in_") else f"x{j}"

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sklkl._utils.columns import all_numbers, first_other, floats, is_category_typed, is_missing, is_numeric_kind
+from sklkl._utils.arrays import to_numpy
+from sklkl._utils.columns import BOOLEANS, first_other, is_category_typed, is_hashable, is_missing
+from sklkl._utils.quantities import Quantity, as_array, canonical, quantity
 from sklkl._utils.sklearn_private import _num_features, _num_samples, _safe_indexing
 from sklkl._utils.types import ArrayLike, MatrixLike
 
@@ -17,6 +19,7 @@ __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "r
 
 def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Return `X` after scikit-learn's checks of its shape and names: frames as they are, all else as an array."""
+    X = to_numpy("X", X)
     if not _is_frame(X):
         return _checked_array(estimator, X, reset)
     X = validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -49,38 +52,31 @@ def column(X: Any, j: int) -> Any:
 
 
 def is_categorical(values: ArrayLike) -> bool:
-    """Return whether a column's type says categories: of a categorical type, booleans, or objects not all numbers.
+    """Return whether a column's type says categories: of a categorical type, booleans, or objects that are no numbers.
 
     A column without any value may turn out to be anything, which only categories can.
     """
     if is_category_typed(values):
         return True
-    array = _array(values)
+    array = as_array("X", values)
     if array.dtype.kind == "O":
-        return not all_numbers(array) or all(map(is_missing, array))
+        return quantity(array) is None or any(isinstance(x, BOOLEANS) for x in array) or all(map(is_missing, array))
     return array.dtype.kind in "bUS" or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
 
 
-def _array(values: ArrayLike) -> np.ndarray:
-    """Return a column as an array, dates of a time zone as dates and not as objects."""
-    is_date = getattr(getattr(values, "dtype", None), "kind", "") == "M"
-    return np.asarray(values, dtype="datetime64[ns]") if is_date else np.asarray(values)
-
-
-def numbers(values: ArrayLike, name: str) -> np.ndarray:
-    """Return a column as float64, missing values as NaN; dates and durations count too.
+def numbers(values: ArrayLike, name: str) -> Quantity:
+    """Return a column as numbers, missing values as NaN; dates, durations and times of day count too, in seconds.
 
     Raises
     ------
     ValueError
         If a value is no number; `name` says of which column.
     """
-    array = _array(values)
-    if array.dtype.kind in "mM":
-        return np.where(np.isnat(array), np.nan, array.astype(np.int64))
-    if is_numeric_kind(array.dtype.kind) or (array.dtype.kind == "O" and all_numbers(array, booleans=True)):
-        return floats(array)
-    raise _other_values(name, first_other(array.tolist()), "numbers, as it is numeric")
+    array = as_array("X", values)
+    found = quantity(array)
+    if found is None:
+        raise _other_values(name, first_other(array.tolist()), "numbers, as it is numeric")
+    return found
 
 
 def objects(values: ArrayLike, name: str) -> list[Hashable]:
@@ -91,12 +87,12 @@ def objects(values: ArrayLike, name: str) -> list[Hashable]:
     ValueError
         If a value cannot be a category; `name` says of which column.
     """
-    found = list(np.asarray(values).tolist())
-    kinds = {type(value) for value in found}
-    if not all(issubclass(kind, Hashable) for kind in kinds):
-        odd = next(value for value in found if not isinstance(value, Hashable))
-        raise _other_values(name, odd, "numbers, strings or other hashable objects")
-    return found
+    array = as_array("X", values)
+    if array.dtype.kind == "O":
+        odd = next((value for value in array.tolist() if not is_hashable(value)), None)
+        if odd is not None:
+            raise _other_values(name, odd, "numbers, strings or other hashable objects")
+    return canonical(array)
 
 
 def _other_values(name: str, odd: object, allowed: str) -> ValueError:
@@ -110,3 +106,9 @@ def require_same_kind(known: Iterable[object], values: Iterable[object], name: s
         words = {True: "strings", False: "no strings"}
         expected = f"{words[were.pop()]}, as in fit"
         raise ValueError(f"The column {name!r} of 'X' must hold {expected}. Got {words[are.pop()]} instead.")
+
+
+def require_same_quantity(known: str, column: Quantity, name: str) -> None:
+    """Raise a ValueError if the numbers are of another kind than those known, dates instead of numbers for instance."""
+    if column.kind != known and not np.isnan(column.values).all():
+        raise ValueError(f"The column {name!r} of 'X' must hold {known}, as in fit. Got {column.kind} instead.")

@@ -1,4 +1,4 @@
-"""What is remembered of a reference column, counts only, and the table of counts that new values give with it."""
+"""What is remembered of a categorical column, counts only, and the table of counts that new values give with it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklkl._utils.columns import is_missing
-from sklkl.divergences._table import QuantileReference, Table
+from sklkl.divergences._table import Table
 
-__all__ = ["ValueReference", "numeric_reference"]
+__all__ = ["ValueReference"]
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,9 @@ class ValueReference:
         union = self.counts | new
         a = np.asarray([*(self.counts.get(value, 0) for value in union), self.n_missing])
         b = np.asarray([*(new.get(value, 0) for value in union), n_missing])
-        return Table.of(a, b)
-
-
-def numeric_reference(values: np.ndarray, n_bins: int) -> QuantileReference | ValueReference:
-    """Return the reference of a numeric column: by value if it has at most `n_bins`, each repeated, else by quantile.
-
-    A column without any value is one of values, all of which will be new.
-    """
-    present = values[~np.isnan(values)]
-    n_distinct = len(np.unique(present))
-    if n_distinct <= n_bins and 2 * n_distinct <= len(present):
-        return ValueReference.fit(values.tolist())
-    return QuantileReference.fit(values, n_bins)
+        names = np.empty(len(a), dtype=object)
+        names[:] = [*union, "missing"]
+        return Table.of(a, b, names=names)
 
 
 def _count(values: Iterable[Hashable]) -> tuple[dict[Hashable, int], int]:

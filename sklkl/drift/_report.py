@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import false_discovery_control
 
+from sklkl._utils.checks import invalid
+from sklkl.divergences import jeffreys_divergence
+from sklkl.divergences._table import Table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -53,13 +57,15 @@ class DriftReport:
     adjusted_p_value : array of shape (n_features,)
         The same after the correction for the number of columns.
     drifted : bool array of shape (n_features,)
-        Whether the adjusted p-value is at most `alpha`.
+        Whether the adjusted p-value is at most `alpha`, and the divergence at least the detector's `min_statistic`.
     statistic_name : {"psi", "js", "kl"}
         Which divergence.
     alpha : float
         Level of the test.
     n_reference, n_new : int
         Number of rows compared.
+    tables : tuple of length n_features
+        The counts that were compared, see :meth:`shares`.
 
     Examples
     --------
@@ -83,6 +89,7 @@ class DriftReport:
     alpha: float
     n_reference: int
     n_new: int
+    tables: tuple[Table, ...] = ()
 
     def __repr__(self) -> str:
         return f"<DriftReport: {self._summary()}>"
@@ -115,6 +122,45 @@ class DriftReport:
 
         fields = ("statistic", "p_value", "adjusted_p_value", "drifted")
         return pd.DataFrame({"column": self.feature_names, **{name: getattr(self, name) for name in fields}})
+
+    def shares(self, column: str | int) -> pd.DataFrame:
+        """Return what moved within one column: the share of the rows in each bin, before and after.
+
+        Parameters
+        ----------
+        column : str or int
+            Name or position of the column.
+
+        Returns
+        -------
+        DataFrame
+            A row for each bin: what it is called, the shares of the reference and of the new rows, and what it adds
+            to the population stability index of these shares (infinite if one of them is 0).
+
+        Raises
+        ------
+        ValueError
+            If there is no such column.
+
+        Examples
+        --------
+        >>> from sklkl.drift import DriftDetector
+        >>> report = DriftDetector(random_state=0).fit([[1], [1], [2], [2]]).detect([[1], [2], [2], [3]])
+        >>> report.shares("x0")
+          bin  reference   new       psi
+        0   1        0.5  0.25  0.173287
+        1   2        0.5  0.50  0.000000
+        2   3        0.0  0.25       inf
+        """
+        import pandas as pd
+
+        names = self.feature_names.tolist()
+        if column not in names and column not in range(len(self.tables)):
+            raise invalid("column", column, f"one of {names}, or a position below {len(names)}", "shares")
+        table = self.tables[names.index(column) if column in names else int(column)]
+        before, after = table.a / table.a.sum(), table.b / table.b.sum()
+        psi = jeffreys_divergence(before[:, None], after[:, None])
+        return pd.DataFrame({"bin": table.names, "reference": before, "new": after, "psi": psi})
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

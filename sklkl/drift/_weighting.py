@@ -19,6 +19,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.sklearn_private import (
     HasMethods,
@@ -29,9 +30,9 @@ from sklkl._utils.sklearn_private import (
     _routing_enabled,
 )
 from sklkl._utils.types import ArrayLike, MatrixLike
-from sklkl.divergences._classifier import cross_fitted_log_ratio
+from sklkl.divergences._classifier import LogRatio, cross_fitted
 from sklkl.divergences._estimate import generator
-from sklkl.drift._kliep import fit_kernel_ratio
+from sklkl.drift._kliep import KernelRatio, fit_kernel_ratio
 
 __all__ = ["DensityRatioWeighter"]
 
@@ -47,6 +48,21 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 
 # Mean density ratio of the training rows, which should be 1, below which they hold nothing like the target rows.
 _LEAST_SHARE = 0.01
+
+
+def _no_shift(X: Any) -> np.ndarray:
+    return np.ones(_num_samples(X))
+
+
+class _MeanRatio:
+    """The geometric mean of the ratios of several classifiers."""
+
+    def __init__(self, log_ratios: list[LogRatio]) -> None:
+        self.log_ratios = log_ratios
+
+    def __call__(self, rows: Any) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return np.exp(np.mean([log_ratio(rows) for log_ratio in self.log_ratios], axis=0))
 
 
 def _estimator_has(method: str) -> Callable[[Any], bool]:
@@ -199,6 +215,8 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         self._require_weights()
         routed = process_routing(self, "fit", **fit_params).estimator.fit if _routing_enabled() else fit_params
         validate_data(self, X, skip_check_array=True)
+        self._ratio: Callable[[Any], np.ndarray] = _no_shift
+        self._mean_ratio = 1.0
         ratios = np.ones(_num_samples(X)) if X_target is None else self._ratios(X, X_target)
         if sample_weight is not None:
             routed = {**routed, "sample_weight": _check_sample_weight(sample_weight, X, dtype=np.float64) * ratios}
@@ -224,8 +242,10 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
             validate_data(self, X_target, reset=False, skip_check_array=True)
         except ValueError as error:
             raise ValueError(f"X_target must have the columns of X. {error}") from error
+        X, X_target = to_numpy("X", X), to_numpy("X_target", X_target)
         ratios = self._kernel_ratios(X, X_target) if self.method == "kliep" else self._odds(X, X_target)
-        return ratios / ratios.mean()
+        self._mean_ratio = float(ratios.mean())
+        return ratios / self._mean_ratio
 
     def _kernel_ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
         rows = check_array(X, dtype=np.float64, input_name="X")
@@ -235,11 +255,13 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         if bandwidth is None and not (isinstance(self.cv, Integral) and self.cv <= most):
             raise invalid("cv", self.cv, f"an integer from 2 to {most}, the smaller sample", "DensityRatioWeighter")
         ratio = fit_kernel_ratio(rows, target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
+        self._ratio = ratio
         return ratio(rows)
 
     def _odds(self, X: Any, X_target: Any) -> np.ndarray:
         X, X_target = (rows if hasattr(rows, "shape") else np.asarray(rows) for rows in (X, X_target))
-        _, log_ratio = cross_fitted_log_ratio(X_target, X, self.classifier, self.cv, self.random_state)
+        _, log_ratio, fitted = cross_fitted(X_target, X, self.classifier, self.cv, self.random_state)
+        self._ratio = _MeanRatio(fitted)
         with np.errstate(over="ignore"):
             ratios = np.exp(log_ratio)
         share = ratios.mean()
@@ -248,6 +270,48 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
             found = f"mean odds of the training rows of {share:.1g}, where 1 is expected,"
             raise invalid_input(("X", "X_target"), found, allowed, "DensityRatioWeighter")
         return ratios
+
+    def density_ratio(self, X: MatrixLike) -> np.ndarray:
+        """Return the estimated ratio of the target to the training density at new rows.
+
+        High where the target rows are and the training rows are not: it says which rows the training rows do not
+        cover. It is scaled as `weights_`, to a mean of 1 over the training rows. For ``method="classifier"`` it is
+        the geometric mean of the ratios by the classifiers of all folds; at training rows `weights_` are better,
+        each being by the classifier that has not seen the row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or dataframe of shape (n_rows, n_features)
+            Rows, with the columns of the training rows.
+
+        Returns
+        -------
+        array of shape (n_rows,)
+            Ratios >= 0; all 1 if there were no target rows.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of :meth:`fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LinearRegression
+        >>> from sklkl.drift import DensityRatioWeighter
+        >>> rng = np.random.default_rng(0)
+        >>> X, X_target = rng.normal(0, 1, (500, 1)), rng.normal(1, 1, (500, 1))
+        >>> weighter = DensityRatioWeighter(LinearRegression(), random_state=0).fit(X, X.ravel(), X_target)
+        >>> before, between, after = weighter.density_ratio([[-1.0], [0.5], [2.0]])
+        >>> before < between < after
+        True
+        """
+        check_is_fitted(self)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        X = to_numpy("X", X)
+        if isinstance(self._ratio, KernelRatio):
+            X = check_array(X, dtype=np.float64, input_name="X")
+        return self._ratio(X if hasattr(X, "shape") else np.asarray(X)) / self._mean_ratio
 
     @property
     def classes_(self) -> np.ndarray:

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklkl._utils.frames import column_labels
 from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import js_divergence, kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._means import mean_divergence
-from sklkl.metrics._validation import Comparison, check_probabilities, compare
+from sklkl.metrics._validation import Comparison, check_probabilities, compare, in_order
 
 __all__ = ["TeacherAgreement", "teacher_agreement", "top1_agreement"]
 
@@ -50,7 +51,8 @@ def teacher_agreement(
     Parameters
     ----------
     teacher_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        The teacher's probabilities, columns as in `y_proba`.
+        The teacher's probabilities, columns as in `y_proba`; of two frames, columns of the same
+        name.
     {proba}
     {smoothing}
 
@@ -69,6 +71,9 @@ def teacher_agreement(
     (0.040547, 0.5)
     """
     teacher = check_probabilities("teacher_proba", teacher_proba)
+    names = column_labels(teacher_proba)
+    if names is not None and len(names) == teacher.shape[1]:
+        y_proba = in_order("y_proba", check_probabilities("y_proba", y_proba), y_proba, names)
     rows = compare(teacher, y_proba, sample_weight, truth_name="teacher_proba")
     return TeacherAgreement(
         kl=mean_divergence(kl_divergence, rows, smoothing),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import xlogy
 
 from sklkl._utils.checks import check_integer
 from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
@@ -14,6 +15,10 @@ __all__ = ["calibration_kl", "prior_shift_kl"]
 
 # Confidences, and shares of the weight, that agree to this many digits count as equal.
 _DIGITS = 9
+
+# Of classes expected in fewer rows of a bin the bias is that of counts, if there are more classes than a few.
+_MANY_ROWS = 30
+_FEW_CLASSES = 5
 
 
 @document
@@ -34,9 +39,11 @@ def calibration_kl(
     KL(mean truth‖mean prediction), over all classes. It does not measure how informative predictions are: the
     class frequencies as a constant prediction are perfectly calibrated.
 
-    Sampling error alone makes it positive. The bias is its expectation for perfectly calibrated predictions, to first
-    order: ``Σ_k Var(mean y_k) / (2 mean q_k)`` of each bin. The variance is ``q (1 - q)`` a row for labels, the squared
-    residual for soft labels. It takes rows as independent; in simulations it was within 15 % for bins of 20 rows.
+    Sampling error alone makes it positive. The bias is its expectation for perfectly calibrated predictions, rows taken
+    as independent. To first order that is ``Σ_k Var(mean y_k) / (2 mean q_k)`` of each bin, the variance being
+    ``q (1 - q)`` a row for labels, the squared residual for soft labels. Of labels of more than five classes,
+    those that are expected in few rows of a bin add what Poisson distributed counts of them would add. In
+    simulations with 3 to 300 classes and bins of 20 or 100 rows it was within 15 %.
 
     Parameters
     ----------
@@ -115,13 +122,33 @@ class _Bins:
 
 def _bias(rows: Comparison, bins: _Bins, predicted: np.ndarray, smoothing: float) -> np.ndarray:
     """Return the expected divergence of each bin if truth had the predicted distributions."""
-    q = rows.proba
-    variance = q * (1 - q) if rows.hard else (rows.truth - q) ** 2
-    spread = (1 - smoothing) ** 2 * bins.sum(rows.weight[:, None] ** 2 * variance)
-    expected = (1 - smoothing) * predicted + smoothing / q.shape[1]
+    q, keep, weight = rows.proba, 1 - smoothing, rows.weight[:, None]
+    variance = bins.sum(weight**2 * (q * (1 - q) if rows.hard else (rows.truth - q) ** 2))
+    mass = bins.sum(rows.weight)[:, None]
+    expected = keep * predicted + smoothing / q.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):  # a class of probability zero that never occurs: 0 / 0
-        terms = np.where(spread == 0, 0.0, spread / expected)
-    return terms.sum(axis=1) / (2 * bins.sum(rows.weight) ** 2)
+        terms = np.where(variance == 0, 0.0, keep**2 * variance / (2 * expected * mass))
+        if rows.hard and keep and q.shape[1] > _FEW_CLASSES:
+            unit = bins.sum(weight**2 * q) / (predicted * mass)  # the weight of a row that counts for a class
+            means, offsets = predicted * mass / unit, smoothing * mass / (q.shape[1] * keep * unit)
+            few = (means < _MANY_ROWS) & (variance > 0)
+            scale = keep * variance / (predicted * mass)
+            terms[few] = scale[few] * _mean_divergence_of_counts(means[few], np.broadcast_to(offsets, few.shape)[few])
+    return (terms / mass).sum(axis=1)
+
+
+def _mean_divergence_of_counts(means: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the expectation of ``n log(n / m)`` for n a Poisson count of mean m, plus an offset, and m likewise.
+
+    It is near ``m / (2 (m + offset))`` for large means, and nearly zero for small ones.
+    """
+    total = np.zeros_like(means)
+    log_chance = -means
+    for n in range(2 * _MANY_ROWS + 20):
+        share = (n + offsets) / (means + offsets)
+        total += np.exp(log_chance) * (xlogy(n + offsets, share) - n + means)
+        log_chance = log_chance + np.log(means / (n + 1))
+    return total
 
 
 @document

@@ -11,7 +11,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _TEXTS = {
     "inputs": """y_true : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Labels of any type, or soft labels: one distribution per row, columns as in `y_proba`.
+        Labels of any type, or soft labels: one distribution per row, columns as in `y_proba`. The columns of frames
+        are matched by name if they are named by class.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
         Predicted probabilities; one column is the probability of the second of two classes. Rows are divided by
         their sums, which must be within 1e-3 of 1 (2**-7 for values in bfloat16).

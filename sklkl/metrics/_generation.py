@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.frames import column_labels
 from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
-from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, one_hot
+from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, in_order, one_hot
 
 __all__ = ["inception_score", "mode_coverage_kl"]
 
@@ -103,6 +105,7 @@ def mode_coverage_kl(
         raise invalid_input(("reference", "y_reference"), "both", "given one at a time at most", "mode_coverage_kl")
     generated = _mode_shares("y_generated", y_generated, labels, sample_weight)
     if y_reference is not None:
+        labels = column_labels(y_generated) if labels is None else labels
         reference = _mode_shares("y_reference", y_reference, labels)
     if reference is None:
         reference = np.full(len(generated), 1 / len(generated))
@@ -116,10 +119,10 @@ def mode_coverage_kl(
 
 def _mode_shares(name: str, y: ArrayLike, labels: Labels, sample_weight: Weight = None) -> np.ndarray:
     """Return the weighted share of each mode."""
-    y = np.asarray(y)
+    table, y = y, np.asarray(to_numpy(name, y))
     labels = None if labels is None else check_labels(labels)
     if y.ndim == 2 and y.shape[1] > 1:
-        shares = check_probabilities(name, y)
+        shares = in_order(name, check_probabilities(name, y), table, labels)
     elif labels is None:
         raise invalid("labels", None, f"the labels of all modes, because {name} holds labels", "mode_coverage_kl")
     else:

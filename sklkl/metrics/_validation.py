@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid_input
-from sklkl._utils.class_alignment import class_positions, shown
+from sklkl._utils.class_alignment import align_columns, class_positions, shown
+from sklkl._utils.columns import is_hashable, is_missing
+from sklkl._utils.frames import column_labels
 from sklkl._utils.probabilities import SUM_TOLERANCE, unit_rows
 from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 
@@ -17,6 +20,8 @@ __all__ = [
     "check_probabilities",
     "check_weight",
     "compare",
+    "in_order",
+    "is_soft",
     "one_hot",
 ]
 
@@ -60,7 +65,12 @@ def compare(
 ) -> Comparison:
     """Return checked inputs of a metric, rows of weight 0 left out."""
     proba = check_probabilities("y_proba", y_proba)
-    truth, hard = _check_truth(truth_name, y_true, labels, proba.shape[1])
+    labels = None if labels is None else check_labels(labels)
+    soft = is_soft(truth_name, y_true)
+    order = labels if labels is not None else _order(truth_name, y_true, y_proba, soft)
+    proba = in_order("y_proba", proba, y_proba, order)
+    truth, hard = _check_truth(truth_name, y_true, order if labels is None and not soft else labels, proba.shape[1])
+    truth = in_order(truth_name, truth, y_true, order) if soft else truth
     if len(truth) != len(proba):
         found = f"{len(truth)} and {len(proba)} rows"
         raise invalid_input((truth_name, "y_proba"), found, "of the same number of rows")
@@ -68,6 +78,40 @@ def compare(
     rows = Comparison(truth, proba, weight, hard)
     counts = weight > 0
     return rows if counts.all() else Comparison(truth[counts], proba[counts], weight[counts], hard)
+
+
+def is_soft(name: str, y: ArrayLike) -> bool:
+    """Return whether the truth is given as distributions and not as labels."""
+    shape = np.shape(y) if hasattr(y, "shape") else np.asarray(to_numpy(name, y)).shape
+    return len(shape) == 2 and shape[1] > 1
+
+
+def _order(name: str, y_true: ArrayLike, y_proba: Proba, soft: bool) -> np.ndarray | None:
+    """Return the classes in the order of the columns where these have names: the truth's names, or y_proba's."""
+    if soft:
+        names = column_labels(y_true)
+        return column_labels(y_proba) if names is None else names
+    classes, _ = _unique(name, y_true)
+    names = column_labels(y_proba, classes)
+    return names if names is not None and set(classes.tolist()) <= set(names.tolist()) else None
+
+
+def in_order(name: str, rows: np.ndarray, table: ArrayLike, order: np.ndarray | None) -> np.ndarray:
+    """Return rows of probabilities with the columns of a frame in the order of the classes they are named by.
+
+    Columns count by position where they have no names, or where none of the names is a class.
+
+    Raises
+    ------
+    ValueError
+        If only some of the names are classes; `name` is the frame's name in the message.
+    """
+    names = None if order is None else column_labels(table, order)
+    if order is None or names is None or len(names) != rows.shape[1] or not set(names.tolist()) & set(order.tolist()):
+        return rows
+    if sorted(map(repr, names.tolist())) != sorted(map(repr, order.tolist())):
+        raise invalid_input(name, shown(names), f"a frame with columns of the names {shown(order)}")
+    return align_columns(rows, names, order)
 
 
 def check_probabilities(name: str, values: ArrayLike) -> np.ndarray:
@@ -91,7 +135,7 @@ def _numbers(row: np.ndarray) -> str:
 
 
 def _as_floats(name: str, values: ArrayLike) -> np.ndarray:
-    array = np.asarray(values)
+    array = np.asarray(to_numpy(name, values))
     if array.dtype.kind not in "biufO":
         raise invalid_input(name, f"the type {array.dtype}", "a dense array of real numbers")
     try:
@@ -127,8 +171,9 @@ def check_weight(sample_weight: Weight, n_rows: int) -> np.ndarray:
 
 def check_labels(labels: ArrayLike) -> np.ndarray:
     """Return `labels` as an array of at least two different ones."""
-    array = np.asarray(labels)
-    if array.ndim != 1 or len(array) < 2 or len(set(array.tolist())) < len(array):
+    array = np.asarray(to_numpy("labels", labels))
+    usable = array.ndim == 1 and all(is_hashable(label) and not is_missing(label) for label in array.tolist())
+    if not usable or len(array) < 2 or len(set(array.tolist())) < len(array):
         given = shown(array) if array.ndim == 1 else repr(labels)
         raise invalid_input("labels", given, "a list of at least two different labels")
     return array
@@ -137,7 +182,7 @@ def check_labels(labels: ArrayLike) -> np.ndarray:
 def _check_truth(name: str, y: ArrayLike, labels: Labels, n_classes: int) -> tuple[np.ndarray, bool]:
     """Return the truth as distributions over `n_classes` columns, and whether it was given as labels."""
     labels = None if labels is None else check_labels(labels)
-    y = np.asarray(y)
+    y = np.asarray(to_numpy(name, y))
     hard = not (y.ndim == 2 and y.shape[1] > 1)
     truth = one_hot(name, y, _distinct(name, y) if labels is None else labels) if hard else check_probabilities(name, y)
     found = truth.shape[1] if labels is None else len(labels)
@@ -170,9 +215,16 @@ def _distinct(name: str, y: np.ndarray) -> np.ndarray:
 
 def _unique(name: str, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct labels, sorted, and the position of each row's label among them."""
-    y = np.asarray(y)
+    y = np.asarray(to_numpy(name, y))
     if not (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)) or not y.size:
         raise invalid_input(name, f"the shape {y.shape}", f"of shape {_SHAPES}, not empty")
+    if y.dtype.kind == "O":
+        if any(map(is_missing, y.ravel().tolist())):
+            raise invalid_input(name, "missing values", "labels of one type, none missing: a label in every row")
+        if not all(map(is_hashable, y.ravel().tolist())):
+            raise invalid_input(
+                name, "some that are no labels, such as lists", "numbers, strings or other hashable labels"
+            )
     try:
         found, inverse = np.unique(y.ravel(), return_inverse=True)
         missing = any(label != label for label in found.tolist())

@@ -10,6 +10,7 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.types import ArrayLike, MatrixLike
@@ -117,7 +118,7 @@ class DivergenceToPrototypes(RowsTransformer):
             classification target.
         """
         self._check_params()
-        X, y = validate_data(self, X, y, **INPUT)
+        X, y = validate_data(self, to_numpy("X", X), y, **INPUT)
         check_classification_targets(y)
         X = check_rows(X, "DivergenceToPrototypes.fit")
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

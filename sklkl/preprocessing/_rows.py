@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.types import MatrixLike
 
 __all__ = [
@@ -39,7 +40,9 @@ class RowsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _rows(self, X: MatrixLike) -> tuple[Rows, np.dtype[Any]]:
         """Return the distributions that new rows are, and the type of the output."""
         check_is_fitted(self)
-        rows = check_rows(validate_data(self, X, **INPUT, reset=False), f"{type(self).__name__}.transform")
+        rows = check_rows(
+            validate_data(self, to_numpy("X", X), **INPUT, reset=False), f"{type(self).__name__}.transform"
+        )
         return distributions(rows, self.mean_distribution_), rows.dtype
 
     def __sklearn_tags__(self) -> Tags:

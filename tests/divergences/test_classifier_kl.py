@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -12,8 +13,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, LeaveOneOut, ShuffleSplit, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
+from sklkl._utils.frames import stacked_frames
 from sklkl.divergences import Estimate, classifier_kl_divergence
 from sklkl.divergences._classifier import cross_fitted_log_ratio
 
@@ -260,3 +264,36 @@ def test_forests_give_certainty_and_say_so():
     X, Y = normal_samples(0, 60, 60, shift=8)
     forest = RandomForestClassifier(5, random_state=0)
     assert classifier_kl_divergence(X, Y, classifier=forest, random_state=0) == math.inf
+
+
+LETTERS = np.array(list("abcabcabcd") * 12), np.array(list("bcdbcdbcde") * 12)
+FRAMES = {
+    "pandas categories of unlike levels": [pd.DataFrame({"x": pd.Categorical(x)}) for x in LETTERS],
+    "polars enumerations": [pl.DataFrame({"x": x}).cast(pl.Enum(sorted(set(x)))) for x in LETTERS],
+    "polars integers": [pl.DataFrame({"x": range(k, k + 120)}).cast(t) for k, t in ((0, pl.Int32), (30, pl.Int64))],
+    "polars integer and float": [pl.DataFrame({"x": np.arange(120.0)}).cast(t) for t in (pl.UInt8, pl.Float32)],
+    "pyarrow": [pa.table({"x": pa.array(range(k, k + 120), t)}) for k, t in ((0, pa.int16()), (30, pa.float64()))],
+    "of two libraries": [pl.DataFrame({"x": range(120)}), pd.DataFrame({"x": np.arange(120.0)})],
+}
+
+
+@pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
+def test_frames_whose_columns_are_of_unlike_types(frames):
+    classifier = HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype")
+    to_pandas = FunctionTransformer(lambda X: X.to_pandas() if hasattr(X, "to_pandas") else X)
+    value = classifier_kl_divergence(*frames, classifier=make_pipeline(to_pandas, classifier), cv=3, random_state=0)
+    assert np.isfinite(value)
+
+
+@pytest.mark.parametrize("kind", [pl.Datetime, pl.Duration])
+def test_polars_units_of_time_are_stacked(kind):
+    frame = pl.DataFrame({"x": [1, 2, 3]})
+    rows = stacked_frames(frame.cast(kind("ms")), frame.cast(kind("us")))
+    assert rows["x"].cast(kind("us")).cast(pl.Int64).to_list()[:3] == [1000, 2000, 3000]
+    assert len(rows) == 6
+
+
+def test_categories_of_both_frames_stay_categories():
+    rows = stacked_frames(*FRAMES["pandas categories of unlike levels"])
+    assert rows["x"].tolist() == [*LETTERS[0], *LETTERS[1]]
+    assert rows["x"].cat.categories.tolist() == list("abcde")

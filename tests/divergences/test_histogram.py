@@ -270,11 +270,21 @@ def test_interval_of_an_infinite_value_says_nothing():
         ([1], [], {}, r"'y' parameter must be .* Got the shape \(0,\) instead"),
         ([[1, 2]], [1], {}, r"'x' parameter must be .*one-dimensional.* Got the shape \(1, 2\) instead"),
         (1, [1], {}, r"'x' parameter must be .* Got the shape \(\) instead"),
-        (["a"], ["b"], {}, r"'x' parameter must be numbers, or any values with categorical=True\. Got 'a' instead"),
+        (
+            ["a"],
+            ["b"],
+            {},
+            r"'x' parameter must be numbers, dates or durations, or any values with categorical=True\. Got 'a' instead",
+        ),
         (["1"], ["2"], {}, "'x' parameter must be numbers, .* Got '1' instead"),
         ([1], np.array(["2"]), {}, "'y' parameter must be numbers, .* Got "),
         ([1], [1j], {}, "'y' parameter must be numbers, .* Got 1j instead"),
-        ([1], np.array(["2020-01-01"], dtype="datetime64[D]"), {}, "'y' parameter must be numbers, .* Got "),
+        (
+            [1],
+            np.array(["2020-01-01"], dtype="datetime64[D]"),
+            {},
+            "'x' and 'y' parameters must be of one kind: .* Got numbers and dates instead",
+        ),
         (
             [1],
             [1],

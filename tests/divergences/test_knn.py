@@ -1,10 +1,12 @@
 """The nearest-neighbour estimate against closed forms, its definition, and the samples that break other estimates."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from scipy.special import digamma
 from scipy.stats import poisson
@@ -244,3 +246,43 @@ def test_errors(X, Y, options, message):
 def test_sparse_samples_are_refused():
     with pytest.raises(TypeError, match="[Ss]parse"):
         knn_kl_divergence(sparse.eye(9).tocsr(), sparse.eye(9).tocsr())
+
+
+ATOMS = np.random.default_rng(0).integers(0, 2, 1000).astype(float)
+RARE = (np.arange(1000) < 1).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "low", "high"),
+    [
+        (ATOMS, np.zeros(1000), 2, math.inf),  # the divergence is infinite
+        (ATOMS + 1e-12 * np.arange(1000), np.zeros(1000), 2, math.inf),
+        (ATOMS, RARE, 0.7 * 2.76, 1.2 * 2.76),  # ½ log(.5 / .001) + ½ log(.5 / .999)
+        (np.arange(900) % 3 * 2.0, np.arange(900) % 3 * 2.0 + 1, 4, math.inf),
+        (np.zeros(500), np.ones(500), 4, math.inf),
+        (ATOMS, ATOMS[::-1], -0.05, 0.05),
+        (np.arange(900) % 9 / 10, np.arange(900) % 9 * 0.1, -0.05, 0.05),
+        (np.column_stack([ATOMS] * 12), np.zeros((1000, 12)), 2, math.inf),  # all pairs
+    ],
+)
+def test_values_that_X_repeats_and_Y_hardly_has(X, Y, low, high):
+    estimate = knn_kl_divergence(X, Y, confidence_level=0.9, n_resamples=20, random_state=0)
+    assert low < estimate.value < high
+    assert estimate.value == knn_kl_divergence(X, Y)
+
+
+def test_memory_does_not_grow_with_the_number_of_blocks():
+    X = np.random.default_rng(0).normal(size=(30000, 1))
+    tracemalloc.start()
+    knn_kl_divergence(X, X + 0.1, confidence_level=0.9, n_resamples=1, random_state=0)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2e8  # of all blocks at once it was ten times as much for twice the rows
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_tensors_of_every_type(dtype):
+    X = torch.arange(40.0).reshape(20, 2).to(dtype).requires_grad_()
+    assert knn_kl_divergence(X, X) == knn_kl_divergence(*[X.detach().double().numpy()] * 2)
+    with pytest.raises(ValueError, match="'X' parameter must be an array that holds values"):
+        knn_kl_divergence(X.to("meta"), X)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_hypergeom
 
+from sklkl._utils.quantities import Quantity
 from sklkl.divergences._asymptotic import SCALES
 from sklkl.divergences._permutation import permutation_p_value, random_splits, row_splits
-from sklkl.divergences._table import QuantileReference, Table, count_divergence
+from sklkl.divergences._references import BinnedReference
+from sklkl.divergences._table import Table, count_divergence
 
 each_divergence = pytest.mark.parametrize("divergence", SCALES)
 
@@ -31,14 +33,18 @@ def test_splits_of_values_are_multivariate_hypergeometric():
         assert share == pytest.approx(multivariate_hypergeom.pmf(split, [4, 3, 2], 4), abs=0.015)
 
 
+def by_quantiles(reference, n_bins, new):
+    return BinnedReference.by_quantiles(Quantity(reference), n_bins).table(Quantity(new))
+
+
 def test_splits_of_quantile_bins_are_permutations_of_rows_with_bins_made_anew():
     # distinct values, so that their order is all that matters: 6 of 9 rows in 3 bins, all 84 choices
     values = np.arange(9.0)
     exact = []
     for chosen in combinations(range(9), 6):
         reference, new = values[list(chosen)], np.delete(values, chosen)
-        exact.append(QuantileReference.fit(reference, 3).table(new).b)
-    table = QuantileReference.fit(values[:6], 3).table(values[6:] - 3.5)
+        exact.append(by_quantiles(reference, 3, new).b)
+    table = by_quantiles(values[:6], 3, values[6:] - 3.5)
     first, second = random_splits(table, 20000, np.random.default_rng(0))
     assert (first == 2).all()
     expected, found = frequencies(np.array([b for b in exact if len(b) == 3])), frequencies(second)
@@ -49,7 +55,7 @@ def test_splits_of_quantile_bins_are_permutations_of_rows_with_bins_made_anew():
 
 def test_missing_values_move_between_the_samples_as_a_whole_segment():
     values = np.concatenate([np.arange(80.0), np.full(20, np.nan)])
-    table = QuantileReference.fit(values, 4).table(values[:50])
+    table = by_quantiles(values, 4, values[:50])
     first, second = random_splits(table, 5000, np.random.default_rng(0))
     np.testing.assert_allclose(first.sum(axis=1), 100)
     np.testing.assert_allclose(second.sum(axis=1), 50)
@@ -65,10 +71,10 @@ def test_splits_of_rows_are_all_choices_with_bins_made_anew(values, n):
     values = np.array(values, dtype=float)
     exact = []
     for chosen in map(list, combinations(range(8), n)):
-        table = QuantileReference.fit(values[chosen], 2).table(np.delete(values, chosen))
+        table = by_quantiles(values[chosen], 2, np.delete(values, chosen))
         exact.append((tuple(table.a), tuple(table.b)))
     x, y = values[::-1][:n], values[::-1][n:]
-    splits = row_splits(x, y, 2, 2000, np.random.default_rng(0))
+    splits = row_splits(Quantity(x), Quantity(y), 2, 2000, np.random.default_rng(0))
     found = Counter((tuple(a), tuple(b)) for a, b in splits)
     assert set(found) == set(exact)
     for split, count in Counter(exact).items():

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from sklkl._utils.quantities import Quantity
 from sklkl.divergences import DIVERGENCES
-from sklkl.divergences._table import NULLS, QuantileReference, Table, count_divergence
+from sklkl.divergences._references import BinnedReference
+from sklkl.divergences._table import NULLS, Table, count_divergence
 
 from .oracles import by_oracle
 
@@ -38,5 +40,5 @@ def test_bins_that_both_samples_leave_empty_are_left_out():
 
 def test_segments_end_at_repeated_values_only():
     zeros_and_more = np.concatenate([np.zeros(50), np.arange(1.0, 51)])
-    assert QuantileReference.fit(zeros_and_more, 4).segments.tolist() == [0, 1, 1, 2]
-    assert QuantileReference.fit(np.arange(100.0), 4).segments.tolist() == [0, 0, 0, 0, 1]
+    assert BinnedReference.by_quantiles(Quantity(zeros_and_more), 4).segments.tolist() == [0, 1, 2, 2, 3]
+    assert BinnedReference.by_quantiles(Quantity(np.arange(100.0)), 4).segments.tolist() == [0, 0, 0, 0, 1]

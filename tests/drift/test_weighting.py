@@ -10,7 +10,8 @@ import sklearn
 from scipy.sparse import csr_array
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -270,3 +271,29 @@ def test_a_well_specified_model_does_not_need_weights(shifted):
     X, _, X_target, _ = shifted
     fitted = weighter(LinearRegression()).fit(X, X @ [1, 2], X_target)
     np.testing.assert_allclose(fitted.estimator_.coef_, [1, 2])
+
+
+@pytest.mark.parametrize("method", ["kliep", "classifier"])
+def test_density_ratio_at_new_rows(method):
+    random = np.random.default_rng(0)
+    X, X_target = random.normal(0, 1, (500, 1)), random.normal(1, 1, (500, 1))
+    weighter = DensityRatioWeighter(LinearRegression(), method=method, random_state=0).fit(X, X.ravel(), X_target)
+    rows = np.linspace(-1, 2, 7)[:, None]
+    np.testing.assert_allclose(np.log(weighter.density_ratio(rows)), rows.ravel() - 0.5, atol=0.35)
+    at_training_rows = weighter.density_ratio(X)
+    assert np.corrcoef(np.log(at_training_rows), np.log(weighter.weights_))[0, 1] > 0.95
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(weighter)).density_ratio(rows), weighter.density_ratio(rows)
+    )
+    with pytest.raises(ValueError, match="features"):
+        weighter.density_ratio(np.ones((2, 3)))
+
+
+def test_density_ratio_without_target_rows_and_of_frames():
+    X = np.arange(20.0)[:, None]
+    assert (DensityRatioWeighter(LinearRegression()).fit(X, X.ravel()).density_ratio(X[:3]) == 1).all()
+    letters = [pd.DataFrame({"x": pd.Categorical(list(some) * 30)}) for some in ("aab", "abbc")]
+    classifier = HistGradientBoostingClassifier(max_iter=20, categorical_features="from_dtype")
+    weighter = DensityRatioWeighter(DummyRegressor(), method="classifier", classifier=classifier, random_state=0)
+    ratios = weighter.fit(letters[0], np.arange(90), letters[1]).density_ratio(letters[1][:4])
+    assert ratios[0] < ratios[1] == ratios[2] <= ratios[3]

@@ -1,0 +1,53 @@
+"""From arrays of any library to what NumPy can read: tensors of every type, masks as missing values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_torch_array
+
+from sklkl._utils.checks import invalid_input
+
+__all__ = ["to_numpy", "unmasked"]
+
+
+def unmasked(values: Any) -> Any:
+    """Return a masked array as an ordinary one, with NaN, NaT or None where values are masked; all else as it is."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    mask = np.ma.getmaskarray(values)
+    if not mask.any():
+        return values.data
+    kind = values.dtype.kind
+    data = values.data.astype(np.float64 if kind in "biu" else values.dtype if kind in "fcmM" else object)
+    data[mask] = np.array("NaT", data.dtype) if kind in "mM" else np.nan if kind in "biufc" else None
+    return data
+
+
+def to_numpy(name: str, values: Any) -> Any:
+    """Return `values` as NumPy reads them: tensors without their history and in a type it has, masks as missing values.
+
+    Frames, lists of numbers and whatever else `numpy.asarray` understands stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If it is a tensor without values; `name` is the parameter's name in the message.
+    """
+    if isinstance(values, list | tuple) and values and all(map(is_torch_array, values)):
+        return np.stack([to_numpy(name, value) for value in values])
+    if not is_torch_array(values):
+        return unmasked(values)
+    if values.device.type == "meta":
+        raise invalid_input(name, "a tensor on the device 'meta'", "an array that holds values")
+    if values.layout != _dense_layout():
+        raise invalid_input(name, "a sparse tensor", "a dense array")
+    values = values.detach().cpu()
+    return (values.float() if str(values.dtype) == "torch.bfloat16" else values).resolve_conj().numpy()
+
+
+def _dense_layout() -> Any:
+    import torch  # only for those who pass tensors
+
+    return torch.strided
