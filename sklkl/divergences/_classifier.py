@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklkl._utils.checks import check_integer, invalid
 from sklkl._utils.frames import stacked_frames
+from sklkl._utils.predicts_proba import predicts_proba
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import MatrixLike, RandomState
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
@@ -95,7 +96,7 @@ def classifier_kl_divergence(
     True
     """
     check_interval(confidence_level, n_resamples)
-    if classifier is not None and not hasattr(classifier, "predict_proba"):
+    if classifier is not None and not predicts_proba(classifier):
         raise invalid("classifier", classifier, "None or a classifier with predict_proba")
     X, Y = as_samples(X, Y)
     rng = generator(random_state)

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, has_fit_param
 
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.predicts_proba import PredictsProba
 from sklkl._utils.sklearn_private import (
     HasMethods,
     Interval,
@@ -39,7 +40,7 @@ __all__ = ["DensityRatioWeighter"]
 _CONSTRAINTS: dict[str, list[Any]] = {
     "estimator": [HasMethods(["fit"])],
     "method": [StrOptions({"kliep", "classifier"})],
-    "classifier": [HasMethods(["fit", "predict_proba"]), None],
+    "classifier": [PredictsProba("fit"), None],
     "cv": ["cv_object"],
     "n_centers": [Interval(Integral, 1, None, closed="left")],
     "bandwidth": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither")],

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklkl._utils.checks import check_choice, check_number, invalid, invalid_input
 from sklkl._utils.class_alignment import class_codes
 from sklkl._utils.out_of_fold import Splits, aligned_proba, out_of_fold_proba
+from sklkl._utils.predicts_proba import predicts_proba
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
@@ -207,7 +208,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         return tags
 
     def _check_params(self) -> None:
-        if isinstance(self.estimator, type) or not all(hasattr(self.estimator, m) for m in ("fit", "predict_proba")):
+        if isinstance(self.estimator, type) or not (hasattr(self.estimator, "fit") and predicts_proba(self.estimator)):
             raise invalid("estimator", self.estimator, "a classifier with fit and predict_proba", "ProbaDivergence")
         check_choice("reference", self.reference, REFERENCES, of="ProbaDivergence")
         check_choice("divergence", self.divergence, DIVERGENCES, of="ProbaDivergence")
