@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from sklkl._fit.parameters import InputParams
+from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl.data import Rows
 
@@ -19,6 +20,10 @@ TEXT_HINT = (
     "The network takes numbers only: encode the other columns in a Pipeline before it. sklkl.Distiller gives the "
     "teacher the rows as they are, and the network those that its Pipeline has encoded."
 )
+
+_OWNER = "KLClassifier"
+# Weights of which the largest is within 2**-30 to 2**30 are taken as they are: their sums are far from any limit.
+_ORDINARY_EXPONENT = 30
 
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
@@ -120,6 +125,7 @@ def labelled_rows(
     """
     codes = inputs.y if inputs.y.ndim == 2 else class_codes(inputs.y, classes)
     weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes)
+    weight = None if weight is None else weight.astype(params.numpy_dtype)
     rows = Rows(inputs.X, codes, weight=weight, number=np.arange(len(codes)) if numbered else None)
     if weight is not None and not weight.all():
         rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
@@ -172,28 +178,69 @@ def row_weights(
 ) -> np.ndarray | None:
     """Return the product of sample weights and class weights, or None where every row counts the same.
 
+    They are float64 and as large as they were given, unless floating types may not hold them or their sums: only their
+    ratios matter, and the largest is then 1.
+
     Raises
     ------
     ValueError
-        If a sample weight is negative or NaN, or all are zero.
+        If a weight is negative, NaN or infinite, or all are zero, or class weights are not those of these classes.
     """
     if sample_weight is None and class_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True)
-    used = weight > 0
-    if not used.any():
-        raise ValueError("The 'sample_weight' parameter must have a positive weight. Got zeros only.")
-    if class_weight is not None and codes.ndim == 2:
+    weight = _sample_weights(sample_weight, X)
+    if class_weight is None:
+        return _within_range(weight)
+    if codes.ndim == 2:
         raise ValueError("The 'class_weight' parameter must be None for multilabel targets; use 'sample_weight'.")
-    if class_weight is not None:
-        present = np.unique(codes[used])
-        by_class = np.zeros(len(classes), dtype=X.dtype)
-        by_class[present] = compute_class_weight(
-            class_weight, classes=classes[present], y=classes[codes[used]], sample_weight=weight[used]
+    return _within_range(weight, _class_weights(class_weight, weight / weight.max(), codes, classes)[codes])
+
+
+def ordinary_weights(sample_weight: Any, X: Any) -> Any:
+    """Return sample weights as they were given, for a teacher; their ratios if they are far from 1."""
+    if sample_weight is None:
+        return None
+    weight = _sample_weights(sample_weight, X)
+    within_range = _within_range(weight)
+    return sample_weight if np.array_equal(weight, within_range) else within_range
+
+
+def _sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    try:
+        with np.errstate(over="ignore"):  # what is too large for float64 becomes inf, which is refused
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(
+            f"The 'sample_weight' parameter must be finite numbers >= 0, one for each row, and not all zero. {error}"
+        ) from error
+    return np.asarray(weight, dtype=np.float64)
+
+
+def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the weight of each class; a dict is read as scikit-learn does, for all classes, also those of no row."""
+    used = weight > 0
+    known = np.unique(codes[used]) if isinstance(class_weight, str) else np.arange(len(classes))
+    by_class = np.zeros(len(classes))
+    try:
+        by_class[known] = compute_class_weight(
+            class_weight, classes=classes[known], y=classes[codes[used]], sample_weight=weight[used]
         )
-        weight *= by_class[codes]
-        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-            raise ValueError(
-                f"The 'class_weight' parameter must have finite weights >= 0. Got {class_weight!r} instead."
-            )
-    return weight
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"The 'class_weight' parameter must have a number for each class. {error}.") from error
+    of_rows = by_class[codes[used]]
+    if not (np.isfinite(by_class).all() and (by_class >= 0).all() and of_rows.any()):
+        raise invalid(
+            "class_weight", class_weight, "finite weights >= 0 of the classes, which may not all be zero", of=_OWNER
+        )
+    return by_class
+
+
+def _within_range(*factors: np.ndarray) -> np.ndarray:
+    """Return the product of weights >= 0, divided by the largest if that is far from 1."""
+    mantissas, exponents = zip(*map(np.frexp, factors), strict=True)
+    mantissa, exponent = np.prod(mantissas, axis=0), np.sum(exponents, axis=0, dtype=np.int64)
+    highest = int(exponent[mantissa > 0].max())
+    if abs(highest) <= _ORDINARY_EXPONENT:
+        return np.prod(factors, axis=0)
+    scaled = np.ldexp(mantissa, np.maximum(exponent - highest, -2000))
+    return scaled / scaled.max()
