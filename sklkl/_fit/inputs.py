@@ -11,8 +11,9 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import InputParams
-from sklkl._utils.checks import invalid
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl.data import Rows
 
@@ -55,7 +56,14 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(
-    estimator: Any, params: InputParams, X: Any, y: Any, *, classes: np.ndarray | None = None, reset: bool
+    estimator: Any,
+    params: InputParams,
+    X: Any,
+    y: Any,
+    *,
+    classes: np.ndarray | None = None,
+    reset: bool,
+    multilabel: bool | None = None,
 ) -> Inputs:
     """Return validated inputs.
 
@@ -71,19 +79,23 @@ def read_inputs(
         Sorted labels that are known already; None learns them from y.
     reset : bool
         Whether to learn the columns from X or to check them.
+    multilabel : bool or None
+        Whether y must be an indicator, as that of a training that is resumed; None for either.
 
     Raises
     ------
     TypeError, ValueError
         If the inputs or labels are invalid.
     """
-    check_label_types(y)
+    y = label_array(y)
     any_rank, dtype = params.any_rank, params.numpy_dtype
     with np.errstate(over="ignore"):  # casting 1e40 to float32 gives inf, which is refused; numpy need not warn as well
         X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
+    if multilabel is not None and multilabel != (y.ndim == 2):
+        raise _other_target(multilabel)
     if y.ndim == 2:
         return Inputs(X, *_multilabel(y, classes))
     return Inputs(X, y, LabelEncoder().fit(y).classes_ if classes is None else classes)
@@ -93,6 +105,11 @@ def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
     """Return further inputs, validated against those that the estimator knows."""
     dtype = params.numpy_dtype
     return validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
+
+
+def _other_target(multilabel: bool) -> ValueError:
+    kinds = ["one label for each row", "a multilabel indicator"]
+    return invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as in the training that is resumed")
 
 
 def _multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -130,31 +147,6 @@ def labelled_rows(
     if weight is not None and not weight.all():
         rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
     return rows if params.device.type == "cpu" else rows.to(params.device)
-
-
-def check_label_types(y: Any) -> None:
-    """Refuse labels that numpy would quietly turn into something else.
-
-    Raises
-    ------
-    TypeError
-        If strings are mixed with other types: ``["a", 1]`` would become ``["a", "1"]``.
-    ValueError
-        If a label is None.
-    """
-    values = y.ravel() if isinstance(y, np.ndarray) else y
-    if not (isinstance(values, (list, tuple)) or getattr(getattr(values, "dtype", None), "kind", None) == "O"):
-        return
-    kinds = {type(value) for value in values}
-    if type(None) in kinds:
-        raise ValueError("Input y contains None.")
-    if "NAType" in {kind.__name__ for kind in kinds}:  # pandas.NA; pandas itself may not be installed
-        raise ValueError("Input y contains NA.")
-    texts = {kind for kind in kinds if issubclass(kind, str)}
-    # a float among strings is NaN, a missing label, which scikit-learn's own message names
-    others = {kind.__name__ for kind in kinds - texts if not issubclass(kind, float)}
-    if texts and others:
-        raise TypeError(f"Labels must be uniformly strings or numbers. Got str and {', '.join(sorted(others))}.")
 
 
 def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
