@@ -15,6 +15,7 @@ from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import InputParams
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import Rows
 
 TEXT_HINT = (
@@ -30,7 +31,9 @@ _ORDINARY_EXPONENT = 30
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
     """Validate X, or X and y, as scikit-learn does; a network of the user's own may have inputs of any rank."""
     try:
-        return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
+        # what is too large for a type becomes inf, which is refused; numpy need not warn as well
+        with np.errstate(over="ignore", invalid="ignore"):
+            return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
     except ValueError as error:
         if any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
             error.add_note(TEXT_HINT)
@@ -89,8 +92,10 @@ def read_inputs(
     """
     y = label_array(y)
     any_rank, dtype = params.any_rank, params.numpy_dtype
-    with np.errstate(over="ignore"):  # casting 1e40 to float32 gives inf, which is refused; numpy need not warn as well
-        X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
+    given = X
+    X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
+    if any_rank:
+        check_whole_numbers(given, dtype)
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
@@ -104,7 +109,10 @@ def read_inputs(
 def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
     """Return further inputs, validated against those that the estimator knows."""
     dtype = params.numpy_dtype
-    return validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
+    inputs = validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
+    if params.any_rank:
+        check_whole_numbers(X, dtype)
+    return inputs
 
 
 def _other_target(multilabel: bool) -> ValueError:
