@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +11,11 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
+from torch.utils.data import DataLoader, Dataset
 
 from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import InputParams
-from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.checks import invalid, invalid_input, refusal
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import Rows
@@ -23,6 +25,7 @@ TEXT_HINT = (
     "teacher the rows as they are, and the network those that its Pipeline has encoded."
 )
 
+_CONTAINERS = "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs)"
 _OWNER = "KLClassifier"
 # Weights of which the largest is within 2**-30 to 2**30 are taken as they are: their sums are far from any limit.
 _ORDINARY_EXPONENT = 30
@@ -30,6 +33,7 @@ _ORDINARY_EXPONENT = 30
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
     """Validate X, or X and y, as scikit-learn does; a network of the user's own may have inputs of any rank."""
+    check_container(X)
     try:
         # what is too large for a type becomes inf, which is refused; numpy need not warn as well
         with np.errstate(over="ignore", invalid="ignore"):
@@ -38,6 +42,12 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: boo
         if any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
             error.add_note(TEXT_HINT)
         raise
+
+
+def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
+    """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
+    if isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader)):
+        raise TypeError(refusal(name, type(X).__name__, allowed))
 
 
 class Inputs(NamedTuple):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sklkl._fit.further_rows import FurtherRows
-from sklkl._fit.inputs import Inputs, ordinary_weights
+from sklkl._fit.inputs import Inputs, check_container, ordinary_weights
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
 from sklkl._utils.sklearn_private import _safe_indexing
@@ -43,6 +43,8 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
         If parameters and data do not go together.
     """
     X = data.X if data.teacher_X is None else data.teacher_X
+    check_container(data.X_unlabeled, "X_unlabeled")
+    check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
     X, y, weight, proba, unlabeled = map(
         indexable_rows, (X, inputs.y, data.sample_weight, data.teacher_proba, data.X_unlabeled)
     )

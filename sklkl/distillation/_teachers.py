@@ -63,8 +63,13 @@ class ModuleTeacher(FunctionTeacher):
 
     def _proba(self, X: Any, multilabel: bool) -> np.ndarray:
         parameter = next((p for p in self.function.parameters() if p.is_floating_point()), torch.empty(0))
-        with torch.no_grad():
-            logits = self.function(_numbers(X, parameter.dtype).to(parameter.device, parameter.dtype))
+        x = _numbers(X, parameter.dtype).to(parameter.device, parameter.dtype)
+        try:
+            with torch.no_grad():
+                logits = self.function(x)
+        except Exception as error:  # whatever a network makes of inputs that it was not written for
+            found = f"{type(error).__name__}: {error}"
+            raise invalid_input("teacher", found, f"a network that takes X, here of shape {tuple(x.shape)}") from error
         if not isinstance(logits, torch.Tensor):
             raise invalid_input("teacher", type(logits).__name__, "a network that returns a tensor of logits")
         logits = logits.double()
