@@ -81,6 +81,7 @@ def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
         )
     # torch warns about read-only memory and cannot represent negative strides or foreign byte orders.
     values = np.require(values, dtype=values.dtype.newbyteorder("="), requirements=["C", "W"])
+    values = values.copy() if min(values.strides, default=0) < 0 else values  # numpy: one row is in order anyway
     return torch.from_numpy(values)
 
 

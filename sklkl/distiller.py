@@ -20,7 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklkl._fit.fitting import checked_params, fit_net, restored_on_failure
-from sklkl._fit.inputs import check_label_types
+from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import FitData
 from sklkl._fit.soft_targets import indexable_rows
 from sklkl._fit.teacher_checks import limit_tags
@@ -144,8 +144,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self._validate_params()
         _check_student(self.student)
         make_teacher(self.teacher)  # or an error
-        check_label_types(y)
-        y = _check_y(y, estimator=self)
+        y = _check_y(label_array(y), estimator=self)
         check_classification_targets(y)
         X = indexable_rows(X)
         check_consistent_length(X, y)

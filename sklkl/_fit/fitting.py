@@ -117,7 +117,8 @@ def fit_net(
     random_state = local_random_state(params.random_state)
     if not (plain := _is_plain(params.teacher, data)):
         params = _seeded(params, copy.deepcopy(random_state))  # the network's own draws are those without a teacher
-    inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=previous is None)
+    reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
+    inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
     read = partial(read_more, estimator, params.inputs)
     soft_targets = None if plain else soft_targets_of(params, data, inputs, read)
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes

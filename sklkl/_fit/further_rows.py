@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -82,5 +83,10 @@ class FurtherRows:
         return [*given, augmented(X, augment, self.params.augment_factor, random_state)]
 
     def read(self, X: Any) -> Any:
-        """Return inputs as the network is to see them."""
-        return self.validate(X if self.transform is None else self.transform(X))
+        """Return inputs as the network is to see them; an error calls them by their own name."""
+        name = "X_unlabeled" if X is self.X_unlabeled else "A synthetic row of 'augment'"
+        try:
+            return self.validate(X if self.transform is None else self.transform(X))
+        except ValueError as error:
+            found, n_found = re.subn(r"(Input )?\bX\b", name, str(error), count=1)
+            raise ValueError(found if n_found else f"{name} cannot be used: {found}") from error

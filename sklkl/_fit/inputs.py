@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +11,13 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
+from torch.utils.data import DataLoader, Dataset
 
+from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import InputParams
+from sklkl._utils.checks import invalid, invalid_input, refusal
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import Rows
 
 TEXT_HINT = (
@@ -20,15 +25,29 @@ TEXT_HINT = (
     "teacher the rows as they are, and the network those that its Pipeline has encoded."
 )
 
+_CONTAINERS = "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs)"
+_OWNER = "KLClassifier"
+# Weights of which the largest is within 2**-30 to 2**30 are taken as they are: their sums are far from any limit.
+_ORDINARY_EXPONENT = 30
+
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
     """Validate X, or X and y, as scikit-learn does; a network of the user's own may have inputs of any rank."""
+    check_container(X)
     try:
-        return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
+        # what is too large for a type becomes inf, which is refused; numpy need not warn as well
+        with np.errstate(over="ignore", invalid="ignore"):
+            return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
     except ValueError as error:
         if any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
             error.add_note(TEXT_HINT)
         raise
+
+
+def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
+    """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
+    if isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader)):
+        raise TypeError(refusal(name, type(X).__name__, allowed))
 
 
 class Inputs(NamedTuple):
@@ -50,7 +69,14 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(
-    estimator: Any, params: InputParams, X: Any, y: Any, *, classes: np.ndarray | None = None, reset: bool
+    estimator: Any,
+    params: InputParams,
+    X: Any,
+    y: Any,
+    *,
+    classes: np.ndarray | None = None,
+    reset: bool,
+    multilabel: bool | None = None,
 ) -> Inputs:
     """Return validated inputs.
 
@@ -66,19 +92,25 @@ def read_inputs(
         Sorted labels that are known already; None learns them from y.
     reset : bool
         Whether to learn the columns from X or to check them.
+    multilabel : bool or None
+        Whether y must be an indicator, as that of a training that is resumed; None for either.
 
     Raises
     ------
     TypeError, ValueError
         If the inputs or labels are invalid.
     """
-    check_label_types(y)
+    y = label_array(y)
     any_rank, dtype = params.any_rank, params.numpy_dtype
-    with np.errstate(over="ignore"):  # casting 1e40 to float32 gives inf, which is refused; numpy need not warn as well
-        X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
+    given = X
+    X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
+    if any_rank:
+        check_whole_numbers(given, dtype)
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
+    if multilabel is not None and multilabel != (y.ndim == 2):
+        raise _other_target(multilabel)
     if y.ndim == 2:
         return Inputs(X, *_multilabel(y, classes))
     return Inputs(X, y, LabelEncoder().fit(y).classes_ if classes is None else classes)
@@ -87,7 +119,15 @@ def read_inputs(
 def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
     """Return further inputs, validated against those that the estimator knows."""
     dtype = params.numpy_dtype
-    return validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
+    inputs = validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
+    if params.any_rank:
+        check_whole_numbers(X, dtype)
+    return inputs
+
+
+def _other_target(multilabel: bool) -> ValueError:
+    kinds = ["one label for each row", "a multilabel indicator"]
+    return invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as in the training that is resumed")
 
 
 def _multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -120,35 +160,11 @@ def labelled_rows(
     """
     codes = inputs.y if inputs.y.ndim == 2 else class_codes(inputs.y, classes)
     weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes)
+    weight = None if weight is None else weight.astype(params.numpy_dtype)
     rows = Rows(inputs.X, codes, weight=weight, number=np.arange(len(codes)) if numbered else None)
     if weight is not None and not weight.all():
         rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
     return rows if params.device.type == "cpu" else rows.to(params.device)
-
-
-def check_label_types(y: Any) -> None:
-    """Refuse labels that numpy would quietly turn into something else.
-
-    Raises
-    ------
-    TypeError
-        If strings are mixed with other types: ``["a", 1]`` would become ``["a", "1"]``.
-    ValueError
-        If a label is None.
-    """
-    values = y.ravel() if isinstance(y, np.ndarray) else y
-    if not (isinstance(values, (list, tuple)) or getattr(getattr(values, "dtype", None), "kind", None) == "O"):
-        return
-    kinds = {type(value) for value in values}
-    if type(None) in kinds:
-        raise ValueError("Input y contains None.")
-    if "NAType" in {kind.__name__ for kind in kinds}:  # pandas.NA; pandas itself may not be installed
-        raise ValueError("Input y contains NA.")
-    texts = {kind for kind in kinds if issubclass(kind, str)}
-    # a float among strings is NaN, a missing label, which scikit-learn's own message names
-    others = {kind.__name__ for kind in kinds - texts if not issubclass(kind, float)}
-    if texts and others:
-        raise TypeError(f"Labels must be uniformly strings or numbers. Got str and {', '.join(sorted(others))}.")
 
 
 def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -172,28 +188,70 @@ def row_weights(
 ) -> np.ndarray | None:
     """Return the product of sample weights and class weights, or None where every row counts the same.
 
+    They are float64 and as large as they were given, unless floating types may not hold them or their sums: only their
+    ratios matter, and the largest is then 1.
+
     Raises
     ------
     ValueError
-        If a sample weight is negative or NaN, or all are zero.
+        If a weight is negative, NaN or infinite, or all are zero, or class weights are not those of these classes.
     """
     if sample_weight is None and class_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True)
-    used = weight > 0
-    if not used.any():
-        raise ValueError("The 'sample_weight' parameter must have a positive weight. Got zeros only.")
-    if class_weight is not None and codes.ndim == 2:
+    weight = _sample_weights(sample_weight, X)
+    if class_weight is None:
+        return _within_range(weight)
+    if codes.ndim == 2:
         raise ValueError("The 'class_weight' parameter must be None for multilabel targets; use 'sample_weight'.")
-    if class_weight is not None:
-        present = np.unique(codes[used])
-        by_class = np.zeros(len(classes), dtype=X.dtype)
-        by_class[present] = compute_class_weight(
-            class_weight, classes=classes[present], y=classes[codes[used]], sample_weight=weight[used]
+    return _within_range(weight, _class_weights(class_weight, weight / weight.max(), codes, classes)[codes])
+
+
+def ordinary_weights(sample_weight: Any, X: Any) -> Any:
+    """Return sample weights as they were given, for a teacher; their ratios if they are far from 1."""
+    if sample_weight is None:
+        return None
+    weight = _sample_weights(sample_weight, X)
+    within_range = _within_range(weight)
+    return sample_weight if np.array_equal(weight, within_range) else within_range
+
+
+def _sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    try:
+        with np.errstate(over="ignore"):  # what is too large for float64 becomes inf, which is refused
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(
+            f"The 'sample_weight' parameter must be finite numbers >= 0, one for each row, and not all zero. {error}"
+        ) from error
+    return np.asarray(weight, dtype=np.float64)
+
+
+def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the weight of each class; a dict is read as scikit-learn does, for all classes, also those of no row."""
+    used = weight > 0
+    known = np.unique(codes[used]) if isinstance(class_weight, str) else np.arange(len(classes))
+    by_class = np.zeros(len(classes))
+    try:
+        by_class[known] = compute_class_weight(
+            class_weight, classes=classes[known], y=classes[codes[used]], sample_weight=weight[used]
         )
-        weight *= by_class[codes]
-        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-            raise ValueError(
-                f"The 'class_weight' parameter must have finite weights >= 0. Got {class_weight!r} instead."
-            )
-    return weight
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"The 'class_weight' parameter must have a number for each class. {error}.") from error
+    of_rows = by_class[codes[used]]
+    if not (np.isfinite(by_class).all() and (by_class >= 0).all() and of_rows.any()):
+        raise invalid(
+            "class_weight", class_weight, "finite weights >= 0 of the classes, which may not all be zero", of=_OWNER
+        )
+    return by_class
+
+
+def _within_range(*factors: np.ndarray) -> np.ndarray:
+    """Return the product of weights >= 0, divided by the largest if that is far from 1."""
+    mantissas, exponents = zip(*map(np.frexp, factors), strict=True)
+    mantissa: np.ndarray = np.prod(mantissas, axis=0)
+    exponent: np.ndarray = np.sum(exponents, axis=0, dtype=np.int64)
+    highest = int(exponent[mantissa > 0].max())
+    if abs(highest) <= _ORDINARY_EXPONENT:
+        return np.prod(factors, axis=0)
+    scaled = np.ldexp(mantissa, np.maximum(exponent - highest, -2000))
+    return scaled / scaled.max()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sklkl._fit.parameters import NetParams
+from sklkl._fit.part_checks import first_logits, initialized, trainable_module
 from sklkl._fit.starting_weights import start_from
 from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid
@@ -48,7 +49,7 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         If a parameter that is passed on is refused, a parameter of the penalty is invalid, whether it is used or not,
         or the network does not return logits.
     """
-    net = _net(params, training, len(classes), random_state.randint(2**31 - 1)).initialize()
+    net = initialized(_net(params, training, len(classes), random_state.randint(2**31 - 1)))
     if params.module is not None:
         _check_logits(net, training.data.train)
     if params.init_from is not None:
@@ -58,7 +59,7 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
 
 def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
     """Return a net that resumes the training of another one, which is left as it is; see `new_net`."""
-    return _net(params, training, len(net.classes_), net.random_state).resume(net)
+    return initialized(_net(params, training, len(net.classes_), net.random_state), net)
 
 
 def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KLNet:
@@ -101,7 +102,7 @@ def _module_factory(params: NetParams, rows: Rows, n_classes: int) -> partial[nn
         given = _passed_on(params.passed_on, "module", receiver)
         for name in common.keys() & given.keys():
             raise ValueError(f"'module__{name}' cannot be set: {_OWNER} sets it from the data.")
-        return partial(build_module, module, **common, **given)
+        return partial(trainable_module, module, **common, **given)
     stray = sorted(name for name in params.passed_on if name.startswith("module__"))
     if stray:
         raise ValueError(f"The {stray[0]!r} parameter of {_OWNER} needs a 'module'. Got None instead.")
@@ -170,7 +171,7 @@ def _check_logits(net: KLNet, rows: Rows) -> None:
     batch = next(rows.split([0, min(2, len(rows))]))
     net.set_mode(training=False)
     with torch.no_grad():
-        logits = net.infer(batch[0])
+        logits = first_logits(net, batch[0])
     expected = (len(batch[0]), len(net.classes_))
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if shape != expected:

@@ -28,7 +28,7 @@ from sklkl.penalties import PENALTIES
 
 FLOATS = {"float32": torch.float32, "float64": torch.float64}
 
-# In scikit-learn's terms, which make the error messages.
+# In scikit-learn's terms, which make the error messages. Beyond 1e20 and 1e9 a step and T**2 leave float32's range.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
@@ -39,7 +39,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "teacher": [*TEACHERS, None],
     "distill_weight": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
     "distill_rows": [StrOptions(set(DISTILL_ROWS))],
-    "temperature": [Interval(Real, 0, None, closed="neither")],
+    "temperature": [Interval(Real, 0, 1e9, closed="right")],
     "distill_divergence": [StrOptions(set(DISTILL_DIVERGENCES))],
     "teacher_cv": ["cv_object", None],
     "calibrate_teacher": [StrOptions({"auto"}), "boolean"],
@@ -48,7 +48,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "augment_factor": [Interval(Integral, 1, None, closed="left")],
     "n_generations": [Interval(Integral, 1, None, closed="left")],
     "init_from": [HasMethods(["fit", "predict_proba"]), callable, None],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr": [Interval(Real, 0, 1e20, closed="right")],
     "learning_rate": [StrOptions(set(LEARNING_RATES))],
     "kl_target": [Interval(Real, 0, None, closed="neither"), None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from sklkl._fit.inputs import validated
+from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import is_sparse
 from sklkl.modules import MLP, log_softmax
 from sklkl.net import KLNet, TrainingHistory
@@ -51,8 +53,17 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
             raise ValueError(_NOT_FINITE)
         return function(torch.from_numpy(logits)).numpy()
     with torch.inference_mode():
-        parts = [function(_checked(logits)).cpu().numpy() for logits in _logits(net, X)]
-    return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
+        return _gathered((function(_checked(logits)) for logits in _logits(net, X)), X.shape[0])
+
+
+def _gathered(parts: Iterator[Tensor], n_rows: int) -> np.ndarray:
+    """Return the values of all rows in one array that is made beforehand: many small ones would fragment the memory."""
+    start, first = 0, next(parts).cpu().numpy()
+    values = np.empty((n_rows, *first.shape[1:]), dtype=first.dtype)
+    for part in chain([first], (part.cpu().numpy() for part in parts)):
+        values[start : start + len(part)] = part
+        start += len(part)
+    return values
 
 
 def _logits(net: KLNet, X: Any) -> Iterator[Tensor]:
@@ -133,7 +144,9 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
 
 def _tensor(part: np.ndarray, dtype: np.dtype, copy: bool) -> Tensor:
     """Return rows as a tensor of a floating type; memory that torch cannot use (read-only, byte-swapped) is copied."""
-    convert = np.array if copy else partial(np.require, requirements=["C", "W"])
+    # numpy takes one row or column for contiguous, whatever the strides
+    copy = copy or min(part.strides, default=0) < 0
+    convert = partial(np.array, order="C") if copy else partial(np.require, requirements=["C", "W"])
     if part.dtype.itemsize <= dtype.itemsize:
         return torch.from_numpy(convert(part, dtype))
     with np.errstate(over="ignore"):
@@ -170,8 +183,14 @@ class NetPredictions:
         return self.net_
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        any_rank = type(self.net_.module_) is not MLP
-        return per_row(self.net_, validated(self, X, any_rank=any_rank, dtype="numeric", reset=False), function)
+        own = type(self.net_.module_) is MLP
+        X = np.asarray(X) if isinstance(X, (list, tuple)) else X
+        # texts of numbers, which fit takes too
+        dtype = np.float64 if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U") else "numeric"
+        inputs = validated(self, X, any_rank=not own, dtype=dtype, reset=False)
+        if not own:
+            check_whole_numbers(X, _own_dtype(self.net_))
+        return per_row(self.net_, inputs, function)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.

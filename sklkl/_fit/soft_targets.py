@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sklkl._fit.further_rows import FurtherRows
-from sklkl._fit.inputs import Inputs
+from sklkl._fit.inputs import Inputs, check_container, ordinary_weights
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
 from sklkl._utils.sklearn_private import _safe_indexing
@@ -43,10 +43,13 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
         If parameters and data do not go together.
     """
     X = data.X if data.teacher_X is None else data.teacher_X
+    check_container(data.X_unlabeled, "X_unlabeled")
+    check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
     X, y, weight, proba, unlabeled = map(
-        indexable_rows, (X, data.y, data.sample_weight, data.teacher_proba, data.X_unlabeled)
+        indexable_rows, (X, inputs.y, data.sample_weight, data.teacher_proba, data.X_unlabeled)
     )
     unlabeled = None if unlabeled is not None and unlabeled.shape[:1] == (0,) else unlabeled
+    weight = ordinary_weights(weight, inputs.X)
     given = GivenRows(X, y, weight, class_weighted=params.inputs.class_weight is not None)
     teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
     penalised = check_teaching(params, teacher, X, proba, unlabeled)

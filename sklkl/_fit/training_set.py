@@ -86,7 +86,7 @@ def validation_split(
     Returns
     -------
     train, valid : ndarray of int
-        Row numbers. ``valid`` is empty if no class has two rows.
+        Row numbers. ``valid`` is empty if no class has two rows, or there is one row.
 
     Warns
     -----
@@ -94,7 +94,10 @@ def validation_split(
         If a class has one row only; it stays in the training part.
     """
     if codes.ndim == 2:
-        train, valid = train_test_split(np.arange(len(codes)), test_size=fraction, random_state=random_state)
+        n_valid = min(math.ceil(fraction * len(codes)), len(codes) - 1)
+        if n_valid == 0:
+            return np.arange(1), np.arange(0)
+        train, valid = train_test_split(np.arange(len(codes)), test_size=n_valid, random_state=random_state)
         return train, valid
     counts = np.bincount(codes)
     alone = counts[codes] == 1

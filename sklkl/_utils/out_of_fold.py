@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from sklkl._utils.arrays import to_numpy
+from sklkl._utils.answers import proba_array
 from sklkl._utils.class_alignment import align_columns, class_codes
 from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
 from sklkl._utils.types import MatrixLike
@@ -20,7 +20,7 @@ Splits = Iterable[tuple[np.ndarray, np.ndarray]]
 
 def aligned_proba(estimator: Any, X: MatrixLike, classes: np.ndarray) -> np.ndarray:
     """Return the estimator's probabilities in float64, in the order of `classes`; 0 for classes it does not know."""
-    proba = np.asarray(to_numpy("y_proba", estimator.predict_proba(X)), dtype=np.float64)
+    proba = proba_array(estimator.predict_proba(X), f"'predict_proba' of {type(estimator).__name__}").astype(np.float64)
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
         wanted = (
             f"{type(estimator).__name__}.predict_proba must give a column for each of {len(estimator.classes_)} classes"

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from sklkl._utils.answers import proba_array
 from sklkl._utils.class_alignment import align_columns, class_positions
 from sklkl._utils.probabilities import unit_rows
 
@@ -51,7 +52,7 @@ def checked_proba(
     array([1., 1.])
     """
     proba = np.stack(proba, axis=1) if isinstance(proba, list) and np.ndim(proba[0]) == 2 else proba
-    proba = np.asarray(proba, dtype=np.float64)
+    proba = np.asarray(proba_array(proba, name), dtype=np.float64)
     if multilabel and proba.ndim == 2:  # of each label the probability that it is on
         proba = np.stack([1 - proba, proba], axis=-1)
     if proba.ndim != 2 + multilabel or len(proba) != n_rows:

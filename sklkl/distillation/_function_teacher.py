@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sklkl._utils.answers import proba_array
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.distillation._alignment import checked_proba
 
@@ -94,4 +95,4 @@ def _batches(X: Any) -> Iterator[Any]:
 
 def _as_lists(proba: Any) -> list[Any]:
     """Return the arrays of ``predict_proba``: one, or one a label."""
-    return list(proba) if isinstance(proba, list) and np.ndim(proba[0]) == 2 else [np.asarray(proba)]
+    return list(proba) if isinstance(proba, list) and proba and np.ndim(proba[0]) == 2 else [proba_array(proba)]

@@ -14,14 +14,16 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from torch import nn
 
-from sklkl._utils.checks import invalid
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.frames import column_labels
 from sklkl._utils.out_of_fold import out_of_fold_proba
 from sklkl._utils.predicts_proba import PredictsProba, predicts_proba
 from sklkl._utils.sklearn_private import BaseSearchCV, _num_samples, _safe_indexing
+from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.distillation._alignment import checked_proba
 from sklkl.distillation._function_teacher import FunctionTeacher
 from sklkl.distillation._teacher import Teacher
@@ -62,11 +64,27 @@ class ModuleTeacher(FunctionTeacher):
         super().__init__(copy.deepcopy(module).eval())
 
     def _proba(self, X: Any, multilabel: bool) -> np.ndarray:
-        parameter = next(self.function.parameters(), torch.empty(0))
-        X = np.array(X.toarray() if hasattr(X, "toarray") else X)  # a copy, which the network may write to
-        with torch.no_grad():
-            logits = self.function(torch.from_numpy(X).to(parameter.device, parameter.dtype)).double()
-            return (logits.sigmoid() if multilabel else logits.softmax(-1)).cpu().numpy()
+        parameter = next((p for p in self.function.parameters() if p.is_floating_point()), torch.empty(0))
+        x = _numbers(X, parameter.dtype).to(parameter.device, parameter.dtype)
+        try:
+            with torch.no_grad():
+                logits = self.function(x)
+        except Exception as error:  # whatever a network makes of inputs that it was not written for
+            found = f"{type(error).__name__}: {error}"
+            raise invalid_input("teacher", found, f"a network that takes X, here of shape {tuple(x.shape)}") from error
+        if not isinstance(logits, torch.Tensor):
+            raise invalid_input("teacher", type(logits).__name__, "a network that returns a tensor of logits")
+        logits = logits.double()
+        return (logits.sigmoid() if multilabel else logits.softmax(-1)).cpu().numpy()
+
+
+def _numbers(X: Any, dtype: torch.dtype) -> torch.Tensor:
+    """Return numbers of any type and layout, as a student takes them: a copy, which a network may write to."""
+    numpy_dtype = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = check_array(X, accept_sparse=True, dtype=numpy_dtype, allow_nd=True, ensure_all_finite=False)
+    check_whole_numbers(X, numpy_dtype)
+    return torch.from_numpy(np.array(values.toarray() if hasattr(values, "toarray") else values, order="C"))
 
 
 class EstimatorTeacher(FunctionTeacher):

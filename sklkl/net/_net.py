@@ -260,7 +260,8 @@ class KLNet(EpochLoop):
         super().initialize_optimizer(*args, **kwargs)
         # Only an optimiser that evaluates the loss several times a step, such as LBFGS, needs skorch's closure.
         self._grad_hooks = False
-        self._needs_closure = inspect.signature(self.optimizer_.step).parameters["closure"].default is not None
+        closure = inspect.signature(self.optimizer_.step).parameters.get("closure")
+        self._needs_closure = closure is not None and closure.default is not None
         self.learning_rate_, self.lr_ = ConstantRate(self.optimizer_, None), self.lr
         return self
 

@@ -21,7 +21,7 @@ BAD_VALUES = {
     "teacher": ["forest", 3, nn.Linear, object()],
     "distill_weight": [-0.1, 1.1, NAN, "some", None],
     "distill_rows": ["labelled", None, 3],
-    "temperature": [0, -1.0, NAN, INF, "hot", None],
+    "temperature": [0, -1.0, 1e30, NAN, INF, "hot", None],
     "distill_divergence": ["kl", None, 3],
     "teacher_cv": [1.5, "five"],
     "calibrate_teacher": ["yes", None, 2],
@@ -30,7 +30,7 @@ BAD_VALUES = {
     "augment_factor": [0, -1, 1.5, None],
     "n_generations": [0, -1, 1.5, None],
     "init_from": ["old", 3, object()],
-    "lr": [0, -1.0, NAN, INF, "fast", None],
+    "lr": [0, -1.0, 1e38, 1e300, NAN, INF, "fast", None],
     "kl_target": [0, -1.0, NAN, INF, "far"],
     "learning_rate": ["linear", 0.1, None],
     "optimizer": ["adagrad", None, 3, dict, nn.Linear, lambda params: None],
@@ -218,13 +218,16 @@ def test_the_network_sees_no_more_than_two_rows_before_it_is_trained(quick, tabl
     assert seen == [2] + [30] * 4
 
 
-@pytest.mark.usefixtures("never_trained")
-def test_a_module_for_other_inputs_says_what_torch_says(quick, table):
-    with pytest.raises((ValueError, RuntimeError), match="shapes cannot be multiplied"):
-        quick(module=lambda: nn.Linear(7, 3)).fit(*table)
-
-
 # A validation part that cannot be
+
+
+@pytest.mark.parametrize("fraction", [1e-9, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 8])
+def test_few_rows_of_several_labels_are_split_or_all_trained_on(quick, fraction, n_rows):
+    X = np.random.RandomState(0).randn(n_rows, 5)
+    clf = quick(early_stopping=True, validation_fraction=fraction).fit(X, np.eye(8, 2, dtype=int)[:n_rows])
+    assert ("valid_loss" in clf.history_[-1]) == (n_rows > 1)
+    assert np.isfinite(clf.predict_proba(X)).all()
 
 
 @pytest.mark.parametrize("fraction", [0.9, 0.999])

@@ -90,7 +90,6 @@ def test_a_value_too_large_for_the_module_is_refused_in_prediction(quick, table)
     assert np.isfinite(quick(module=Flat).fit(X, y).predict_proba(X * 1e40)).all()
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")  # scikit-learn's test for NaN
 @pytest.mark.parametrize(("scale", "dtype"), [(1e40, "f8"), (1e307, "f8"), (1e38, "f4")])
 def test_huge_finite_values_give_probabilities_or_an_error(quick, table, message_of, scale, dtype):
     X, y = table
@@ -104,7 +103,6 @@ def test_huge_finite_values_give_probabilities_or_an_error(quick, table, message
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
 def test_huge_training_values_give_probabilities_or_an_error(quick, table, message_of):
     X, y = table
     clf = quick()

@@ -1,9 +1,16 @@
 """What comes in as y: labels keep their type, and what are no labels is refused."""
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import torch
 from scipy import sparse
+from sklearn.naive_bayes import GaussianNB
+from torch import nn
 
 from sklkl.penalties import PENALTIES
 
@@ -15,6 +22,13 @@ ORIGINALS = {
     "float": np.array([0.0, 1.0, 2.0]),
     "unsorted": np.array([9, 2, 5]),
 }
+
+
+def as_objects(values):
+    """Return values of any kind as an array of objects."""
+    held = np.empty(len(values), dtype=object)
+    held[:] = values
+    return held
 
 
 @pytest.mark.parametrize("kind", ORIGINALS)
@@ -54,34 +68,147 @@ def test_containers_of_labels(quick, table, container):
     assert np.array_equal(quick().fit(X, container(y)).predict(X), quick().fit(X, y).predict(X))
 
 
-def test_a_column_vector_warns(quick, table):
+COLUMNS = {
+    "array": lambda y: y[:, None],
+    "lists": lambda y: y[:, None].tolist(),
+    "pandas": lambda y: pd.DataFrame({"label": y}),
+    "polars": lambda y: pl.DataFrame({"label": y}),
+    "nullable": lambda y: pd.DataFrame({"label": pd.array(y, dtype="Int64")}),
+}
+# How a column of labels may come to a teacher.
+USES = {
+    "no teacher": {},
+    "teacher": {"teacher": GaussianNB()},
+    "teacher_cv": {"teacher": GaussianNB(), "teacher_cv": 2},
+    "module": {"teacher": nn.Linear(5, 3)},
+}
+
+
+@pytest.mark.parametrize("container", COLUMNS)
+@pytest.mark.parametrize("use", USES)
+def test_a_column_vector_warns_once(quick, table, container, use):
     X, y = table
-    with pytest.warns(UserWarning, match="column-vector y was passed"):
-        clf = quick().fit(X, y[:, None])
+    torch.manual_seed(0)
+    with pytest.warns(UserWarning, match="column-vector y was passed") as caught:
+        clf = quick(**USES[use]).fit(X, COLUMNS[container](y))
+    assert len(caught) == 1
     assert clf.predict(X).shape == (120,)
+    assert np.array_equal(clf.predict_proba(X), quick(**USES[use]).fit(X, y).predict_proba(X))
+
+
+def test_a_column_vector_with_further_rows(quick, table):
+    X, y = table
+    taught = quick(teacher=GaussianNB(), augment=None)
+    with pytest.warns(UserWarning, match="column-vector y was passed") as caught:
+        clf = taught.fit(X, y[:, None], X_unlabeled=X[:7])
+    assert len(caught) == 1
+    assert np.array_equal(clf.predict_proba(X), taught.fit(X, y, X_unlabeled=X[:7]).predict_proba(X))
+
+
+TYPED = {"int": [3, 7], "float": [0.0, 2.0], "bool": [False, True], "int64": [np.int64(3), np.int64(7)]}
+
+
+@pytest.mark.parametrize("kind", TYPED)
+@pytest.mark.parametrize(
+    "container", [lambda y: y, pd.Series, lambda y: pd.DataFrame({"y": y})["y"], pl.Series], ids=range(4)
+)
+@pytest.mark.parametrize("teacher", [None, GaussianNB()])
+def test_objects_of_one_type_are_labels_of_that_type(quick, make_table, kind, container, teacher):
+    X, codes = make_table(n_classes=2)
+    y = np.empty(120, dtype=object)
+    y[:] = [TYPED[kind][code] for code in codes]
+    clf = quick(teacher=teacher).fit(X, container(y))
+    assert clf.classes_.tolist() == TYPED[kind]
+    assert clf.predict(X).dtype == np.asarray(TYPED[kind]).dtype
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "UInt8", "boolean", "Float32", "int64[pyarrow]", "bool[pyarrow]"])
+@pytest.mark.parametrize("teacher", [None, GaussianNB()])
+def test_nullable_labels_keep_their_type(quick, make_table, dtype, teacher):
+    X, codes = make_table(n_classes=2)
+    clf = quick(teacher=teacher).fit(X, pd.Series(codes).astype(dtype))
+    assert clf.classes_.tolist() == [0, 1]
+    assert clf.classes_.dtype.kind == {"I": "i", "U": "u", "b": "b", "F": "f", "i": "i"}[dtype[0]]
+
+
+def test_nullable_labels_beyond_what_a_float_holds_stay_apart(quick, make_table):
+    X, codes = make_table(n_classes=2)
+    clf = quick().fit(X, pd.Series(2**60 + codes, dtype="Int64"))
+    assert clf.classes_.tolist() == [2**60, 2**60 + 1]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [pl.Series(["b", "a"] * 60, dtype=pl.Enum(["b", "a"])), np.array(["b", "a"] * 60, dtype=np.dtypes.StringDType())],
+    ids=["polars Enum", "StringDType"],
+)
+def test_texts_of_other_libraries(quick, table, y):
+    assert quick().fit(table[0], y).classes_.tolist() == ["a", "b"]
 
 
 # What are no labels
 
 
-@pytest.mark.parametrize("missing", [np.nan, None], ids=str)
-@pytest.mark.parametrize("kind", ["number", "text"])
-def test_a_missing_label_is_refused(quick, table, missing, kind):
-    X, codes = table
-    y = (ORIGINALS["str"][codes] if kind == "text" else codes).astype(object)
-    y[5] = missing
-    with pytest.raises(ValueError, match="NaN|None"):
-        quick().fit(X, y)
+MISSING = {"NaN": np.nan, "None": None, "NaT": pd.NaT, "NA": pd.NA, "NaT of NumPy": np.datetime64("NaT")}
+VALUES = {"number": [1, 2], "float": [1.0, 2.0], "bool": [True, False], "text": ["a", "b"]}
+
+
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("container", [list, tuple, as_objects, lambda y: pd.Series(y, dtype=object)], ids=range(4))
+def test_a_missing_label_is_refused(quick, missing, kind, container):
+    y = VALUES[kind] * 3 + [MISSING[missing]]
+    with pytest.raises(ValueError, match=f"Input y contains {missing.split()[0]}: row 6 has no label"):
+        quick().fit(np.zeros((7, 2)), container(y))
+
+
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_missing_label_in_columns_is_refused(quick, missing, several):
+    column = pd.Series([0, 1, 0, MISSING[missing]], dtype=object)
+    y = pd.DataFrame({"a": column, "b": [0, 1, 1, 1]}) if several else pd.DataFrame({"a": column})
+    with pytest.raises(ValueError, match=f"Input y contains {missing.split()[0]}: row 3 has no label"):
+        quick().fit(np.zeros((4, 2)), y)
 
 
 @pytest.mark.parametrize(
     ("dtype", "values"),
-    [("Int64", [0, 1]), ("boolean", [False, True]), ("category", ["a", "b"]), ("string", ["a", "b"])],
+    [
+        ("Int64", [0, 1]),
+        ("boolean", [False, True]),
+        ("Float64", [0.0, 1.0]),
+        ("category", ["a", "b"]),
+        ("string", ["a", "b"]),
+        ("str", ["a", "b"]),
+        ("string[pyarrow]", ["a", "b"]),
+        ("int64[pyarrow]", [0, 1]),
+        ("datetime64[ns]", [0, 1]),
+    ],
 )
 def test_a_missing_label_of_pandas_is_refused(quick, table, dtype, values):
     y = pd.Series([None, *values * 59, values[0]], dtype=dtype)
-    with pytest.raises(ValueError, match="contains NaN|contains None|contains NA"):
+    with pytest.raises(ValueError, match="Input y contains (NaN|None|NA|NaT): row 0 has no label"):
         quick().fit(table[0], y)
+
+
+@pytest.mark.parametrize("frame", [False, True])
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Enum(["1", "2"]), pl.Int64, pl.Float32, pl.Boolean])
+def test_a_missing_label_of_polars_is_refused(quick, dtype, frame):
+    text = dtype not in (pl.Int64, pl.Float32, pl.Boolean)
+    y = pl.Series("y", ["1", "2", None, "1"] if text else [1, 0, None, 1], dtype=dtype, strict=False)
+    with pytest.raises(ValueError, match="Input y contains (NaN|None): row 2 has no label"):
+        quick().fit(np.zeros((4, 2)), y.to_frame() if frame else y)
+
+
+@pytest.mark.parametrize("unit", ["M8[D]", "M8[ns]", "m8[s]"])
+def test_a_missing_time_is_refused(quick, unit):
+    with pytest.raises(ValueError, match="Input y contains NaT: row 2 has no label"):
+        quick().fit(np.zeros((4, 2)), np.array([1, 2, "NaT", 1], dtype=unit))
+
+
+def test_a_masked_label_is_refused(quick):
+    with pytest.raises(ValueError, match="Input y contains a masked value: row 1 has no label"):
+        quick().fit(np.zeros((3, 2)), np.ma.array([0, 1, 1], mask=[False, True, False]))
 
 
 def test_nan_among_float_labels_is_refused(quick, table):
@@ -98,10 +225,29 @@ def test_continuous_targets_are_refused(quick, table):
         quick().fit(X, X[:, 0])
 
 
-@pytest.mark.parametrize("container", [list, lambda y: np.array(y, dtype=object), lambda y: pd.Series(y, dtype=object)])
-def test_texts_mixed_with_numbers_are_refused(quick, container):
-    with pytest.raises(TypeError, match="uniformly strings or numbers"):
-        quick().fit(np.zeros((4, 2)), container(["a", 1, "b", 1]))
+@pytest.mark.parametrize("container", [list, tuple, as_objects, lambda y: pd.Series(y, dtype=object)], ids=range(4))
+@pytest.mark.parametrize("other", [1, 1.5, True, b"b", np.int64(1), np.float32(1.5), date(2020, 1, 1)], ids=repr)
+def test_texts_mixed_with_others_are_refused(quick, container, other):
+    with pytest.raises(TypeError, match="uniformly strings or numbers. Got .* and str instead|Got str and"):
+        quick().fit(np.zeros((4, 2)), container(["a", other, "b", other]))
+
+
+@pytest.mark.parametrize("other", [Decimal(1), date(2020, 1, 1), {"a": 1}, [1, 2], 1j], ids=repr)
+def test_labels_of_other_kinds_are_refused(quick, other):
+    with pytest.raises(TypeError, match=f"uniformly strings or numbers. Got {type(other).__name__} instead"):
+        quick().fit(np.zeros((3, 2)), as_objects([other, other, other]))
+
+
+@pytest.mark.parametrize("first", ["labels", "indicator"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_resumed_training_keeps_to_its_kind_of_target(quick, table, first, method):
+    X, y = table
+    targets = {"labels": y, "indicator": np.eye(3, dtype=int)[y]}
+    clf = quick(warm_start=True).fit(X, targets.pop(first))
+    before = clf.predict_proba(X)
+    with pytest.raises(ValueError, match="The 'y' parameter must be .*, as in the training that is resumed. Got"):
+        getattr(clf, method)(X, *targets.values())
+    assert np.array_equal(clf.predict_proba(X), before)
 
 
 def test_several_columns_that_are_no_indicator_are_refused(quick, table):

@@ -1,7 +1,10 @@
 """A weight of two is a row twice, a weight of zero is no row, and class weights are weights."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from sklearn.naive_bayes import GaussianNB
 from sklearn.utils import compute_class_weight
 
 from sklkl.penalties import PENALTIES
@@ -48,6 +51,60 @@ def test_the_scale_of_the_weights_does_not_matter(exact, table, scale):
     np.testing.assert_allclose(scaled.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
 
 
+def as_type(dtype):
+    return lambda values: values.astype(dtype)
+
+
+UNIFORM = [1e37, 3e38, 1e300, 1e308, 1e-30, 1e-44, 1e-46, 1e-300, 5e-324]
+
+
+@pytest.mark.parametrize("scale", UNIFORM)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_equal_weights_of_any_size_are_no_weights(exact, table, scale, dtype):
+    X, y = table
+    plain = exact(dtype=dtype, max_epochs=3).fit(X, y, sample_weight=np.ones(120))
+    scaled = exact(dtype=dtype, max_epochs=3).fit(X, y, sample_weight=np.full(120, scale))
+    assert np.array_equal(scaled.predict_proba(X), plain.predict_proba(X))
+    assert scaled.history_[:, "train_loss"] == plain.history_[:, "train_loss"]
+
+
+@pytest.mark.parametrize("scale", [2.0**-1060, 1e-300, 1e-40, 1e-20, 1e20, 1e38, 1e300, 2.0**1020])
+@pytest.mark.parametrize("kind", ["random", "one outlier"])
+def test_only_ratios_of_weights_count(exact, table, scale, kind):
+    X, y = table
+    weight = np.random.RandomState(0).randint(4, size=120).astype(float)
+    if kind == "one outlier":
+        weight[3] = 10.0
+    plain, scaled = (exact().fit(X, y, sample_weight=weight * factor) for factor in (1.0, scale))
+    np.testing.assert_allclose(scaled.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
+    assert scaled.history_[-1, "train_loss"] == pytest.approx(plain.history_[-1, "train_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+@pytest.mark.parametrize("convert", [list, pd.Series, pl.Series, *map(as_type, [np.longdouble, object, ">f8"])])
+def test_huge_and_tiny_weights_in_any_container(quick, table, scale, convert):
+    X, y = table
+    weight = np.random.RandomState(0).rand(120) + 0.5
+    expected = quick().fit(X, y, sample_weight=weight).predict_proba(X)
+    actual = quick().fit(X, y, sample_weight=convert(weight * scale)).predict_proba(X)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e37, 1e300])
+def test_the_scale_of_weights_does_not_matter_to_a_teacher_or_a_validation_part(quick, make_table, scale):
+    X, y = make_table(220)
+    for params in ({"early_stopping": True}, {"teacher": GaussianNB(), "augment": None, "calibrate_teacher": False}):
+        plain, scaled = (quick(**params).fit(X, y, sample_weight=np.full(220, w)) for w in (1.0, scale))
+        np.testing.assert_allclose(scaled.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
+
+
+def test_a_weight_beside_which_all_others_vanish(exact, table):
+    X, y = table
+    weight = np.where(np.arange(120) < 60, 1e-300, 1e300)
+    expected = exact().fit(X, y, sample_weight=np.arange(120) >= 60).predict_proba(X)
+    np.testing.assert_allclose(exact().fit(X, y, sample_weight=weight).predict_proba(X), expected, rtol=1e-6)
+
+
 def test_a_class_without_weight_stays_a_class(quick, table):
     X, y = table
     clf = quick().fit(X, y, sample_weight=y > 0)
@@ -72,14 +129,18 @@ def test_weights_count_in_batches(quick, table):
         (np.r_[np.inf, np.ones(119)], "infinity"),
         (np.ones(119), "shape"),
         (np.ones((120, 2)), "1D array or scalar"),
+        (["heavy"] * 120, "could not convert"),
+        ([10**400] * 120, "finite numbers"),
+        ({0: 1.0}, "finite numbers"),
+        ([None] * 120, "NaN|None"),
     ],
-    ids=["zero", "negative", "nan", "inf", "length", "2-D"],
+    ids=["zero", "negative", "nan", "inf", "length", "2-D", "text", "no float", "dict", "None"],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_bad_weights_are_refused(quick, table, weight, message, method):
     X, y = table
     clf = quick() if method == "fit" else quick().fit(X, y)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"The 'sample_weight' parameter must .*({message})"):
         getattr(clf, method)(X, y, sample_weight=weight)
 
 
@@ -135,16 +196,76 @@ def test_class_weights_count_in_partial_fit(exact, table):
     np.testing.assert_allclose(actual.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-310, 1e-46, 1e37, 1e300])
+def test_only_ratios_of_class_weights_count(exact, table, scale):
+    X, y = table
+    weight = np.random.RandomState(0).rand(120)
+    plain, scaled = (
+        exact(class_weight={0: 2.0 * factor, 1: factor, 2: 4.0 * factor}).fit(X, y, sample_weight=weight)
+        for factor in (1.0, scale)
+    )
+    np.testing.assert_allclose(scaled.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
+
+
+def test_huge_class_weights_may_undo_tiny_sample_weights(exact, table):
+    X, y = table
+    weight = np.choose(y, [1e-300, 1.0, 1e300])
+    clf = exact(class_weight={0: 1e300, 1: 1.0, 2: 1e-300}).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(clf.predict_proba(X), exact().fit(X, y).predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_classes_are_balanced_whatever_the_size_of_the_weights(exact, table, scale):
+    X, y = table
+    weight = np.random.RandomState(0).rand(120)
+    plain, scaled = (exact(class_weight="balanced").fit(X, y, sample_weight=weight * factor) for factor in (1.0, scale))
+    np.testing.assert_allclose(scaled.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 2.0, 2: 3.0}, {0: 2.0, 1: 1.0, 2: 3.0}, {0: 2.0, 1: 1.0, 2: 3.0, 9: 4.0}])
+def test_class_weights_as_scikit_learn_reads_them(exact, table, class_weight):
+    """Classes that a dict lacks weigh 1; it may name a class that no row has if it names all others."""
+    X, y = table
+    expected = compute_class_weight(class_weight, classes=np.arange(3), y=y)[y]
+    actual = exact(class_weight=class_weight).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(actual, exact().fit(X, y, sample_weight=expected).predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 2.0, 2: 3.0}, {0: 2.0, 1: 1.0, 2: 3.0, 9: 4.0}])
+@pytest.mark.parametrize("kept", [[1, 2], [0, 1], [1]], ids=str)
+def test_class_weights_of_classes_that_a_batch_lacks(exact, table, class_weight, kept):
+    X, y = table
+    X, y = X[np.isin(y, kept)], y[np.isin(y, kept)]
+    by_class = np.array([class_weight.get(label, 1.0) for label in range(3)])
+    clf = exact(class_weight=class_weight).partial_fit(X, y, classes=range(3))
+    expected = exact().partial_fit(X, y, classes=range(3), sample_weight=by_class[y])
+    np.testing.assert_allclose(clf.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
+
+
 def test_balanced_is_refused_for_a_stream(quick, table):
     with pytest.raises(ValueError, match="'class_weight' parameter cannot be 'balanced' for partial_fit"):
         quick(class_weight="balanced").partial_fit(*table, classes=range(3))
 
 
 @pytest.mark.parametrize(
-    "class_weight", [{9: 1.0}, {0: -1.0, 1: 1.0, 2: 1.0}, {0: 0.0, 1: 0.0, 2: 0.0}, {0: np.nan, 1: 1, 2: 1}], ids=str
+    "class_weight",
+    [
+        {9: 1.0},
+        {0: 1.0, 9: 1.0},
+        {0: -1.0, 1: 1.0, 2: 1.0},
+        {0: 0.0, 1: 0.0, 2: 0.0},
+        {0: np.nan, 1: 1, 2: 1},
+        {0: np.inf, 1: 1, 2: 1},
+        {0: 10**400, 1: 1, 2: 1},
+        {0: None, 1: 1, 2: 1},
+        {0: "much", 1: 1, 2: 1},
+    ],
+    ids=lambda weights: str(weights)[:30],
 )
 def test_bad_class_weights_are_refused(quick, table, class_weight):
-    with pytest.raises(ValueError, match="class_weight"):
+    with pytest.raises(
+        ValueError, match="The 'class_weight' parameter.* must have|'class_weight' parameter of .* must be"
+    ):
         quick(class_weight=class_weight).fit(*table)
 
 

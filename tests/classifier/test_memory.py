@@ -1,0 +1,191 @@
+"""Memory that is not the usual kind, whole numbers that floats cannot hold, and how much memory prediction takes."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from scipy import sparse
+from torch import nn
+
+
+def read_only(values):
+    values = values.copy()
+    values.flags.writeable = False
+    return values
+
+
+LAYOUTS = {
+    "negative stride of rows": lambda X: X[::-1].copy()[::-1],
+    "negative stride of columns": lambda X: X[:, ::-1].copy()[:, ::-1],
+    "both negative": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+    "Fortran order": np.asfortranarray,
+    "every second": lambda X: X.repeat(2, 0).repeat(2, 1)[::2, ::2],
+    "read-only": read_only,
+    "broadcast": lambda X: np.broadcast_to(X, X.shape),
+    "masked, nothing hidden": np.ma.array,
+}
+TYPES = {
+    **{name: lambda X, name=name: X.astype(name) for name in (">f8", ">f4", ">f2", "f2", "longdouble", "object", "U")},
+    "object, negative stride": lambda X: X.astype(object)[::-1].copy()[::-1],
+    "texts as objects": lambda X: X.astype(str).astype(object),
+    "torch": lambda X: torch.from_numpy(X),
+    "lists": lambda X: X.tolist(),
+}
+NULLABLE = ["Float64", "Float32", "float64[pyarrow]", "object"]
+FRAMES = {f"frame of {name}": lambda X, name=name: pd.DataFrame(X).astype(name) for name in NULLABLE}
+KINDS = {**LAYOUTS, **TYPES, **FRAMES, "mixed frame": lambda X: pd.DataFrame(X).astype({0: "Float64"})}
+SHAPES = {"many": np.s_[:, :], "one row": np.s_[:1, :], "one column": np.s_[:, :1]}
+
+
+@pytest.fixture(params=SHAPES)
+def numbers(request, table):
+    """Inputs that are exact in float16, of one of the shapes, and labels."""
+    X = (np.round(table[0] * 8) / 8)[:24][SHAPES[request.param]]
+    return X, (np.arange(24) % 3)[: len(X)]
+
+
+@pytest.fixture
+def wide(quick):
+    return lambda **params: quick(**{"dtype": "float64", "max_epochs": 1, "augment": None, **params})
+
+
+def linear(X, y):
+    torch.manual_seed(0)
+    return nn.Linear(X.shape[1], len(set(y.tolist())))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_memory_is_fitted_and_predicted(wide, numbers, kind, same_but_for_rounding):
+    X, y = numbers
+    given = KINDS[kind](X)
+    expected, clf = wide().fit(X, y), wide().fit(given, y)
+    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
+    np.testing.assert_allclose(clf.predict_proba(given), expected.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_memory_for_a_network_of_the_users_own(wide, numbers, kind):
+    X, y = numbers
+    given, module = KINDS[kind](X), linear(X, y)
+    expected, clf = (wide(module=module, dtype="float32").fit(rows, y) for rows in (X, given))
+    np.testing.assert_allclose(clf.predict_proba(given), expected.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "sparse"])
+def test_a_network_as_a_teacher_takes_what_the_student_takes(wide, numbers, kind, same_but_for_rounding):
+    X, y = numbers
+    given = sparse.csr_array(X) if kind == "sparse" else KINDS[kind](X)
+    expected, clf = (wide(teacher=linear(X, y)).fit(rows, y) for rows in (X, given))
+    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("use", [{"kl_penalty": "vat", "kl_strength": 0.1}, {"teacher": "network"}], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_memory_of_rows_without_labels(wide, numbers, kind, use, same_but_for_rounding):
+    X, y = numbers
+    use = {"teacher": linear(X, y)} if "teacher" in use else use
+    expected, clf = (wide(**use).fit(X, y, X_unlabeled=rows) for rows in (X, KINDS[kind](X)))
+    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_memory_of_a_teachers_probabilities(wide, table, kind, same_but_for_rounding):
+    X, y = table
+    proba = np.random.RandomState(0).multinomial(64, [0.2, 0.3, 0.5], size=120) / 64
+    expected, clf = (wide().fit(X, y, teacher_proba=rows) for rows in (proba, KINDS[kind](proba)))
+    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
+
+
+# Whole numbers
+
+
+class Ids(nn.Module):
+    """A network that keeps what it was given as whole numbers."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.out, self.seen = nn.Linear(2, n_classes), []
+
+    def forward(self, x):
+        self.seen.append(x.long().tolist())
+        return self.out(x * 0)
+
+
+IDS = {
+    "array": np.asarray,
+    "unsigned": lambda X: np.asarray(X, dtype=np.uint32),
+    "big-endian": lambda X: np.asarray(X, dtype=">i8"),
+    "lists": list,
+    "object": lambda X: np.array(X, dtype=object),
+    "pandas": lambda X: pd.DataFrame(X, columns=["a", "b"]),
+    "nullable": lambda X: pd.DataFrame(X, columns=["a", "b"], dtype="Int64"),
+    "beside floats": lambda X: pd.DataFrame({"a": np.array(X)[:, 0], "b": [0.5] * len(X)}),
+    "polars": lambda X: pl.DataFrame({"a": np.array(X)[:, 0], "b": [0.5] * len(X)}),
+    "sparse": lambda X: sparse.csr_array(np.array(X)),
+}
+LABELS = [0, 1, 0, 1]
+
+
+def ids(first):
+    return (first + np.arange(8).reshape(4, 2)).tolist()
+
+
+@pytest.mark.parametrize("kind", IDS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_whole_numbers_that_a_float_cannot_hold_are_refused(quick, kind, sign):
+    if kind == "unsigned" and sign < 0:
+        sign = 1
+    far, near = IDS[kind]((sign * np.array(ids(2**24 + 1))).tolist()), IDS[kind](ids(0))
+    message = r"The 'X' parameter must be whole numbers that float32 can hold.* Got -?167772\d\d, which would become"
+    with pytest.raises(ValueError, match=message):
+        quick(module=Ids).fit(far, LABELS)
+    clf = quick(module=Ids).fit(near, LABELS)
+    with pytest.raises(ValueError, match=message):
+        clf.predict(far)
+    with pytest.raises(ValueError, match=message):
+        quick(module=Ids, kl_penalty="vat", kl_strength=0.1).fit(near, LABELS, X_unlabeled=far)
+    with pytest.raises(ValueError, match=message):
+        quick(teacher=clf.module_, augment=None).fit(far, LABELS)
+
+
+def test_whole_numbers_reach_a_network_unchanged(quick):
+    for first, dtype in [(0, "float32"), (2**24 - 8, "float32"), (2**24 + 1, "float64"), (2**53 - 8, "float64")]:
+        X = ids(first)
+        clf = quick(module=Ids, dtype=dtype, batch_size=4, max_epochs=1).fit(X, LABELS)
+        seen = {value for batch in clf.module_.seen for row in batch for value in row}
+        assert seen == {value for row in X for value in row}
+    with pytest.raises(ValueError, match="float64 can hold"):
+        quick(module=Ids, dtype="float64").fit(ids(2**53 + 1), LABELS)
+
+
+def test_large_whole_numbers_that_have_a_place_are_taken(quick):
+    assert quick(module=Ids).fit((2**26 * np.arange(1, 9).reshape(4, 2)).tolist(), LABELS).n_iter_ == 3
+
+
+def test_the_built_in_network_measures_large_whole_numbers(quick):
+    X = np.array(ids(2**24 + 1)) % 7 + 2**24
+    assert quick().fit(X, LABELS).predict_proba(X).shape == (4, 2)
+
+
+# How much
+
+
+@pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba", "predict"])
+@pytest.mark.parametrize("module", [None, lambda n_classes: nn.Linear(20, n_classes)], ids=["own", "user"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_prediction_from_a_file_takes_little_more_than_its_result(quick, make_table, tmp_path, method, module, dtype):
+    clf = quick(module=module, hidden_layer_sizes=(4,), max_epochs=1).fit(*make_table(50, n_features=20))
+    np.save(tmp_path / "X.npy", np.zeros((150_000, 20), dtype=dtype))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    tracemalloc.start()
+    try:
+        result = getattr(clf, method)(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(result) == 150_000
+    assert peak < result.nbytes + 5e6  # X takes 12 or 24 MB, a batch of it at most 2
+    assert result.flags.owndata
