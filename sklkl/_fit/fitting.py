@@ -114,9 +114,9 @@ def fit_net(
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
     plain = _is_plain(params.teacher, data)
-    indicator = None if previous is None else previous.net.multilabel
-    known = {"classes": classes, "reset": previous is None, "multilabel": indicator}
-    inputs = read_inputs(estimator, params.inputs, data.X, data.y, **known)
+    multilabel = None if previous is None else previous.net.multilabel
+    read_in = partial(read_inputs, estimator, params.inputs, data.X, data.y)
+    inputs = read_in(classes=classes, reset=previous is None, multilabel=multilabel)
     read = partial(read_more, estimator, params.inputs)
     soft_targets = None if plain else soft_targets_of(params, data, inputs, read)
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
