@@ -216,6 +216,8 @@ def ordinary_weights(sample_weight: Any, X: Any) -> Any:
 
 
 def _sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    alone = isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0
+    sample_weight = sample_weight[()] if alone else sample_weight
     try:
         with np.errstate(over="ignore"):  # what is too large for float64 becomes inf, which is refused
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True)
@@ -248,8 +250,7 @@ def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, cla
 def _within_range(*factors: np.ndarray) -> np.ndarray:
     """Return the product of weights >= 0, divided by the largest if that is far from 1."""
     mantissas, exponents = zip(*map(np.frexp, factors), strict=True)
-    mantissa: np.ndarray = np.prod(mantissas, axis=0)
-    exponent: np.ndarray = np.sum(exponents, axis=0, dtype=np.int64)
+    mantissa, exponent = np.prod(mantissas, axis=0), np.stack(exponents).sum(axis=0)
     highest = int(exponent[mantissa > 0].max())
     if abs(highest) <= _ORDINARY_EXPONENT:
         return np.prod(factors, axis=0)

@@ -29,11 +29,13 @@ def label_array(y: Any) -> Any:
     """
     if isinstance(y, (list, tuple)):
         return _typed(_objects(y), lambda texts: np.asarray(texts.tolist()))
-    if y is None or sparse.issparse(y) or np.ndim(y) == 0:
+    if y is None or sparse.issparse(y):
         return y
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
         raise _missing("a masked value", np.ma.getmaskarray(y))
     values = np.asarray(y)
+    if values.ndim == 0:  # scikit-learn refuses it by name
+        return y
     if values.dtype.kind == "T":  # numpy's texts of any length, which scikit-learn does not know
         values = values.astype(object)
     if values.dtype.kind == "O":
@@ -65,7 +67,7 @@ def _typed(values: np.ndarray, texts: Any) -> Any:
         return texts(values)
     strange = {kind for kind in others if not issubclass(kind, _NUMBERS)}
     if len(others) < len(kinds) or (strange and others != {bytes}):  # scikit-learn refuses those by name
-        shown = others if len(others) == len(kinds) else {str, *others}
+        shown: set[type] = others if len(others) == len(kinds) else {str, *others}
         names = " and ".join(sorted(kind.__name__ for kind in shown))
         raise TypeError(refusal("y", names, "labels that are uniformly strings or numbers"))
     return np.array(values.tolist())

@@ -28,7 +28,10 @@ from sklkl.penalties import PENALTIES
 
 FLOATS = {"float32": torch.float32, "float64": torch.float64}
 
-# In scikit-learn's terms, which make the error messages. Beyond 1e20 and 1e9 a step and T**2 leave float32's range.
+# A step of a larger rate would leave float32's range, whatever the network.
+HIGHEST_RATE = 1e20
+
+# In scikit-learn's terms, which make the error messages; T**2 of a temperature must not leave float32's range either.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
@@ -48,7 +51,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "augment_factor": [Interval(Integral, 1, None, closed="left")],
     "n_generations": [Interval(Integral, 1, None, closed="left")],
     "init_from": [HasMethods(["fit", "predict_proba"]), callable, None],
-    "lr": [Interval(Real, 0, 1e20, closed="right")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
     "learning_rate": [StrOptions(set(LEARNING_RATES))],
     "kl_target": [Interval(Real, 0, None, closed="neither"), None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
@@ -172,8 +175,10 @@ class FitParams:
         Raises
         ------
         ValueError
-            If there is no such device.
+            If there is no such device, or the learning rate is too high for any network.
         """
+        if params["lr"] > HIGHEST_RATE:
+            raise invalid("lr", params["lr"], f"a learning rate of at most {HIGHEST_RATE:.0e}", of="KLClassifier")
         dtype = FLOATS.get(params["dtype"], params["dtype"])
         known = {
             **params,

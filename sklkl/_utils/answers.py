@@ -28,10 +28,10 @@ def proba_array(proba: Any, name: str = "teacher") -> np.ndarray:
     """
     try:
         values = np.asarray(to_numpy(name, proba))
-        values = values.astype(np.float64) if values.dtype.kind == "O" else values
+        values = values.astype(np.float64) if values.dtype.kind in "OSU" else values
     except (ValueError, TypeError):
-        values = np.array("")
-    if values.ndim == 0 or values.dtype.kind not in "biuf":
+        values = np.array("")  # refused below
+    if proba is None or values.dtype.kind not in "biuf":
         found = f"{type(proba).__name__} of {values.dtype}" if values.ndim else type(proba).__name__
         raise ValueError(f"The {name} must give probabilities as an array, a row for each of X. Got {found} instead.")
     return values

@@ -243,7 +243,7 @@ def test_what_does_not_go_together(taught, table, case):
 @pytest.mark.parametrize(
     ("extra", "match"),
     [
-        (np.zeros((3, 4)), "X has 4 features, but KLClassifier is expecting 5"),
+        (np.zeros((3, 4)), "X_unlabeled has 4 features, but KLClassifier is expecting 5"),
         (np.full((3, 5), np.nan), "contains NaN"),
     ],
     ids=["width", "nan"],
