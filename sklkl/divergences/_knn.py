@@ -48,9 +48,9 @@ def knn_kl_divergence(
     The density ratio at a row of X is that of the two counts in the ball around it that just holds k other rows of X
     and k rows of Y. Equal and rounded rows are allowed; where rows of X repeat that Y has much more rarely than what is
     around them, the two counts at that very point are compared. Where P and Q are close, negative estimates are as
-    common as positive ones; they are not clipped, because that would add a bias. The estimate is biased, mostly towards 0, if
-    there are few rows or many features, above all correlated ones (see `classifier_kl_divergence`); and it is finite
-    even if the divergence is infinite.
+    common as positive ones; they are not clipped, because that would add a bias. The estimate is biased, mostly
+    towards 0, if there are few rows or many features, above all correlated ones (see `classifier_kl_divergence`);
+    and it is finite even if the divergence is infinite.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from sklkl._utils.quantities import as_array, canonical, quantity
 
 DATE = dt.datetime(2020, 1, 1, 12)
 SECONDS = 1577880000.0
-UTC = dt.timezone.utc
+UTC = dt.UTC
 
 
 def found(column):
