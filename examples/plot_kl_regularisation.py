@@ -3,8 +3,8 @@ How strong should a KL penalty be?
 ==================================
 
 A network that is trained long enough becomes more confident than it should be. A KL penalty works against that, and its
-strength is a hyperparameter. Here are three penalties on handwritten digits, once with clean labels and once with 30 % of
-the training labels replaced at random, and what the history tells of one training.
+strength is a hyperparameter. Here are three penalties on handwritten digits, once with clean labels and once with 30 %
+of the training labels replaced at random, and what the history tells of one training.
 """
 
 # %%

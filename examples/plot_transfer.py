@@ -3,9 +3,9 @@ Learning something new without forgetting the old
 =================================================
 
 A network that is trained further forgets what it no longer sees. The cure is a teacher: the network as it was before,
-from whose probabilities the new one is not to stray (`Li and Hoiem 2016 <https://arxiv.org/abs/1606.09282>`_). Which rows
-carry the distillation loss makes all the difference, as handwritten digits show: first with new classes, then with the old classes in a
-new guise. All numbers are means over five splits into training and test rows.
+from whose probabilities the new one is not to stray (`Li and Hoiem 2016 <https://arxiv.org/abs/1606.09282>`_). Which
+rows carry the distillation loss makes all the difference, as handwritten digits show: first with new classes, then with
+the old classes in a new guise. All numbers are means over five splits into training and test rows.
 """
 
 # %%
@@ -113,7 +113,7 @@ heard_on = {"turned and upright rows": "all", "upright rows only": "unlabeled"}
 
 
 def new_guise(X_train, X_test, y_train, y_test):
-    """Return the accuracy before, then those on upright and turned digits by the rows that carry the distillation loss and their number."""
+    """Return the accuracy before, then those on upright and turned digits by the rows with the distillation loss."""
     before = FrozenEstimator(KLClassifier(**settings).fit(X_train, y_train))
 
     def after(n_upright, distill_rows):
@@ -145,9 +145,9 @@ axis.set(
 axis.legend(loc="lower right", fontsize="small")
 
 # %%
-# Without upright rows the blue lines begin with no teacher at all: turned digits are learned, upright ones forgotten. The
-# distillation loss on every row holds the network to what the teacher thinks of turned digits, where it is wrong, and more than half
-# of them stay unlearned, however many upright rows there are. With ``distill_rows="unlabeled"`` the labels say what
-# turned digits are, and the teacher what upright ones are: 300 upright rows without labels keep nearly all of the old
-# accuracy and cost nothing of the new.
+# Without upright rows the blue lines begin with no teacher at all: turned digits are learned, upright ones forgotten.
+# The distillation loss on every row holds the network to what the teacher thinks of turned digits, where it is wrong,
+# and more than half of them stay unlearned, however many upright rows there are. With ``distill_rows="unlabeled"`` the
+# labels say what turned digits are, and the teacher what upright ones are: 300 upright rows without labels keep nearly
+# all of the old accuracy and cost nothing of the new.
 plt.show()

@@ -11,8 +11,8 @@ usual, as a divergence, tells such rows from the others. Here two classifiers kn
 # --------------
 # A prediction can be compared with the uniform distribution: one that is close to it is unsure. Or with templates, the
 # mean prediction for the training rows of each class: one that is far from all of them is unusual. Which is better
-# depends on the classifier. The network is confident of nearly everything it knows, and its templates, which average the few
-# doubtful rows in, suit no row; the forest's predictions vary more and its templates serve.
+# depends on the classifier. The network is confident of nearly everything it knows, and its templates, which average
+# the few doubtful rows in, suit no row; the forest's predictions vary more and its templates serve.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -30,6 +30,8 @@ _NOISE = 1e-8
 _SHARE_OF_SPREAD = 1e-6
 # Results near zero have the rounding error of what they are the difference of.
 _ZERO = 1e-14
+# The outermost value of a sample, found so often, is taken for the outermost one there is.
+_OFTEN = 5
 # New values this near to a reference value, as a share of the gap to the next one, are that value.
 _SAME = 0.01
 
@@ -211,7 +213,7 @@ def reference_bins(
     """Return intervals with about equally many of `values` each, for comparing other values with them.
 
     They are those of `numeric_bins`, except that a value frequent enough for an interval has one of its own, and that
-    numbers beyond the outermost values are in intervals of their own if these values occur repeatedly: what any sample
+    numbers beyond the outermost values are in intervals of their own if these values occur often: what any sample
     has is not mixed up with what none has.
 
     Parameters
@@ -263,8 +265,9 @@ def _outermost(found: Clusters, resolution: float) -> tuple[float, float]:
     """Return edges below the least and above the largest value, NaN where new values may well be beyond."""
     reach = found.reach(resolution)
     low, high = found.low[0], found.high[-1]
-    below = min(low - reach[0], np.nextafter(low, -np.inf)) if found.counts[0] > 1 and np.isfinite(low) else np.nan
-    return below, high + reach[-1] if found.counts[-1] > 1 and np.isfinite(high) else np.nan
+    closed = (found.counts[[0, -1]] >= _OFTEN) & np.isfinite([low, high])
+    below = min(low - reach[0], np.nextafter(low, -np.inf)) if closed[0] else np.nan
+    return below, high + reach[-1] if closed[1] else np.nan
 
 
 def category_bins(values: np.ndarray) -> CategoryBins:

@@ -163,20 +163,25 @@ def _kl_matrix(xp: Namespace, P: Array, Q: Array, options: Options) -> Array:
 def _kl_block(xp: Namespace, p: Pair, q: Pair, dtype: Any) -> Array:
     total_p, total_q, empty = p.sum(p.p), q.sum(q.p).T, q.log_q == -INF
     negative_entropy = p.sum(p.p * xp.where(p.log_p == -INF, 0.0, p.log_p))
-    values = negative_entropy - p.p @ xp.where(empty, 0.0, q.log_q).T
-    values = values + (total_q - total_p if p.normalized else _rounding_of_sums(xp, total_p, total_q, dtype))
+    cross = p.p @ xp.where(empty, 0.0, q.log_q).T
+    if p.normalized or _equal_sums(xp, total_p, total_q, dtype):  # the common case: all rows sum to one
+        values = (negative_entropy - total_p) + total_q - cross
+    else:
+        values = negative_entropy - cross + _rounding_of_sums(xp, total_p, total_q, dtype)
     if not xp.any(empty):
         return values
     occupied, empty = (xp.astype(x, values.dtype) for x in (p.log_p > -INF, empty))
     return xp.where(occupied @ empty.T > 0, INF, values)
 
 
+def _equal_sums(xp: Namespace, total_p: Array, total_q: Array, dtype: Any) -> bool:
+    largest, least = xp.maximum(xp.max(total_p), xp.max(total_q)), xp.minimum(xp.min(total_p), xp.min(total_q))
+    return bool(largest - least <= rounding(xp, xp.empty(0, dtype=dtype)) * largest)
+
+
 def _rounding_of_sums(xp: Namespace, total_p: Array, total_q: Array, dtype: Any) -> Array:
     """Return ``Σq - Σp`` where that is no more than rounding of the inputs, which were of type `dtype`, else 0."""
     tolerance = rounding(xp, xp.empty(0, dtype=dtype))
-    largest, least = xp.maximum(xp.max(total_p), xp.max(total_q)), xp.minimum(xp.min(total_p), xp.min(total_q))
-    if largest - least <= tolerance * largest:  # the common case: all rows sum to one
-        return total_q - total_p
     change = total_q - total_p
     return change - ignoring_rounding(xp, change, total_p + total_q, tolerance)
 

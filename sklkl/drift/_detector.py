@@ -62,10 +62,10 @@ class DriftDetector(BaseEstimator):
     their own, so more (or fewer) of them are drift, and so is every category that the reference lacks.
 
     Numeric columns get bins of about equally many reference values; infinite values belong to the outermost ones. A
-    value that is frequent enough for a bin has its own, and numbers beyond values that repeat are in bins of their own.
-    A column of at most `n_bins` values, each found twice on average, gets a bin for each value, as categories do.
-    Numbers that differ by rounding are the same, also in another floating type. Dates, durations and times of day are
-    numbers, whatever their unit.
+    value that is frequent enough for a bin has its own, and numbers beyond outermost values found five times are in
+    bins of their own. A column of at most `n_bins` values, each found twice on average, gets a bin for each value,
+    as categories do. Numbers that differ by rounding are the same, also in another floating type. Dates, durations
+    and times of day are numbers, whatever their unit.
 
     Parameters
     ----------

@@ -304,7 +304,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         >>> X, X_target = rng.normal(0, 1, (500, 1)), rng.normal(1, 1, (500, 1))
         >>> weighter = DensityRatioWeighter(LinearRegression(), random_state=0).fit(X, X.ravel(), X_target)
         >>> before, between, after = weighter.density_ratio([[-1.0], [0.5], [2.0]])
-        >>> before < between < after
+        >>> bool(before < between < after)
         True
         """
         check_is_fitted(self)
