@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,8 +15,10 @@ from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
 from sklkl._fit.training import stream_training, training_of
 from sklkl._fit.training_set import Training
+from sklkl._utils.interrupts import insist
 from sklkl._utils.seeding import local_random_state
 from sklkl._utils.sklearn_private import validate_parameter_constraints
+from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
 
@@ -55,16 +55,56 @@ class Trained(NamedTuple):
         return self.soft_targets.fitted_teacher
 
 
-@contextmanager
-def restored_on_failure(estimator: Any) -> Iterator[None]:
-    """Put every attribute back if there is an error, or an interruption before the first epoch is finished."""
-    before = estimator.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
+class Attempt:
+    """Context of a fit that an estimator takes over all at once at its end, or not at all.
+
+    What learns is a draft, a copy of the estimator, so an error or an interruption at any moment leaves the estimator
+    as it was. If a net has learned something when it is interrupted, that is taken over too.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose fit it is.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator, self.before = estimator, dict(vars(estimator))
+        self.draft = object.__new__(type(estimator))
+        vars(self.draft).update(self.before)
+        self.state = OwnTorchState()
+
+    def __enter__(self) -> Any:
+        self.state.__enter__()
+        return self.draft
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        was_interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        again = insist(self.state.__exit__)
+        if again or was_interrupted:
+            again |= insist(self._keep_what_was_learned)
+        elif kind is None:
+            again |= insist(self._take_over)
+        if again:
+            raise KeyboardInterrupt
+
+    def _keep_what_was_learned(self) -> None:
+        for trained in reversed(vars(self.draft).get(_NETS, [])):
+            if trained.net.has_learned_:
+                trained.publish(self.draft)
+                self._take_over()
+                return
+
+    def _take_over(self) -> None:
+        """Give the estimator what its draft has learned, in one assignment."""
+        learned = {name: value for name, value in vars(self.draft).items() if name != _NETS}
+        lost = self.before.keys() - learned.keys()
+        others = {name: value for name, value in vars(self.estimator).items() if name not in lost}
+        new = {name: value for name, value in learned.items() if value is not self.before.get(name, _NETS)}
+        self.estimator.__dict__ = {**others, **new}
+
+
+# Where a draft has the nets that it trains.
+_NETS = "_nets_of_this_fit"
 
 
 def checked_params(estimator: Any) -> FitParams:
@@ -88,7 +128,7 @@ def fit_net(
     Parameters
     ----------
     estimator : estimator
-        Whose input it is: learns the number and names of columns, or has them checked, and nothing else.
+        The draft of an `Attempt`, whose input it is: learns the number and names of columns, or has them checked.
     params : FitParams
         Validated parameters.
     data : FitData
@@ -122,14 +162,19 @@ def fit_net(
         training = stream_training(params, rows, soft_targets, random_state)
     else:
         training = training_of(params, rows, soft_targets, random_state, build)
-    net = build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
-    interrupted = _train(net, training)
+    nets = vars(estimator)[_NETS] = []
+
+    def train(net: KLNet) -> Trained:
+        trained = Trained(net, found, training.distill_weight, True, rows, soft_targets)
+        nets.append(trained)  # an interruption finds it there
+        return trained._replace(interrupted=_train(net, training))
+
+    trained = train(build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training))
     for _ in range(1, 1 if stream else params.teacher.n_generations):
-        if not interrupted:
-            training = replace(training, data=_taught_by(net, training.data))
-            net = build(training, random_state)
-            interrupted = _train(net, training)
-    return Trained(net, found, training.distill_weight, interrupted, rows, soft_targets)
+        if not trained.interrupted:
+            training = replace(training, data=_taught_by(trained.net, training.data))
+            trained = train(build(training, random_state))
+    return trained
 
 
 def _is_plain(params: TeacherParams, data: FitData) -> bool:
@@ -141,11 +186,10 @@ def _is_plain(params: TeacherParams, data: FitData) -> bool:
 
 def _train(net: KLNet, training: Training) -> bool:
     """Train a net; return whether that was interrupted, once it has learned something."""
-    n_before = len(net.history)
     try:
         net.partial_fit(training.data)
     except KeyboardInterrupt:
-        if len(net.history) == n_before:
+        if not net.has_learned_:
             raise
         return True
     return False
