@@ -169,7 +169,9 @@ def fit_net(
         nets.append(trained)  # an interruption finds it there
         return trained._replace(interrupted=_train(net, training))
 
-    trained = train(build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training))
+    trained = train(
+        build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
+    )
     for _ in range(1, 1 if stream else params.teacher.n_generations):
         if not trained.interrupted:
             training = replace(training, data=_taught_by(trained.net, training.data))

@@ -11,8 +11,6 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from sklkl._utils.interrupts import insist
-
 # torch has one global generator for the whole process, so only one training at a time may borrow it.
 _borrowing = threading.RLock()
 
@@ -77,28 +75,33 @@ class BorrowedState:
         self.lock = _borrowing  # a fork makes another one
         self.lock.acquire()
         try:
-            self.before = torch.get_rng_state()
-            self.before_on_device = None if self.device is None else torch.cuda.get_rng_state(self.device)
-            self._seed()
+            self.generators = [torch.default_generator, *self._on_device()]
+            self.before = [generator.get_state() for generator in self.generators]
+            for generator in self.generators:
+                generator.manual_seed(self.seed)
         except BaseException:
             self.lock.release()
             raise
 
-    def _seed(self) -> None:
-        torch.default_generator.manual_seed(self.seed)
-        if self.device is not None:
-            torch.cuda.manual_seed(self.seed)
+    def _on_device(self) -> list[torch.Generator]:
+        if self.device is None:
+            return []
+        torch.cuda.init()
+        return [
+            torch.cuda.default_generators[
+                torch.cuda.current_device() if self.device.index is None else self.device.index
+            ]
+        ]
 
     def __exit__(self, *error: object) -> None:
-        interrupted = insist(self._give_back)
-        self.lock.release()
-        if interrupted:
-            raise KeyboardInterrupt
-
-    def _give_back(self) -> None:
-        torch.set_rng_state(self.before)
-        if self.before_on_device is not None and self.device is not None:
-            torch.cuda.set_rng_state(self.before_on_device, self.device)
+        # calls of C only, between which no interruption strikes that had not struck before
+        try:
+            self.generators[0].set_state(self.before[0])
+        finally:
+            try:
+                self.generators[-1].set_state(self.before[-1])
+            finally:
+                self.lock.release()
 
 
 def borrowed_global_state(generator: torch.Generator, device: torch.device) -> BorrowedState:

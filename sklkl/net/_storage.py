@@ -88,7 +88,12 @@ def stored(part: Part) -> Any:
     """Return what is to be pickled in place of a tensor or generator; a tensor of an unusual kind stays as it is."""
     if isinstance(part, torch.Generator):
         return StoredGenerator(part)
-    if type(part) not in (Tensor, nn.Parameter) or part.layout is not torch.strided or part.is_meta or part.is_quantized:
+    if (
+        type(part) not in (Tensor, nn.Parameter)
+        or part.layout is not torch.strided
+        or part.is_meta
+        or part.is_quantized
+    ):
         return part
     # a tensor, because those in whose place it is asked for its kind are
     result = Tensor._make_subclass(StoredTensor, part.detach())

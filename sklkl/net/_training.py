@@ -22,7 +22,7 @@ class Training(EpochLoop):
     """A net that raises every interruption, with what it has learned in the epochs before in good order."""
 
     interrupted_: bool
-    has_learned_: bool
+    has_learned_: bool = False
     _is_stopped = False
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Self:
