@@ -216,8 +216,8 @@ class Rows(Dataset):
 class Batches:
     """Iterate over rows in batches of nearly equal size.
 
-    The sizes differ by at most one row, so no batch is so small that its gradient is noise or that batch
-    normalisation fails on it.
+    The sizes differ by at most one row, so there is no small rest, whose gradient would be noise. A batch has one row,
+    on which batch normalisation fails, only where ``batch_size`` or the number of rows leaves no choice.
 
     Parameters
     ----------

@@ -9,26 +9,24 @@ from typing import Any
 
 import torch
 from skorch.history import History
-from torch.utils.data import Subset
 
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
 from sklkl._utils.torch_state import OwnTorchState
-from sklkl.data import Batches, Rows, TrainingSet
+from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
 from sklkl.modules import MLP, Dropout, uncompiled
+from sklkl.net._datasets import NetData
 from sklkl.net._moments import copy_moments
-from sklkl.net._penalty import fitted_penalty
-from sklkl.net._steps import TrainStep
+from sklkl.net._penalty import pop_params, with_params
 from sklkl.net._storage import copied
 from sklkl.optim import LearningRateName, make_learning_rate
-from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]
 
 
-class KLNet(TrainStep):
+class KLNet(NetData):
     """A skorch net with a KL penalty, for people who bring their own module, data, callbacks or loop.
 
     It is a :class:`skorch.NeuralNet`: everything said there holds, but for these differences. Data in memory are
@@ -128,7 +126,7 @@ class KLNet(TrainStep):
     ) -> None:
         self.learning_rate = learning_rate
         self.kl_target = kl_target
-        self.kl_penalty = kl_penalty
+        self.kl_penalty = with_params(kl_penalty, pop_params("kl_penalty", kwargs))
         self.kl_strength = kl_strength
         self.distill_weight = distill_weight
         self.distill_rows = distill_rows
@@ -163,7 +161,10 @@ class KLNet(TrainStep):
         if self.initialized_:
             names = ("kl_strength", "distill_weight", "distill_rows")
             check_parameters(*(params.get(name, getattr(self, name)) for name in names))
+        nested = pop_params("kl_penalty", params)
         super().set_params(**params)
+        if nested:
+            self.kl_penalty = with_params(self.kl_penalty, nested)
         return self
 
     def resume(self, net: KLNet) -> KLNet:
@@ -219,40 +220,20 @@ class KLNet(TrainStep):
             if isinstance(layer, Dropout):
                 layer.generator = self.generator_ if quiet else None
 
-    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        """Split the data, unless X is a ``TrainingSet``; parts of ``Rows`` become rows of their own, on the device."""
-        parts = (X.train, X.valid) if isinstance(X, TrainingSet) else super().get_split_datasets(X, y, **fit_params)
-        train, valid = map(self._own_rows, parts)
-        self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and bool((train.y < 0).any())
-        if self.kl_strength or isinstance(train, Rows):
-            n_classes = 2 if self.multilabel else len(self.classes_)
-            self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, train, n_classes)
-        if self.kl_strength:
-            adapted(self.penalty_).check_net(self)
-        return train, valid
-
-    def _own_rows(self, part: Any) -> Any:
-        if isinstance(part, Subset) and isinstance(part.dataset, Rows):
-            part = part.dataset.take(torch.as_tensor(part.indices))
-        return part.to(self.device) if isinstance(part, Rows) else part
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
-        iterator = super().get_iterator(dataset, training=training)
-        if isinstance(iterator, Batches):
-            iterator.generator = iterator.generator or self.generator_
-        elif isinstance(dataset, Rows) and dataset.columns:
-            raise ValueError(
-                f"{type(iterator).__name__} would lose {sorted(dataset.columns)} of the rows; use Batches."
-            )
-        return iterator
-
     # Training
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
         with self._randomness():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
+
+    def initialize_criterion(self) -> KLNet:
+        """Make the criterion; one of torch's that would take the mean gives one value a row instead."""
+        super().initialize_criterion()
+        if getattr(self.criterion_, "reduction", "none") != "none":
+            self.criterion_ = copy.copy(self.criterion_)
+            self.criterion_.reduction = "none"
+        return self
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> KLNet:
         """Make the optimiser."""

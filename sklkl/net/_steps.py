@@ -6,11 +6,14 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+import numpy as np
 import torch
 from skorch.utils import TeeGenerator
-from torch import Tensor
+from torch import Tensor, nn
 
-from sklkl.data import Batch
+from sklkl._utils.checks import invalid_input
+from sklkl._utils.torch_state import OwnTorchState
+from sklkl.data import NO_LABEL, Batch
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import label_log_proba, log_softmax, softmax
 from sklkl.net._penalty import penalty_values
@@ -49,14 +52,14 @@ class TrainStep(Training):
             ``data_fit``; ``distillation`` where the rows have a teacher and ``kl_penalty`` where ``kl_strength`` is
             not 0, each with its weight as a factor.
         """
-        y = batch[1] if isinstance(batch, Batch) else batch[1].to(logits.device)
+        y = batch[1] if isinstance(batch, Batch) else _codes(batch[1], logits)
         teacher_proba = batch.columns.get("teacher_proba") if training and isinstance(batch, Batch) else None
         penalised = training and self.kl_strength
         plain = teacher_proba is None and not (penalised or self.multilabel)
         if plain and type(self.criterion_) is CrossEntropy:
             return {"data_fit": cross_entropy(logits, y)}
         log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
-        terms = {"data_fit": self.criterion_(log_proba, y)}
+        terms = {"data_fit": _row_values(self.criterion_(log_proba, y), self.criterion_, y)}
         if teacher_proba is not None:
             distilled = self.distill_weight * self.distillation(log_proba, teacher_proba)
             if self.distill_rows == "unlabeled":
@@ -95,7 +98,11 @@ class TrainStep(Training):
         """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
         on_device = isinstance(batch, Batch) and not fit_params
         logits = self.module_(batch[0]) if on_device else self.infer(batch[0], **fit_params)
-        terms = self.loss_terms(logits, batch, training)
+        try:
+            terms = self.loss_terms(logits, batch, training)
+        except (IndexError, RuntimeError):
+            _check_labels(batch[1], logits)
+            raise
         weight = getattr(batch, "weight", None)
         shares = row_shares(logits, weight)
         means = {name: values.detach() @ shares for name, values in terms.items()}
@@ -143,3 +150,44 @@ class TrainStep(Training):
     def proba(self, logits: Tensor) -> Tensor:
         """Return probabilities in float64 from logits."""
         return torch.sigmoid(logits.double()) if self.multilabel else softmax(logits)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities in float64, of classes or, for a multilabel target, of labels; see skorch."""
+        with OwnTorchState():
+            return super().predict_proba(X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row, or the indicator of labels more probable than not; see skorch."""
+        return (self.predict_proba(X) > 0.5).astype(np.int64) if self.multilabel else super().predict(X)
+
+
+def _codes(y: Tensor, logits: Tensor) -> Tensor:
+    """Return labels of a data set of the user's own as torch's losses want them."""
+    y = y.to(logits.device)
+    return y if y.dtype is torch.int64 or y.is_floating_point() else y.long()
+
+
+def _row_values(values: Tensor, criterion: Any, y: Tensor) -> Tensor:
+    """Return one value a row; torch's weights of classes count relative to their mean, as in torch's own mean."""
+    if values.ndim == 0:
+        found = f"{type(criterion).__name__}, which returns one number"
+        raise invalid_input("criterion", found, "one that returns a value for each row", of="KLNet")
+    weight = getattr(criterion, "weight", None)
+    if weight is None or values.ndim != 1 or not isinstance(criterion, _WEIGHTED):
+        return values
+    mean = weight[y.clamp(min=0)].mean()
+    return values / mean.clamp(min=torch.finfo(mean.dtype).tiny)
+
+
+_WEIGHTED = (nn.CrossEntropyLoss, nn.NLLLoss)
+
+
+def _check_labels(y: Any, logits: Tensor) -> None:
+    """Raise a ValueError if labels are no class codes of this network."""
+    if not isinstance(y, Tensor) or logits.ndim != 2 or y.ndim != 1 or y.is_floating_point():
+        return
+    codes, n_classes = y[y != NO_LABEL], logits.shape[-1]
+    if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < n_classes:
+        allowed = f"class codes from 0 to {n_classes - 1}, as the module returns {n_classes} logits"
+        found = f"codes from {int(codes.min())} to {int(codes.max())}"
+        raise invalid_input("y", found, allowed, of="KLNet")
