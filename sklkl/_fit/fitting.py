@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
 from sklkl._fit.net_factory import new_net, resumed_net
@@ -20,6 +23,7 @@ from sklkl._utils.seeding import local_random_state
 from sklkl._utils.sklearn_private import validate_parameter_constraints
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import Rows, TrainingSet
+from sklkl.modules import MLP
 from sklkl.net import KLNet
 
 
@@ -194,7 +198,47 @@ def _train(net: KLNet, training: Training) -> bool:
         if not net.has_learned_:
             raise
         return True
+    _check_output(net, training)
     return False
+
+
+def _check_output(net: KLNet, training: Training) -> None:
+    """Look at what was learned, as nothing else does where there is no validation part.
+
+    Raises
+    ------
+    ValueError
+        If the network returns NaN or infinity in evaluation mode.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the network is far worse than one that finds all classes equally probable.
+    """
+    if training.stream and type(net.module_) is MLP:
+        return  # whose weights are known to be finite; one pass over a few rows is short
+    batch = next(training.data.train.split([0, min(len(training.data.train), 100)]))
+    with torch.no_grad():
+        logits = net.infer(batch[0].to(net.device).clone())
+    if not bool((logits < math.inf).all()):
+        raise ValueError(
+            "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
+            "high, or the module may compute something else there than in training."
+        )
+    loss, chance = _data_fit(net), math.log(2) * logits.shape[1] if net.multilabel else math.log(logits.shape[1])
+    if not training.stream and loss > 10 * max(chance, 1.0):
+        warnings.warn(
+            f"Training has diverged: the loss is {loss:.3g} nats a row at its end, where equal probabilities have "
+            f"{chance:.3g}. The input may need scaling, or the learning rate may be too high.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+
+def _data_fit(net: KLNet) -> float:
+    """Return the mean loss on the training rows in the epoch whose weights are kept."""
+    best = [record for record in net.history if record.get("valid_loss_best")]
+    return float((best or net.history)[-1].get("train_data_fit", 0.0)) if net.history else 0.0
 
 
 def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:

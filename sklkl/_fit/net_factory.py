@@ -164,7 +164,7 @@ def _callbacks(params: NetParams) -> list[Any]:
 
 
 def _own_callback(item: Any) -> Any:
-    """Return a copy of a callback, as skorch changes those that it is given; what it holds is shared with the user's."""
+    """Return a copy of a callback, as skorch changes what it is given; the user's lists, files and locks are shared."""
     if isinstance(item, (list, tuple)):
         return item[0], _own_callback(item[1])
     if isinstance(item, type) or not hasattr(item, "__dict__"):

@@ -86,12 +86,8 @@ class BorrowedState:
     def _on_device(self) -> list[torch.Generator]:
         if self.device is None:
             return []
-        torch.cuda.init()
-        return [
-            torch.cuda.default_generators[
-                torch.cuda.current_device() if self.device.index is None else self.device.index
-            ]
-        ]
+        number = torch.empty(0, device=self.device).device.index  # "cuda" is the current one
+        return [torch.cuda.default_generators[number]]
 
     def __exit__(self, *error: object) -> None:
         # calls of C only, between which no interruption strikes that had not struck before

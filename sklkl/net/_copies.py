@@ -30,7 +30,7 @@ class CopiedNet(SkorchNet):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copy = object.__new__(type(self))
         memo[id(self)] = copy
-        vars(copy).update(copied(dict(vars(self)), memo))
+        copy.__dict__.update(copied(dict(vars(self)), memo))
         return copy
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class CopiedNet(SkorchNet):
         parametrized_again(state.pop("_parametrized"))
         if state.get("device") is not None and torch.device(state["device"]).type != "cpu":
             state["device"] = str(usable(state["device"]))
-        vars(self).update(state)
+        self.__dict__.update(state)
 
 
 def _warn_of_other_versions(owner: str, then: dict[str, str]) -> None:

@@ -22,6 +22,8 @@ class NetData(TrainStep):
     """A net that holds its rows as whole tensors."""
 
     classes_: Any
+    penalty_: Any
+    train_split: Any
     generator_: torch.Generator
     kl_penalty: Any
     unlabeled_rows_: bool
@@ -97,7 +99,7 @@ class NetData(TrainStep):
         """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
         shuffle = vars(self).get("iterator_train__shuffle")
         if isinstance(dataset, IterableDataset):  # it has an order of its own
-            vars(self).pop("iterator_train__shuffle", None)
+            self.__dict__.pop("iterator_train__shuffle", None)
         try:
             iterator = super().get_iterator(dataset, training=training)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice, takewhile
 from typing import Any
 
 from skorch import NeuralNet
@@ -13,6 +14,10 @@ from sklkl.callbacks import StopTraining
 from sklkl.losses import TermMeans
 from sklkl.net._copies import CopiedNet
 from sklkl.optim import make_learning_rate
+
+# How many records a stream keeps; of those before, only their number.
+N_EPOCHS_OF_STREAM = 50
+_FORGOTTEN: dict[str, Any] = {"batches": []}
 
 
 def _overrides(instance: Any, base: type, method: str) -> bool:
@@ -55,8 +60,8 @@ class EpochLoop(CopiedNet):
             self._end_learning_rate()
 
     def _start_learning_rate(self, n_batches: int | None) -> None:
-        endless = self.stream or n_batches is None
-        self.learning_rate_ = self.make_learning_rate(None if endless else self.total_epochs_ * n_batches)
+        total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
+        self.learning_rate_ = self.make_learning_rate(total_steps)
         state = self.rate_state_ or {}
         if self.stream and state.get("learning_rate") == self.learning_rate:
             self.learning_rate_.load_state_dict(state)
@@ -113,9 +118,22 @@ class EpochLoop(CopiedNet):
         terms = means.read()
         loss = sum(terms.values())
         name = prefix + "_loss"
-        best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
+        best = self._best_so_far(name)
         self.history.record(name, loss)
         self.history.record(name + "_best", loss < best)
         if prefix == "train":
             for term, value in terms.items():
                 self.history.record(f"{prefix}_{term}", value)
+
+    def _best_so_far(self, name: str) -> float:
+        """Return the lowest loss of the epochs before, which is the last one that was the lowest when it came."""
+        epochs = islice(reversed(self.history), 1, None)
+        known = takewhile(lambda epoch: "epoch" in epoch, epochs)
+        return next((epoch[name] for epoch in known if epoch.get(name + "_best")), math.inf)
+
+    def _forget_old_epochs(self) -> None:
+        """Empty all but the last records, so that what a stream costs and weighs does not grow with its length."""
+        for number in reversed(range(len(self.history) - N_EPOCHS_OF_STREAM)):
+            if "epoch" not in list.__getitem__(self.history, number):
+                break
+            self.history[number] = _FORGOTTEN

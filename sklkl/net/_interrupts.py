@@ -11,11 +11,11 @@ _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 def asks_to_stop(error: BaseException, hook_owner: Any) -> bool:
-    """Whether a callback's own code raised a KeyboardInterrupt, as skorch's EarlyStopping does; else it came from outside.
+    """Whether a callback's own code raised a KeyboardInterrupt, as skorch's EarlyStopping does to end training.
 
-    What a signal raises strikes between two instructions or in a call, or is raised by a handler, which is given a
-    frame. A callback has a ``raise`` of its own, in a file of its package or of skorch. Anything else, such as a
-    library that turns a key into an exception, counts as an interruption, which is raised again and so never lost.
+    Else it came from outside: what a signal raises strikes between two instructions or in a call, or is raised by a
+    handler, which is given a frame. A callback has a ``raise`` of its own, in a file of its package or of skorch.
+    Anything else, such as a library that turns a key into an exception, counts as an interruption, so none is lost.
 
     Parameters
     ----------

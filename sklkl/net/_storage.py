@@ -140,7 +140,8 @@ def without_parametrizations(modules: Iterable[nn.Module]) -> list[tuple[nn.Modu
     for layer in {id(layer): layer for module in modules for layer in module.modules()}.values():
         if parametrize.is_parametrized(layer):
             layer.__class__ = type(layer).__bases__[0]
-            changed.append((layer, list(layer.parametrizations)))
+            names: Any = layer.parametrizations
+            changed.append((layer, list(names)))
     return changed
 
 

@@ -48,6 +48,8 @@ class Training(EpochLoop):
     def _train(self, X: Any, y: Any, **fit_params: Any) -> None:
         method = {"_routing_method": fit_params.pop("_routing_method", "partial_fit")} if _ROUTED else {}
         self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
+        if self.stream:
+            self._forget_old_epochs()
         n_before, interrupted = len(self.history), False
         try:
             self.notify("on_train_begin", X=X, y=y)
