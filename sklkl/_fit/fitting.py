@@ -202,6 +202,10 @@ def _train(net: KLNet, training: Training) -> bool:
     return False
 
 
+# Inputs below this are on a usual scale.
+_USUAL = 1e3
+
+
 def _check_output(net: KLNet, training: Training) -> None:
     """Look at what was learned, as nothing else does where there is no validation part.
 
@@ -226,7 +230,9 @@ def _check_output(net: KLNet, training: Training) -> None:
             "high, or the module may compute something else there than in training."
         )
     loss, chance = _data_fit(net), math.log(2) * logits.shape[1] if net.multilabel else math.log(logits.shape[1])
-    if not training.stream and loss > 10 * max(chance, 1.0):
+    # where the input is huge, so is the loss from its beginning
+    grew = loss > net.history[0]["train_loss"] or bool(batch[0].abs().max() < _USUAL)
+    if not training.stream and loss > 100 * max(chance, 1.0) and grew:
         warnings.warn(
             f"Training has diverged: the loss is {loss:.3g} nats a row at its end, where equal probabilities have "
             f"{chance:.3g}. The input may need scaling, or the learning rate may be too high.",
