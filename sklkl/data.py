@@ -74,10 +74,10 @@ def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values
     values = np.asarray(values)
-    if values.dtype == object:
+    if values.dtype.kind not in "biufc":
         raise TypeError(
-            "The parameters of Rows must be numeric arrays. Got one of dtype object instead. For nested or mixed "
-            "inputs pass your own dataset and iterators to KLNet (dataset=..., iterator_train=..., iterator_valid=...)."
+            f"The parameters of Rows must be numeric arrays. Got one of dtype {values.dtype} instead. For nested or "
+            "mixed inputs pass your own dataset and iterators to KLNet (dataset=..., iterator_train=..., iterator_valid=...)."
         )
     # torch warns about read-only memory and cannot represent negative strides or foreign byte orders.
     values = np.require(values, dtype=values.dtype.newbyteorder("="), requirements=["C", "W"])
@@ -105,7 +105,7 @@ class Rows(Dataset):
     Raises
     ------
     TypeError
-        If an array has dtype object.
+        If an array is not numeric.
     ValueError
         If the columns differ in length.
 

@@ -133,7 +133,7 @@ class EpochLoop(CopiedNet):
 
     def _forget_old_epochs(self) -> None:
         """Empty all but the last records, so that what a stream costs and weighs does not grow with its length."""
-        for number in reversed(range(len(self.history) - N_EPOCHS_OF_STREAM)):
+        for number in reversed(range(len(self.history) - N_EPOCHS_OF_STREAM + 1)):
             if "epoch" not in list.__getitem__(self.history, number):
                 break
             self.history[number] = _FORGOTTEN

@@ -91,6 +91,10 @@ class Training(EpochLoop):
                     stopped = True
                 else:
                     interrupted = True
+            except Exception as error:
+                if not interrupted:
+                    raise
+                raise KeyboardInterrupt from error
         if interrupted:
             raise KeyboardInterrupt
         if stopped:
