@@ -131,7 +131,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     verbose : int, default=0
         Greater than 0: a progress bar with the losses.
     callbacks : list of skorch callbacks or None, default=None
-        They are copied; the copies that were used are in ``net_.callbacks_``.
+        Shallow copies are used, which are in ``net_.callbacks_``: what a callback holds, such as a list, is shared.
     **module__params : Any
         Parameters named ``module__...`` and ``optimizer__...``, passed on to the module and the optimiser.
 

@@ -77,7 +77,8 @@ def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
     if values.dtype.kind not in "biufc":
         raise TypeError(
             f"The parameters of Rows must be numeric arrays. Got one of dtype {values.dtype} instead. For nested or "
-            "mixed inputs pass your own dataset and iterators to KLNet (dataset=..., iterator_train=..., iterator_valid=...)."
+            "mixed inputs pass your own dataset and iterators to KLNet (dataset=..., iterator_train=..., "
+            "iterator_valid=...)."
         )
     # torch warns about read-only memory and cannot represent negative strides or foreign byte orders.
     values = np.require(values, dtype=values.dtype.newbyteorder("="), requirements=["C", "W"])
