@@ -48,7 +48,11 @@ def copied(value: Any, memo: dict[int, Any], change: Callable[[Part], Any] | Non
     change : callable or None
         What becomes of a tensor or generator; None copies it, also a tensor that is the result of a computation.
     """
-    change = copied_part if change is None else change
+    if change is None:
+        try:
+            return copy.deepcopy(value, memo)
+        except RuntimeError:  # torch copies no tensor that is the result of a computation
+            change = copied_part
     # what stands in for something else must not be looked into
     memo.update({id(part): change(part) for part in parts_in(value, kept=list(memo)) if id(part) not in memo})
     return copy.deepcopy(value, memo)
