@@ -231,7 +231,7 @@ def _check_output(net: KLNet, training: Training) -> None:
         )
     loss, chance = _data_fit(net), math.log(2) * logits.shape[1] if net.multilabel else math.log(logits.shape[1])
     # where the input is huge, so is the loss from its beginning
-    grew = loss > net.history[0]["train_loss"] or bool(batch[0].abs().max() < _USUAL)
+    grew = loss > net.history[0].get("train_loss", math.inf) or bool(batch[0].abs().max() < _USUAL)
     if not training.stream and loss > 100 * max(chance, 1.0) and grew:
         warnings.warn(
             f"Training has diverged: the loss is {loss:.3g} nats a row at its end, where equal probabilities have "

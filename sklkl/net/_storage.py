@@ -49,10 +49,14 @@ def copied(value: Any, memo: dict[int, Any], change: Callable[[Part], Any] | Non
         What becomes of a tensor or generator; None copies it, also a tensor that is the result of a computation.
     """
     if change is None:
+        tried = dict(memo)
         try:
-            return copy.deepcopy(value, memo)
+            result = copy.deepcopy(value, tried)
         except RuntimeError:  # torch copies no tensor that is the result of a computation
             change = copied_part
+        else:
+            memo.update(tried)
+            return result
     # what stands in for something else must not be looked into
     memo.update({id(part): change(part) for part in parts_in(value, kept=list(memo)) if id(part) not in memo})
     return copy.deepcopy(value, memo)
