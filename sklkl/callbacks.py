@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from sklkl._utils.interrupts import insist
 
 __all__ = ["BestWeights", "Progress", "StopTraining"]
 
@@ -48,7 +52,7 @@ class BestWeights(Callback):
     Raises
     ------
     ValueError
-        At the end of training, if no epoch was finite.
+        At the end of training, if no epoch was finite, or no step was.
 
     Warns
     -----
@@ -79,14 +83,19 @@ class BestWeights(Callback):
         self.n_kept_: int = 0
         self.n_waited_: int = 0
         self.n_failed_: int = 0
-        self.weights_: dict[str, Tensor] = _copy(net.module_)
+        self.n_idle_: int = 0
+        self.n_before_: int = len(net.history)
+        self.n_seen_: int = self.n_before_
+        self.weights_: dict[str, Tensor] | None = _copy(net.module_)
 
     def on_epoch_end(
         self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
     ) -> None:
         """Keep the weights, undo the epoch, or count it as one without improvement."""
         record = net.history[-1]
+        self.n_idle_ += _took_no_step(record)
         loss = record.get("valid_loss", -math.inf)
+        self.n_seen_ = len(net.history)
         if not (math.isfinite(record["train_loss"]) and loss < math.inf and _is_finite(net.module_)):
             self._step_back(net)
         elif loss < self.best_loss_ or "valid_loss" not in record:
@@ -109,21 +118,46 @@ class BestWeights(Callback):
 
     def on_train_end(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
         """Load the best weights; warn if epochs were undone."""
-        net.module_.load_state_dict(self.weights_)
-        del self.weights_
+        interrupted = insist(partial(self._finish, net))
+        self._tell_of_failures()
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _finish(self, net: Any) -> None:
+        weights = self.weights_
+        if self.n_seen_ < len(net.history):  # interrupted before it saw the last epoch, whose weights are those now
+            with suppress(StopTraining):
+                self.on_epoch_end(net)
+            weights = self.weights_
+        if weights is not None:
+            net.module_.load_state_dict(weights)
+        self.weights_ = None
+
+    def _tell_of_failures(self) -> None:
+        reasons = "The input may need scaling, the learning rate may be too high, or the module may return non-finite "
         if self.n_failed_ and not self.n_kept_:
             raise ValueError(
                 f"Training failed: the loss or the weights were not finite in {self.n_failed_} epochs out of "
-                f"{self.n_failed_}. The input may need scaling, the learning rate may be too high, or the module may "
-                "return non-finite logits."
+                f"{self.n_failed_}. {reasons}logits."
+            )
+        if self.n_idle_ and self.n_idle_ == self.n_seen_ - self.n_before_:
+            raise ValueError(
+                "Training failed: no step was taken, because the loss or the gradient was not finite in any batch. "
+                f"{reasons}gradients."
             )
         if self.n_failed_:
             warnings.warn(
                 f"The loss or the weights were not finite after {self.n_failed_} epochs; they were undone, the "
                 "learning rate was cut and the best weights of the other epochs are kept.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
+
+
+def _took_no_step(record: dict[str, Any]) -> bool:
+    """Whether every step of an epoch was left out, by a rate that tells so."""
+    rejected = record.get("rejected_steps", 0)
+    return rejected >= record["train_batch_count"] > 0 and math.isnan(record["step_kl"])
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch.optim import Optimizer
 
-from sklkl._fit.fitting import Previous, checked_params, fit_net, restored_on_failure
+from sklkl._fit.fitting import Attempt, Previous, checked_params, fit_net
 from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams
 from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
@@ -132,7 +132,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     verbose : int, default=0
         Greater than 0: a progress bar with the losses.
     callbacks : list of skorch callbacks or None, default=None
-        They are copied; the copies that were used are in ``net_.callbacks_``.
+        Shallow copies are used, which are in ``net_.callbacks_``: what a callback holds, such as a list, is shared.
     **module__params : Any
         Parameters named ``module__...`` and ``optimizer__...``, passed on to the module and the optimiser.
 
@@ -306,11 +306,11 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             If training was interrupted. Once an epoch is finished, the model so far is kept and ``interrupted_`` is
             True; before that the estimator is as it was.
         """
-        with restored_on_failure(self):
-            params = checked_params(self)
+        with Attempt(self) as draft:
+            params = checked_params(draft)
             previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
-            trained = fit_net(self, params, FitData(X, y, sample_weight, teacher_proba, X_unlabeled), previous=previous)
-            trained.publish(self)
+            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled)
+            fit_net(draft, params, data, previous=previous).publish(draft)
         return self._unless_interrupted()
 
     @available_if(can_teach_a_stream)
@@ -350,14 +350,14 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         >>> clf.n_iter_
         5
         """
-        with restored_on_failure(self):
-            params = checked_params(self)
+        with Attempt(self) as draft:
+            params = checked_params(draft)
             if self.class_weight == "balanced":
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
-            first = _check_partial_fit_first_call(self, classes)
+            first = _check_partial_fit_first_call(draft, classes)
             previous = None if first else Previous(self.net_, self.classes_)
             data = FitData(X, y, sample_weight)
-            fit_net(self, params, data, previous=previous, classes=self.classes_, stream=True).publish(self)
+            fit_net(draft, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
         return self._unless_interrupted()
 
     def _unless_interrupted(self) -> KLClassifier:

@@ -74,10 +74,11 @@ def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values
     values = np.asarray(values)
-    if values.dtype == object:
+    if values.dtype.kind not in "biufc":
         raise TypeError(
-            "The parameters of Rows must be numeric arrays. Got one of dtype object instead. For nested or mixed "
-            "inputs pass your own dataset and iterators to KLNet (dataset=..., iterator_train=..., iterator_valid=...)."
+            f"The parameters of Rows must be numeric arrays. Got one of dtype {values.dtype} instead. For nested or "
+            "mixed inputs pass your own dataset and iterators to KLNet (dataset=..., iterator_train=..., "
+            "iterator_valid=...)."
         )
     # torch warns about read-only memory and cannot represent negative strides or foreign byte orders.
     values = np.require(values, dtype=values.dtype.newbyteorder("="), requirements=["C", "W"])
@@ -106,7 +107,7 @@ class Rows(Dataset):
     Raises
     ------
     TypeError
-        If an array has dtype object.
+        If an array is not numeric.
     ValueError
         If the columns differ in length.
 
@@ -217,8 +218,8 @@ class Rows(Dataset):
 class Batches:
     """Iterate over rows in batches of nearly equal size.
 
-    The sizes differ by at most one row, so no batch is so small that its gradient is noise or that batch
-    normalisation fails on it.
+    The sizes differ by at most one row, so there is no small rest, whose gradient would be noise. A batch has one row,
+    on which batch normalisation fails, only where ``batch_size`` or the number of rows leaves no choice.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklkl._fit.fitting import checked_params, fit_net, restored_on_failure
+from sklkl._fit.fitting import Attempt, checked_params, fit_net
 from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import FitData
 from sklkl._fit.soft_targets import indexable_rows
@@ -280,12 +280,12 @@ def distilled(
     transform = None if steps is None else steps.transform
     alone = {"augment": None, "teacher_cv": None, "distill_rows": "all"} if teacher is None else {}
     final.set_params(**alone)
-    with restored_on_failure(final):
-        params = checked_params(final)
+    with Attempt(final) as draft:
+        params = checked_params(draft)
         params = replace(params, teacher=replace(params.teacher, teacher=teacher))
         data = FitData(seen, y, sample_weight, X_unlabeled=X_unlabeled, teacher_X=X, transform=transform)
-        trained = fit_net(final, params, data)
-        trained.publish(final)
+        trained = fit_net(draft, params, data)
+        trained.publish(draft)
     if steps is not None:
         student.steps[:-1] = steps.steps  # a pipeline with a memory fits copies
     return student, trained.fitted_teacher()

@@ -114,7 +114,8 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
 
 @lru_cache(maxsize=8)  # batches come in two sizes
 def _equal_shares(n_rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.full((n_rows,), 1 / n_rows, dtype=dtype, device=device)
+    with torch.inference_mode(False):  # what is made in that mode can never be trained with
+        return torch.full((n_rows,), 1 / n_rows, dtype=dtype, device=device)
 
 
 class TermMeans:

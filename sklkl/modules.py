@@ -204,10 +204,20 @@ def build_module(
                 f"{name} instead."
             )
         return copy.deepcopy(module).to(dtype)
-    built = module(**{**accepted(module, n_features=n_features, n_classes=n_classes), **params})
+    built = _in_float32(module, **{**accepted(module, n_features=n_features, n_classes=n_classes), **params})
     if not isinstance(built, nn.Module):
         raise ValueError(f"The 'module' parameter must make a torch.nn.Module. Got {built!r} from {module!r} instead.")
     return built.to(dtype)
+
+
+def _in_float32(factory: Callable[..., object], **arguments: Any) -> object:
+    """Call a factory with torch's own default type, on which the random weights depend, whatever the caller has set."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        return factory(**arguments)
+    finally:
+        torch.set_default_dtype(before)
 
 
 def uncompiled(module: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
+from torch import nn
 
 from sklkl.callbacks import BestWeights, Progress, StopTraining
 from sklkl.data import Rows
@@ -173,6 +174,84 @@ def test_training_without_one_finite_epoch_is_an_error(quick_net, table32):
     with pytest.raises(ValueError, match="not finite in 3 epochs out of 3"):
         net.fit(*table32)
     assert all(torch.isfinite(p).all() for p in net.module_.parameters())
+
+
+class NoGradient(nn.Linear):
+    """A network whose gradient is NaN in every batch, or in those after the first ones."""
+
+    def __init__(self, n_features, n_classes, finite=0):
+        super().__init__(n_features, n_classes)
+        self.finite = finite
+
+    def forward(self, x):
+        logits = super().forward(x)
+        if logits.requires_grad:
+            self.finite -= 1
+            factor = 1.0 if self.finite >= 0 else torch.nan
+            logits.register_hook(lambda gradient: gradient * factor)
+        return logits
+
+
+class NoPrediction(nn.Linear):
+    """A network that returns NaN in evaluation mode."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+
+    def forward(self, x):
+        return super().forward(x) * (1 if self.training else torch.nan)
+
+
+each_rate = pytest.mark.parametrize("learning_rate", ["kl_adaptive", "onecycle", "constant"])
+
+
+@each_rate
+@pytest.mark.parametrize("early_stopping", [True, False])
+@pytest.mark.parametrize("network", [NoGradient, NoPrediction])
+def test_a_network_that_cannot_learn_or_predict_is_an_error(quick, table, learning_rate, early_stopping, network):
+    clf = quick(module=network, max_epochs=8, early_stopping=early_stopping, learning_rate=learning_rate)
+    with pytest.raises(ValueError, match="Training failed: .* not finite"):
+        clf.fit(*table)
+    assert not hasattr(clf, "net_")
+
+
+def test_a_step_that_was_taken_is_learned_from(quick, table):
+    clf = quick(module=NoGradient, module__finite=1).fit(*table)
+    assert clf.history_[:, "rejected_steps"] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("n_failed", [1, 4])
+def test_all_epochs_that_were_not_finite_are_counted(quick_net, table32, n_failed):
+    net = quick_net(callbacks=[Poison(*range(1, 9)), BestWeights(max_restarts=9)], max_epochs=n_failed)
+    with pytest.raises(ValueError, match=f"not finite in {n_failed} epochs out of {n_failed}"):
+        net.fit(*table32)
+
+
+@pytest.mark.parametrize("lr", [1e3, 1e5])
+@pytest.mark.parametrize("learning_rate", ["constant", "onecycle"])
+def test_a_training_that_diverges_is_told(quick, table, lr, learning_rate):
+    clf = quick(learning_rate=learning_rate, lr=lr, optimizer="sgd", max_epochs=4, batch_size=30, optimizer__momentum=0)
+    clf.set_params(optimizer__nesterov=False, weight_decay=0.0, dropout=0.0)
+    with pytest.warns(ConvergenceWarning, match="diverged|not finite"):
+        clf.fit(*table)
+
+
+def test_a_large_loss_of_large_inputs_that_falls_is_no_divergence(quick, table):
+    X, y = table
+    quick(dtype="float64").fit(X * 1e8, y)  # warnings are errors here
+
+
+def test_weights_of_an_epoch_that_was_interrupted_at_its_end_are_kept(quick_net, table32):
+    """The callback sees an epoch at the end of training that an interruption has kept from it."""
+    keep, snapshots = BestWeights(), Snapshots()
+    net = quick_net(callbacks=[snapshots, keep]).initialize()
+    copied, keep.on_epoch_end = keep.on_epoch_end, lambda net, **kwargs: None
+    net.notify("on_train_begin", X=None, y=None)
+    net.fit_loop(*table32)
+    keep.on_epoch_end = copied
+    keep.on_train_end(net)
+    assert same_weights(net.module_, snapshots.weights_[-1])
+    assert keep.weights_ is None
 
 
 # Stopping and showing

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import warnings
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
 from sklkl._fit.net_factory import new_net, resumed_net
@@ -18,9 +19,12 @@ from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
 from sklkl._fit.training import stream_training, training_of
 from sklkl._fit.training_set import Training
+from sklkl._utils.interrupts import insist
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import validate_parameter_constraints
+from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import Rows, TrainingSet
+from sklkl.modules import MLP
 from sklkl.net import KLNet
 
 
@@ -64,16 +68,56 @@ class Trained(NamedTuple):
         return self.soft_targets.fitted_teacher
 
 
-@contextmanager
-def restored_on_failure(estimator: Any) -> Iterator[None]:
-    """Put every attribute back if there is an error, or an interruption before the first epoch is finished."""
-    before = estimator.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
+class Attempt:
+    """Context of a fit that an estimator takes over all at once at its end, or not at all.
+
+    What learns is a draft, a copy of the estimator, so an error or an interruption at any moment leaves the estimator
+    as it was. If a net has learned something when it is interrupted, that is taken over too.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose fit it is.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator, self.before = estimator, dict(vars(estimator))
+        self.draft = object.__new__(type(estimator))
+        vars(self.draft).update(self.before)
+        self.state = OwnTorchState()
+
+    def __enter__(self) -> Any:
+        self.state.__enter__()
+        return self.draft
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        was_interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        again = insist(self.state.__exit__)
+        if again or was_interrupted:
+            again |= insist(self._keep_what_was_learned)
+        elif kind is None:
+            again |= insist(self._take_over)
+        if again:
+            raise KeyboardInterrupt
+
+    def _keep_what_was_learned(self) -> None:
+        for trained in reversed(vars(self.draft).get(_NETS, [])):
+            if trained.net.has_learned_:
+                trained.publish(self.draft)
+                self._take_over()
+                return
+
+    def _take_over(self) -> None:
+        """Give the estimator what its draft has learned, in one assignment."""
+        learned = {name: value for name, value in vars(self.draft).items() if name != _NETS}
+        lost = self.before.keys() - learned.keys()
+        others = {name: value for name, value in vars(self.estimator).items() if name not in lost}
+        new = {name: value for name, value in learned.items() if value is not self.before.get(name, _NETS)}
+        self.estimator.__dict__ = {**others, **new}
+
+
+# Where a draft has the nets that it trains.
+_NETS = "_nets_of_this_fit"
 
 
 def checked_params(estimator: Any) -> FitParams:
@@ -97,7 +141,7 @@ def fit_net(
     Parameters
     ----------
     estimator : estimator
-        Whose input it is: learns the number and names of columns, or has them checked, and nothing else.
+        The draft of an `Attempt`, whose input it is: learns the number and names of columns, or has them checked.
     params : FitParams
         Validated parameters.
     data : FitData
@@ -130,14 +174,21 @@ def fit_net(
         training = stream_training(params, rows, soft_targets, random_state)
     else:
         training = training_of(params, rows, soft_targets, random_state, build)
-    net = build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
-    interrupted = _train(net, training)
+    nets = vars(estimator)[_NETS] = []
+
+    def train(net: KLNet) -> Trained:
+        trained = Trained(net, found, training.distill_weight, True, rows, soft_targets)
+        nets.append(trained)  # an interruption finds it there
+        return trained._replace(interrupted=_train(net, training))
+
+    trained = train(
+        build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
+    )
     for _ in range(1, 1 if stream else params.teacher.n_generations):
-        if not interrupted:
-            training = replace(training, data=_taught_by(net, training.data))
-            net = build(training, random_state)
-            interrupted = _train(net, training)
-    return Trained(net, found, training.distill_weight, interrupted, rows, soft_targets)
+        if not trained.interrupted:
+            training = replace(training, data=_taught_by(trained.net, training.data))
+            trained = train(build(training, random_state))
+    return trained
 
 
 def _is_plain(params: TeacherParams, data: FitData) -> bool:
@@ -155,14 +206,59 @@ def _seeded(params: FitParams, random_state: np.random.RandomState) -> FitParams
 
 def _train(net: KLNet, training: Training) -> bool:
     """Train a net; return whether that was interrupted, once it has learned something."""
-    n_before = len(net.history)
     try:
         net.partial_fit(training.data)
     except KeyboardInterrupt:
-        if len(net.history) == n_before:
+        if not net.has_learned_:
             raise
         return True
+    _check_output(net, training)
     return False
+
+
+# Inputs below this are on a usual scale.
+_USUAL = 1e3
+
+
+def _check_output(net: KLNet, training: Training) -> None:
+    """Look at what was learned, as nothing else does where there is no validation part.
+
+    Raises
+    ------
+    ValueError
+        If the network returns NaN or infinity in evaluation mode.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the network is far worse than one that finds all classes equally probable.
+    """
+    if training.stream and type(net.module_) is MLP:
+        return  # whose weights are known to be finite; one pass over a few rows is short
+    batch = next(training.data.train.split([0, min(len(training.data.train), 100)]))
+    with torch.no_grad():
+        logits = net.infer(batch[0].to(net.device).clone())
+    if not bool((logits < math.inf).all()):
+        raise ValueError(
+            "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
+            "high, or the module may compute something else there than in training."
+        )
+    loss, chance = _data_fit(net), math.log(2) * logits.shape[1] if net.multilabel else math.log(logits.shape[1])
+    # where the input is huge, so is the loss from its beginning
+    grew = loss > net.history[0].get("train_loss", math.inf) or bool(batch[0].abs().max() < _USUAL)
+    if not training.stream and loss > 100 * max(chance, 1.0) and grew:
+        warnings.warn(
+            f"Training has diverged: the loss is {loss:.3g} nats a row at its end, where equal probabilities have "
+            f"{chance:.3g}. The input may need scaling, or the learning rate may be too high.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+
+def _data_fit(net: KLNet) -> float:
+    """Return the mean loss on the training rows in the epoch whose weights are kept."""
+    best = [record for record in net.history if record.get("valid_loss_best")]
+    return float((best or net.history)[-1].get("train_data_fit", 0.0)) if net.history else 0.0
 
 
 def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:

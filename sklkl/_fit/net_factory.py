@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Mapping
 from functools import partial
@@ -162,8 +161,19 @@ def _callbacks(params: NetParams) -> list[Any]:
             allowed = "a list of skorch callbacks, or of pairs of a name and a callback"
             raise invalid("callbacks", given, allowed, of=_OWNER)
     own = [Progress()] if params.verbose else []
-    # skorch changes the callbacks it is given, so the user's are copied
-    return [*copy.deepcopy(given), *own]
+    return [*map(_own_callback, given), *own]
+
+
+def _own_callback(item: Any) -> Any:
+    """Return a copy of a callback, as skorch changes what it is given; the user's lists, files and locks are shared."""
+    if isinstance(item, (list, tuple)):
+        return item[0], _own_callback(item[1])
+    if isinstance(item, type) or not hasattr(item, "__dict__"):
+        return item
+    # not copy.copy, which leaves out what a callback does not pickle
+    copied = object.__new__(type(item))
+    vars(copied).update(vars(item))
+    return copied
 
 
 def _check_logits(net: KLNet, rows: Rows) -> None:

@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid
 
 from sklkl._fit.inputs import validated
 from sklkl._utils.whole_numbers import check_whole_numbers
+from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import is_sparse
 from sklkl.modules import MLP, log_softmax
 from sklkl.net import KLNet, TrainingHistory
@@ -52,7 +53,7 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
         if not np.isfinite(logits).all():
             raise ValueError(_NOT_FINITE)
         return function(torch.from_numpy(logits)).numpy()
-    with torch.inference_mode():
+    with OwnTorchState(), torch.inference_mode():
         return _gathered((function(_checked(logits)) for logits in _logits(net, X)), X.shape[0])
 
 
@@ -93,7 +94,7 @@ def _logits(net: KLNet, X: Any) -> Iterator[Tensor]:
 def _may_widen(net: KLNet) -> bool:
     # what is compiled or scripted is bound to its types: float64 would compile it anew, or fail
     fixed = (hasattr(m, "_orig_mod") or isinstance(m, torch.jit.ScriptModule) for m in net.module_.modules())
-    return net.device == "cpu" and _own_dtype(net) != np.float64 and not any(fixed)
+    return torch.device(net.device).type == "cpu" and _own_dtype(net) != np.float64 and not any(fixed)
 
 
 def _widened(module: nn.Module) -> nn.Module:
@@ -157,7 +158,7 @@ def _tensor(part: np.ndarray, dtype: np.dtype, copy: bool) -> Tensor:
 
 
 def _is_own_on_cpu(net: KLNet) -> bool:
-    return type(net.module_) is MLP and net.device == "cpu"
+    return type(net.module_) is MLP and torch.device(net.device).type == "cpu"
 
 
 def _is_wide(X: Any) -> bool:

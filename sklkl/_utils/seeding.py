@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,18 +17,29 @@ from sklearn.utils import check_random_state
 _borrowing = threading.RLock()
 
 
-def _reset_after_fork() -> None:
-    """Make training possible in a forked child, where the parent's other threads do not exist.
+_is_fresh_fork = False
 
-    One of them may have held the lock; torch would wait forever for its pool of them.
-    """
-    global _borrowing
+
+def _after_fork() -> None:
+    """Make a new lock in a forked child: another thread of the parent, which does not exist here, may hold the old."""
+    global _borrowing, _is_fresh_fork
     _borrowing = threading.RLock()
-    torch.set_num_threads(1)
+    _is_fresh_fork = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def use_one_thread_after_fork() -> None:
+    """Set torch to one thread if this is a forked child, where it would wait forever for its parent's pool of them.
+
+    To be called before torch works: children that use nothing of this package keep their setting.
+    """
+    global _is_fresh_fork
+    if _is_fresh_fork:
+        torch.set_num_threads(1)
+        _is_fresh_fork = False
 
 
 def local_random_state(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
@@ -71,16 +80,46 @@ def _seeded_splitter(cv: Any, random_state: np.random.RandomState) -> Any:
     return cv
 
 
-@contextmanager
-def borrowed_global_state(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Seed torch's global state from ``generator`` and put the old state back at the end.
+class BorrowedState:
+    """Context that seeds torch's global state, see `borrowed_global_state`."""
 
-    For code that draws from the global state and offers nothing else: a user's own network, CUDA's dropout.
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.seed = seed
+        self.device = device if device.type == "cuda" else None
+
+    def __enter__(self) -> None:
+        self.lock = _borrowing  # a fork makes another one
+        self.lock.acquire()
+        try:
+            self.generators = [torch.default_generator, *self._on_device()]
+            self.before = [generator.get_state() for generator in self.generators]
+            for generator in self.generators:
+                generator.manual_seed(self.seed)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _on_device(self) -> list[torch.Generator]:
+        if self.device is None:
+            return []
+        number = torch.empty(0, device=self.device).device.index  # "cuda" is the current one
+        return [torch.cuda.default_generators[number]]
+
+    def __exit__(self, *error: object) -> None:
+        # calls of C only, between which no interruption strikes that had not struck before
+        try:
+            self.generators[0].set_state(self.before[0])
+        finally:
+            try:
+                self.generators[-1].set_state(self.before[-1])
+            finally:
+                self.lock.release()
+
+
+def borrowed_global_state(generator: torch.Generator, device: torch.device) -> BorrowedState:
+    """Return a context that seeds torch's global state from ``generator`` and puts the old state back at the end.
+
+    For code that draws from the global state and offers nothing else: a user's own network, CUDA's dropout. Only one
+    such context is open at a time in a process.
     """
-    devices = [device] if device.type == "cuda" else []
-    seed = int(torch.randint(2**62, (), generator=generator))
-    with _borrowing, torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            torch.cuda.manual_seed(seed)
-        yield
+    return BorrowedState(int(torch.randint(2**62, (), generator=generator)), device)

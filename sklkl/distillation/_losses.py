@@ -45,7 +45,8 @@ def _js(p: Tensor, log_q: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _index(codes: tuple[int, ...], device: torch.device) -> Tensor:
-    return torch.tensor(codes, device=device)
+    with torch.inference_mode(False):  # what is made in that mode can never be trained with
+        return torch.tensor(codes, device=device)
 
 
 DISTILL_DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -1,8 +1,9 @@
-"""skorch's epochs with losses that are read once an epoch, and interruptions that are told to the caller."""
+"""skorch's epochs with losses that are read once an epoch."""
 
 from __future__ import annotations
 
 import math
+from itertools import islice, takewhile
 from typing import Any
 
 from skorch import NeuralNet
@@ -11,81 +12,68 @@ from skorch.dataset import get_len
 
 from sklkl.callbacks import StopTraining
 from sklkl.losses import TermMeans
-from sklkl.net._skorch import SkorchNet
+from sklkl.net._copies import CopiedNet
 from sklkl.optim import ConstantRate
+
+# How many records a stream keeps; of those before, only their number.
+N_EPOCHS_OF_STREAM = 50
+_FORGOTTEN: dict[str, Any] = {"batches": []}
 
 
 def _overrides(instance: Any, base: type, method: str) -> bool:
     return getattr(type(instance), method, None) is not getattr(base, method)
 
 
-class EpochLoop(SkorchNet):
+def _n_batches(iterator: Any) -> int | None:
+    """Return the number of batches; None where nobody knows it, as with an ``IterableDataset``."""
+    try:
+        return len(iterator)
+    except TypeError:
+        return None
+
+
+class EpochLoop(CopiedNet):
     """A skorch net whose train step returns named terms and their mass instead of one loss that is read at once."""
 
     learning_rate_: Any
     stream: bool
     rate_state_: dict[str, Any] | None = None
-
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> EpochLoop:
-        """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If training was interrupted from the keyboard, after callbacks have ended it in good order.
-        """
-        super().partial_fit(X, y, classes=classes, **fit_params)
-        if self.interrupted_:  # skorch swallows it
-            raise KeyboardInterrupt("training was interrupted; the net keeps what it has learned so far")
-        return self
+    _rate_runs = False
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> EpochLoop:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
-        self.interrupted_ = False
-        self.learning_rate_ = None
+        self.learning_rate_, self._rate_runs = None, True
         self.total_epochs_ = self.max_epochs if epochs is None else epochs
         try:
             super().fit_loop(X, y, epochs=epochs, **fit_params)
         except StopTraining:
             pass
-        except KeyboardInterrupt:
-            self.interrupted_ = True
         finally:
-            self._drop_unfinished_epoch()
-            self._end_learning_rate()
+            self._end_epochs()
         return self
 
-    def _start_learning_rate(self, n_batches: int) -> None:
-        total_steps = None if self.stream else self.total_epochs_ * n_batches
+    def _end_epochs(self) -> None:
+        """Drop an epoch that was not finished, and end the rate; a repetition does nothing more."""
+        if self.history and "lr" not in self.history[-1]:
+            self.history.pop()
+        if self._rate_runs:
+            self._end_learning_rate()
+
+    def _start_learning_rate(self, n_batches: int | None) -> None:
+        total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
         self.learning_rate_ = self.make_learning_rate(total_steps)
         state = self.rate_state_ or {}
         if self.stream and state.get("learning_rate") == self.learning_rate:
             self.learning_rate_.load_state_dict(state)
 
     def _end_learning_rate(self) -> None:
-        self.rate_state_ = None
-        if self.learning_rate_ is not None:
-            self.lr_ = float(self.learning_rate_.lr_)
-            if self.stream:
-                self.rate_state_ = {"learning_rate": self.learning_rate, **self.learning_rate_.state_dict()}
-            self.learning_rate_.close()  # a cycle ends at no rate at all
-        self.learning_rate_ = ConstantRate(self.optimizer_, None)
-
-    def _drop_unfinished_epoch(self) -> None:
-        if self.history and "lr" not in self.history[-1]:
-            self.history.pop()
-
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call a hook of every callback; one that raises KeyboardInterrupt asks for the end of training."""
-        getattr(self, method_name)(self, **cb_kwargs)
-        stopped = None
-        for _, callback in self.callbacks_:
-            try:
-                getattr(callback, method_name)(self, **cb_kwargs)
-            except (KeyboardInterrupt, StopTraining) as stop:  # skorch's EarlyStopping raises the first
-                stopped = stop
-        if stopped is not None:
-            raise StopTraining from stopped
+        rate, state = self.learning_rate_, None
+        if rate is not None:
+            self.lr_ = float(rate.lr_)
+            state = {"learning_rate": self.learning_rate, **rate.state_dict()} if self.stream else None
+            rate.close()  # a cycle ends at no rate at all
+        constant = ConstantRate(self.optimizer_, None)
+        self.rate_state_, self.learning_rate_, self._rate_runs = state, constant, False
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Record the rate, and what was measured for it; an epoch that has a rate is finished."""
@@ -98,7 +86,7 @@ class EpochLoop(SkorchNet):
         if iterator is None:
             return
         if training and self.learning_rate_ is None:
-            self._start_learning_rate(len(iterator))
+            self._start_learning_rate(_n_batches(iterator))
         self._grad_hooks = self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
@@ -108,10 +96,12 @@ class EpochLoop(SkorchNet):
             else:
                 step = step_fn(batch, **fit_params)
             means.add(step["terms"], step["mass"])
+        if not means.masses:
+            raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
         if not self.history[-1]["batches"]:
             self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
         self._record(prefix, means)
-        self.history.record(prefix + "_batch_count", len(iterator))
+        self.history.record(prefix + "_batch_count", len(means.masses))
 
     def _run_batch_with_hooks(self, batch: Any, training: bool, prefix: str, step_fn: Any, **params: Any) -> Any:
         self.notify("on_batch_begin", batch=batch, training=training)
@@ -128,9 +118,22 @@ class EpochLoop(SkorchNet):
         terms = means.read()
         loss = sum(terms.values())
         name = prefix + "_loss"
-        best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
+        best = self._best_so_far(name)
         self.history.record(name, loss)
         self.history.record(name + "_best", loss < best)
         if prefix == "train":
             for term, value in terms.items():
                 self.history.record(f"{prefix}_{term}", value)
+
+    def _best_so_far(self, name: str) -> float:
+        """Return the lowest loss of the epochs before, which is the last one that was the lowest when it came."""
+        epochs = islice(reversed(self.history), 1, None)
+        known = takewhile(lambda epoch: "epoch" in epoch, epochs)
+        return next((epoch[name] for epoch in known if epoch.get(name + "_best")), math.inf)
+
+    def _forget_old_epochs(self) -> None:
+        """Empty all but the last records, so that what a stream costs and weighs does not grow with its length."""
+        for number in reversed(range(len(self.history) - N_EPOCHS_OF_STREAM + 1)):
+            if "epoch" not in list.__getitem__(self.history, number):
+                break
+            self.history[number] = _FORGOTTEN

@@ -5,32 +5,28 @@ from __future__ import annotations
 import copy
 import inspect
 from contextlib import nullcontext
-from functools import reduce
-from operator import add
 from typing import Any
 
 import torch
 from skorch.history import History
-from skorch.utils import TeeGenerator
-from torch import Tensor
-from torch.utils.data import Subset
 
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
-from sklkl.data import Batch, Batches, Rows, TrainingSet
+from sklkl._utils.torch_state import OwnTorchState
+from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_ROWS, Distillation
-from sklkl.losses import CrossEntropy, cross_entropy, row_shares
-from sklkl.modules import MLP, Dropout, label_log_proba, log_softmax, softmax, uncompiled
-from sklkl.net._epochs import EpochLoop
+from sklkl.losses import CrossEntropy
+from sklkl.modules import MLP, Dropout, uncompiled
+from sklkl.net._datasets import NetData
 from sklkl.net._moments import copy_moments
-from sklkl.net._penalty import fitted_penalty, penalty_values
-from sklkl.optim import ConstantRate, LearningRate, LearningRateName, make_learning_rate
-from sklkl.penalties import adapted
+from sklkl.net._penalty import pop_params, with_params
+from sklkl.net._storage import copied
+from sklkl.optim import ConstantRate, LearningRateName
 
 __all__ = ["KLNet"]
 
 
-class KLNet(EpochLoop):
+class KLNet(NetData):
     """A skorch net with a KL penalty, for people who bring their own module, data, callbacks or loop.
 
     It is a :class:`skorch.NeuralNet`: everything said there holds, but for these differences. Data in memory are
@@ -130,7 +126,7 @@ class KLNet(EpochLoop):
     ) -> None:
         self.learning_rate = learning_rate
         self.kl_target = kl_target
-        self.kl_penalty = kl_penalty
+        self.kl_penalty = with_params(kl_penalty, pop_params("kl_penalty", kwargs))
         self.kl_strength = kl_strength
         self.distill_weight = distill_weight
         self.distill_rows = distill_rows
@@ -157,14 +153,18 @@ class KLNet(EpochLoop):
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
-        return super().initialize()
+        with OwnTorchState():
+            return super().initialize()
 
     def set_params(self, **params: Any) -> KLNet:
         """Set parameters, see :meth:`skorch.NeuralNet.set_params`; those of a net that is initialised are checked."""
         if self.initialized_:
             names = ("kl_strength", "distill_weight", "distill_rows")
             check_parameters(*(params.get(name, getattr(self, name)) for name in names))
+        nested = pop_params("kl_penalty", params)
         super().set_params(**params)
+        if nested:
+            self.kl_penalty = with_params(self.kl_penalty, nested)
         return self
 
     def resume(self, net: KLNet) -> KLNet:
@@ -201,7 +201,7 @@ class KLNet(EpochLoop):
         if self._resumed is not None:
             old = self._resumed
             # its dropout draws from the new generator
-            self.module_ = copy.deepcopy(uncompiled(old.module_), {id(old.generator_): self.generator_})
+            self.module_ = copied(uncompiled(old.module_), {id(old.generator_): self.generator_})
             return self
         with borrowed_global_state(self.generator_, torch.device(self.device)):
             super().initialize_module()
@@ -220,40 +220,20 @@ class KLNet(EpochLoop):
             if isinstance(layer, Dropout):
                 layer.generator = self.generator_ if quiet else None
 
-    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        """Split the data, unless X is a ``TrainingSet``; parts of ``Rows`` become rows of their own, on the device."""
-        parts = (X.train, X.valid) if isinstance(X, TrainingSet) else super().get_split_datasets(X, y, **fit_params)
-        train, valid = map(self._own_rows, parts)
-        self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and bool((train.y < 0).any())
-        if self.kl_strength or isinstance(train, Rows):
-            n_classes = 2 if self.multilabel else len(self.classes_)
-            self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, train, n_classes)
-        if self.kl_strength:
-            adapted(self.penalty_).check_net(self)
-        return train, valid
-
-    def _own_rows(self, part: Any) -> Any:
-        if isinstance(part, Subset) and isinstance(part.dataset, Rows):
-            part = part.dataset.take(torch.as_tensor(part.indices))
-        return part.to(self.device) if isinstance(part, Rows) else part
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
-        iterator = super().get_iterator(dataset, training=training)
-        if isinstance(iterator, Batches):
-            iterator.generator = iterator.generator or self.generator_
-        elif isinstance(dataset, Rows) and dataset.columns:
-            raise ValueError(
-                f"{type(iterator).__name__} would lose {sorted(dataset.columns)} of the rows; use Batches."
-            )
-        return iterator
-
     # Training
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
         with self._randomness():
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
+
+    def initialize_criterion(self) -> KLNet:
+        """Make the criterion; one of torch's that would take the mean gives one value a row instead."""
+        super().initialize_criterion()
+        if getattr(self.criterion_, "reduction", "none") != "none":
+            self.criterion_ = copy.copy(self.criterion_)
+            self.criterion_.reduction = "none"
+        return self
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> KLNet:
         """Make the optimiser."""
@@ -272,119 +252,6 @@ class KLNet(EpochLoop):
         if own and device.type == "cpu":
             return nullcontext()
         return borrowed_global_state(self.generator_, device)
-
-    def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:
-        """Return the named terms of the loss, one value a row each; the loss is the mean over rows of their sum.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n_rows, n_classes)
-            Output of the module.
-        batch : Batch or pair
-            The rows ``(x, y)``.
-        training : bool, default=True
-            Whether to include what only training needs, such as the penalty.
-
-        Returns
-        -------
-        dict of str to Tensor of shape (n_rows,)
-            ``data_fit``; ``distillation`` where the rows have a teacher and ``kl_penalty`` where ``kl_strength`` is
-            not 0, each with its weight as a factor.
-        """
-        y = batch[1] if isinstance(batch, Batch) else batch[1].to(logits.device)
-        teacher_proba = batch.columns.get("teacher_proba") if training and isinstance(batch, Batch) else None
-        penalised = training and self.kl_strength
-        plain = teacher_proba is None and not (penalised or self.multilabel)
-        if plain and type(self.criterion_) is CrossEntropy:
-            return {"data_fit": cross_entropy(logits, y)}
-        log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
-        terms = {"data_fit": self.criterion_(log_proba, y)}
-        if teacher_proba is not None:
-            distilled = self.distill_weight * self.distillation(log_proba, teacher_proba)
-            if self.distill_rows == "unlabeled":
-                distilled = distilled.masked_fill(y >= 0, 0.0)
-            else:
-                terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
-            terms["distillation"] = distilled
-        if penalised:
-            terms["kl_penalty"] = self.kl_strength * penalty_values(self, log_proba, batch)
-        if self.multilabel:
-            terms = {name: values.sum(-1) for name, values in terms.items()}
-        return terms
-
-    def log_proba(self, x: Tensor, training: bool, **fit_params: Any) -> Tensor:
-        """Return log-probabilities of a batch, in training or evaluation mode, which the network is left in.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_rows, ...)
-            Inputs, on the device.
-        training : bool
-            Which mode.
-        **fit_params : dict
-            Further inputs of the module.
-
-        Returns
-        -------
-        Tensor of shape (n_rows, n_classes), or (n_rows, n_labels, 2) for a multilabel target
-            Log-probabilities in nats.
-        """
-        self.set_mode(training)
-        logits = self.infer(x, **fit_params)
-        return label_log_proba(logits) if self.multilabel else log_softmax(logits)
-
-    def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
-        """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
-        on_device = isinstance(batch, Batch) and not fit_params
-        logits = self.module_(batch[0]) if on_device else self.infer(batch[0], **fit_params)
-        terms = self.loss_terms(logits, batch, training)
-        weight = getattr(batch, "weight", None)
-        shares = row_shares(logits, weight)
-        means = {name: values.detach() @ shares for name, values in terms.items()}
-        mass = len(logits) if weight is None else weight.sum()
-        step = {"loss": reduce(add, means.values()), "y_pred": logits, "terms": means, "mass": mass}
-        return step, reduce(add, terms.values()), shares
-
-    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
-        self.set_mode(True)
-        step, row_losses, shares = self._step(batch, training=True, **fit_params)
-        # the gradient of the mean, without a node in the graph for it
-        torch.autograd.backward((row_losses,), (shares,))
-        return step
-
-    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
-        if self._needs_closure:
-            self.learning_rate_.before_step()
-            return super().train_step(batch, **fit_params)
-        self._zero_grad_optimizer()
-        step = self.train_step_single(batch, **fit_params)
-        if self._grad_hooks:
-            parameters = TeeGenerator(self.get_all_learnable_params())
-            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
-        self.learning_rate_.step(step["loss"], (batch[0], fit_params), getattr(batch, "weight", None))
-        return step
-
-    def make_learning_rate(self, total_steps: int | None) -> LearningRate:
-        """Return the rule that ``learning_rate`` names, for a training of so many steps."""
-        return make_learning_rate(self.learning_rate, self.optimizer_, total_steps, self._measured, self.kl_target)
-
-    def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
-        x, fit_params = inputs
-        return self.log_proba(x, training=False, **fit_params)
-
-    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Compute the log-loss of a batch, without penalties."""
-        self.set_mode(False)
-        with torch.no_grad():
-            return self._step(batch, training=False, **fit_params)[0]
-
-    # Prediction
-
-    def proba(self, logits: Tensor) -> Tensor:
-        """Return probabilities in float64 from logits."""
-        return torch.sigmoid(logits.double()) if self.multilabel else softmax(logits)
 
 
 def check_parameters(kl_strength: Any, distill_weight: Any, distill_rows: Any) -> None:

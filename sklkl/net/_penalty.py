@@ -9,6 +9,17 @@ from torch import Tensor
 from sklkl.penalties import adapted, make_penalty
 
 
+def pop_params(owner: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Take the parameters of a part, ``owner__name``, out of a dict and return them by their own names."""
+    start = owner + "__"
+    return {name.removeprefix(start): params.pop(name) for name in list(params) if name.startswith(start)}
+
+
+def with_params(kl_penalty: Any, params: dict[str, Any]) -> Any:
+    """Return a penalty with parameters of its own set; without any it is returned as it is."""
+    return make_penalty(kl_penalty).set_params(**params) if params else kl_penalty
+
+
 def fitted_penalty(kl_penalty: Any, current: Any, rows: Any, n_classes: int) -> Any:
     """Return the penalty of a training: the current one, trained further, if it is as the parameter says.
 

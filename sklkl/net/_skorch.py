@@ -11,6 +11,8 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor, nn
 
+from sklkl._utils.seeding import use_one_thread_after_fork
+
 
 class TrainingHistory(Protocol):
     """What skorch's history is to a reader: a record for each epoch, read by number, by name or by both.
@@ -57,6 +59,7 @@ class SkorchNet(NeuralNetClassifier):
 
     def set_mode(self, training: bool) -> None:
         """Put the network in training or evaluation mode."""
+        use_one_thread_after_fork()
         # walking through all submodules is a noticeable part of a small step
         if self.module_.training != training:
             super()._set_training(training)

@@ -1,0 +1,193 @@
+"""One step of a net: its loss as a sum of named terms, the gradient, and what the rate measures."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.utils import TeeGenerator
+from torch import Tensor, nn
+
+from sklkl._utils.checks import invalid_input
+from sklkl._utils.torch_state import OwnTorchState
+from sklkl.data import NO_LABEL, Batch
+from sklkl.losses import CrossEntropy, cross_entropy, row_shares
+from sklkl.modules import label_log_proba, log_softmax, softmax
+from sklkl.net._penalty import penalty_values
+from sklkl.net._training import Training
+from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
+
+
+class TrainStep(Training):
+    """A net whose loss is a sum of named terms, each a weighted mean over rows."""
+
+    criterion_: Any
+    learning_rate: LearningRateName
+    kl_target: float | None
+    kl_strength: float
+    distill_weight: float
+    distill_rows: str
+    distillation: Any
+    multilabel: bool
+    _needs_closure: bool
+
+    def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:
+        """Return the named terms of the loss, one value a row each; the loss is the mean over rows of their sum.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n_rows, n_classes)
+            Output of the module.
+        batch : Batch or pair
+            The rows ``(x, y)``.
+        training : bool, default=True
+            Whether to include what only training needs, such as the penalty.
+
+        Returns
+        -------
+        dict of str to Tensor of shape (n_rows,)
+            ``data_fit``; ``distillation`` where the rows have a teacher and ``kl_penalty`` where ``kl_strength`` is
+            not 0, each with its weight as a factor.
+        """
+        y = batch[1] if isinstance(batch, Batch) else _codes(batch[1], logits)
+        teacher_proba = batch.columns.get("teacher_proba") if training and isinstance(batch, Batch) else None
+        penalised = training and self.kl_strength
+        plain = teacher_proba is None and not (penalised or self.multilabel)
+        if plain and type(self.criterion_) is CrossEntropy:
+            return {"data_fit": cross_entropy(logits, y)}
+        log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
+        terms = {"data_fit": _row_values(self.criterion_(log_proba, y), self.criterion_, y)}
+        if teacher_proba is not None:
+            distilled = self.distill_weight * self.distillation(log_proba, teacher_proba)
+            if self.distill_rows == "unlabeled":
+                distilled = distilled.masked_fill(y >= 0, 0.0)
+            else:
+                terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
+            terms["distillation"] = distilled
+        if penalised:
+            terms["kl_penalty"] = self.kl_strength * penalty_values(self, log_proba, batch)
+        if self.multilabel:
+            terms = {name: values.sum(-1) for name, values in terms.items()}
+        return terms
+
+    def log_proba(self, x: Tensor, training: bool, **fit_params: Any) -> Tensor:
+        """Return log-probabilities of a batch, in training or evaluation mode, which the network is left in.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, ...)
+            Inputs, on the device.
+        training : bool
+            Which mode.
+        **fit_params : dict
+            Further inputs of the module.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_classes), or (n_rows, n_labels, 2) for a multilabel target
+            Log-probabilities in nats.
+        """
+        self.set_mode(training)
+        logits = self.infer(x, **fit_params)
+        return label_log_proba(logits) if self.multilabel else log_softmax(logits)
+
+    def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
+        """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
+        on_device = isinstance(batch, Batch) and not fit_params
+        logits = self.module_(batch[0]) if on_device else self.infer(batch[0], **fit_params)
+        try:
+            terms = self.loss_terms(logits, batch, training)
+        except (IndexError, RuntimeError):
+            _check_labels(batch[1], logits)
+            raise
+        weight = getattr(batch, "weight", None)
+        shares = row_shares(logits, weight)
+        means = {name: values.detach() @ shares for name, values in terms.items()}
+        mass = len(logits) if weight is None else weight.sum()
+        step = {"loss": reduce(add, means.values()), "y_pred": logits, "terms": means, "mass": mass}
+        return step, reduce(add, terms.values()), shares
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
+        self.set_mode(True)
+        step, row_losses, shares = self._step(batch, training=True, **fit_params)
+        # the gradient of the mean, without a node in the graph for it
+        torch.autograd.backward((row_losses,), (shares,))
+        return step
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
+        if self._needs_closure:
+            self.learning_rate_.before_step()
+            return super().train_step(batch, **fit_params)
+        self._zero_grad_optimizer()
+        step = self.train_step_single(batch, **fit_params)
+        if self._grad_hooks:
+            parameters = TeeGenerator(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.learning_rate_.step(step["loss"], (batch[0], fit_params), getattr(batch, "weight", None))
+        return step
+
+    def make_learning_rate(self, total_steps: int | None) -> LearningRate:
+        """Return the rule that ``learning_rate`` names, for a training of so many steps."""
+        return make_learning_rate(self.learning_rate, self.optimizer_, total_steps, self._measured, self.kl_target)
+
+    def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
+        x, fit_params = inputs
+        return self.log_proba(x, training=False, **fit_params)
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the log-loss of a batch, without penalties."""
+        self.set_mode(False)
+        with torch.no_grad():
+            return self._step(batch, training=False, **fit_params)[0]
+
+    # Prediction
+
+    def proba(self, logits: Tensor) -> Tensor:
+        """Return probabilities in float64 from logits."""
+        return torch.sigmoid(logits.double()) if self.multilabel else softmax(logits)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities in float64, of classes or, for a multilabel target, of labels; see skorch."""
+        with OwnTorchState():
+            return super().predict_proba(X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row, or the indicator of labels more probable than not; see skorch."""
+        return (self.predict_proba(X) > 0.5).astype(np.int64) if self.multilabel else super().predict(X)
+
+
+def _codes(y: Tensor, logits: Tensor) -> Tensor:
+    """Return labels of a data set of the user's own as torch's losses want them."""
+    y = y.to(logits.device)
+    return y if y.dtype is torch.int64 or y.is_floating_point() else y.long()
+
+
+def _row_values(values: Tensor, criterion: Any, y: Tensor) -> Tensor:
+    """Return one value a row; torch's weights of classes count relative to their mean, as in torch's own mean."""
+    if values.ndim == 0:
+        found = f"{type(criterion).__name__}, which returns one number"
+        raise invalid_input("criterion", found, "one that returns a value for each row", of="KLNet")
+    weight = getattr(criterion, "weight", None)
+    if weight is None or values.ndim != 1 or not isinstance(criterion, _WEIGHTED):
+        return values
+    mean = weight[y.clamp(min=0)].mean()
+    return values / mean.clamp(min=torch.finfo(mean.dtype).tiny)
+
+
+_WEIGHTED = (nn.CrossEntropyLoss, nn.NLLLoss)
+
+
+def _check_labels(y: Any, logits: Tensor) -> None:
+    """Raise a ValueError if labels are no class codes of this network."""
+    if not isinstance(y, Tensor) or logits.ndim != 2 or y.ndim != 1 or y.is_floating_point():
+        return
+    codes, n_classes = y[y != NO_LABEL], logits.shape[-1]
+    if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < n_classes:
+        allowed = f"class codes from 0 to {n_classes - 1}, as the module returns {n_classes} logits"
+        found = f"codes from {int(codes.min())} to {int(codes.max())}"
+        raise invalid_input("y", found, allowed, of="KLNet")

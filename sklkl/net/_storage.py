@@ -1,0 +1,161 @@
+"""How a net is copied and stored: by value, without a device, and without what only its last training needed.
+
+Tensors are stored as bytes, so what was trained on a GPU loads without one. The rest is left to the pickler, so that
+cloudpickle and joblib can ship networks whose class cannot be imported.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+# A copy shares these with its origin and does not look into them.
+_ATOMS = (type, ModuleType, FunctionType, CodeType, FrameType, str, bytes, int, float, np.ndarray)
+
+Part = Tensor | torch.Generator
+
+
+def parts_in(root: Any, kept: Iterable[int] = ()) -> Iterator[Part]:
+    """Yield every tensor and generator that an object refers to, directly or not; ``kept`` are ids to pass over."""
+    seen, todo = {id(root), *kept}, [root]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, Part):
+            yield item
+            continue
+        new = [x for x in gc.get_referents(item) if not isinstance(x, _ATOMS) and id(x) not in seen]
+        seen.update(map(id, new))
+        todo += new
+
+
+def copied(value: Any, memo: dict[int, Any], change: Callable[[Part], Any] | None = None) -> Any:
+    """Return a deep copy.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+    memo : dict
+        What is to stand in the copy for objects, by their ids, as in :func:`copy.deepcopy`.
+    change : callable or None
+        What becomes of a tensor or generator; None copies it, also a tensor that is the result of a computation.
+    """
+    if change is None:
+        tried = dict(memo)
+        try:
+            result = copy.deepcopy(value, tried)
+        except RuntimeError:  # torch copies no tensor that is the result of a computation
+            change = copied_part
+        else:
+            memo.update(tried)
+            return result
+    # what stands in for something else must not be looked into
+    memo.update({id(part): change(part) for part in parts_in(value, kept=list(memo)) if id(part) not in memo})
+    return copy.deepcopy(value, memo)
+
+
+def copied_part(part: Part) -> Part:
+    """Return a copy of a tensor or generator, where it is."""
+    if isinstance(part, torch.Generator):
+        return torch.Generator(part.device).set_state(part.get_state())
+    return copy.deepcopy(part) if part.is_leaf else part.detach().clone()
+
+
+class StoredTensor(Tensor):
+    """A tensor that is pickled as its bytes; what is loaded is a tensor of the original kind."""
+
+    original: Tensor
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        part = self.original
+        values = part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        kind = (part.dtype, tuple(part.shape), part.requires_grad and part.is_leaf, isinstance(part, nn.Parameter))
+        return _tensor, (values, *kind, str(part.device))
+
+
+class StoredGenerator:
+    """A generator that is pickled as the bytes of its state."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.state = generator.get_state().cpu().numpy()
+        self.device = str(generator.device)
+
+    def __reduce__(self) -> Any:
+        return _generator, (self.state, self.device)
+
+
+def stored(part: Part) -> Any:
+    """Return what is to be pickled in place of a tensor or generator; a tensor of an unusual kind stays as it is."""
+    if isinstance(part, torch.Generator):
+        return StoredGenerator(part)
+    if (
+        type(part) not in (Tensor, nn.Parameter)
+        or part.layout is not torch.strided
+        or part.is_meta
+        or part.is_quantized
+    ):
+        return part
+    # a tensor, because those in whose place it is asked for its kind are
+    result = Tensor._make_subclass(StoredTensor, part.detach())
+    result.original = part
+    return result
+
+
+def usable(device: str | torch.device) -> torch.device:
+    """Return a device if this machine has it, else the CPU."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        return torch.device("cpu")
+    return torch.device(device)
+
+
+def _tensor(
+    values: np.ndarray, dtype: torch.dtype, shape: tuple[int, ...], requires_grad: bool, parameter: bool, device: str
+) -> Tensor:
+    # in memory of torch's own, whose alignment decides the last digit of a prediction
+    data = torch.empty(shape, dtype=dtype, device="cpu")
+    data.reshape(-1).view(torch.uint8).numpy()[:] = values
+    data = data if device == "cpu" else data.to(usable(device))
+    return nn.Parameter(data, requires_grad) if parameter else data.requires_grad_(requires_grad)
+
+
+def _generator(state: np.ndarray, device: str) -> torch.Generator:
+    found = usable(device)
+    generator = torch.Generator(found)
+    if found.type == torch.device(device).type:
+        return generator.set_state(torch.from_numpy(np.array(state)))
+    return generator.manual_seed(int.from_bytes(state[:8].tobytes(), "little"))  # each kind of device has its own
+
+
+def without_parametrizations(modules: Iterable[nn.Module]) -> list[tuple[nn.Module, list[str]]]:
+    """Give layers that are parametrised, as by ``weight_norm``, back their class: torch makes theirs at run time.
+
+    Returns
+    -------
+    list of pairs
+        The layers, and the names of what is parametrised, for `parametrized_again`.
+    """
+    changed = []
+    for layer in {id(layer): layer for module in modules for layer in module.modules()}.values():
+        if parametrize.is_parametrized(layer):
+            layer.__class__ = type(layer).__bases__[0]
+            names: Any = layer.parametrizations
+            changed.append((layer, list(names)))
+    return changed
+
+
+def parametrized_again(changed: list[tuple[nn.Module, list[str]]]) -> None:
+    """Undo `without_parametrizations`."""
+    for layer, names in changed:
+        parametrize._inject_new_class(layer)
+        for name in names:
+            parametrize._inject_property(layer, name)
