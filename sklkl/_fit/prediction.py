@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from sklkl._fit.inputs import validated
-from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl._utils.torch_state import OwnTorchState
+from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import is_sparse
 from sklkl.modules import MLP, log_softmax
 from sklkl.net import KLNet, TrainingHistory
