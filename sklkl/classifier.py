@@ -64,7 +64,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy
         and no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from it if it is
         there. For a teacher that is wrong on the labelled rows, see the user guide.
-    temperature : float > 0, default=1.0
+    temperature : float in (0, 1e9], default=1.0
         T, at which teacher and student are compared.
     distill_divergence : {"forward_kl", "reverse_kl", "js"}, default="forward_kl"
         KL(teacher‖student), KL(student‖teacher) or their Jensen-Shannon divergence.
@@ -88,7 +88,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     init_from : FrozenEstimator, torch.nn.Module or None, default=None
         A fitted :class:`KLClassifier` (in a ``FrozenEstimator``) or a network to start from: layers of the same name
         and shape get its weights, the output layer those of the classes both know.
-    lr : float > 0, default=2e-3
+    lr : float in (0, 1e20], default=2e-3
         Learning rate: the peak of the cycle for ``"onecycle"``; for ``"kl_adaptive"`` only where it begins to look for
         the rate of the first step, which leaves no trace.
     learning_rate : {"kl_adaptive", "onecycle", "constant"}, default="kl_adaptive"
@@ -116,7 +116,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Stop after that many epochs without a better validation log-loss; None goes through all epochs. Give a
         one-cycle rate time: it is often best at its end.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied with the sample weights.
+        Weights of the classes, multiplied with the sample weights; classes that a dict does not name weigh 1.
     warm_start : bool, default=False
         Whether :meth:`fit` resumes training from the weights of the last fit, with a new cycle of the rate.
     random_state : int, RandomState instance or None, default=None
@@ -282,7 +282,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         y : array-like of shape (n_rows,) or (n_rows, n_labels)
             Labels of any type, or a multilabel indicator of zeros and ones.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights >= 0: a row of weight 2 counts as two rows, one of weight 0 as none.
+            Weights >= 0: a row of weight 2 counts as two rows, one of weight 0 as none. Only their ratios count.
         teacher_proba : array-like or frame of shape (n_rows, n_classes), default=None
             A teacher's probabilities for these rows, in place of a ``teacher``; columns in the order of the sorted
             labels of y, or of any order if a frame names them.
@@ -301,7 +301,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             If a parameter or the data are invalid, or if training produced no finite epoch. The estimator is then as
             it was before.
         TypeError
-            If y mixes strings with other types.
+            If y mixes strings with other types, or X, y or others come in a container that is no array or frame.
         KeyboardInterrupt
             If training was interrupted. Once an epoch is finished, the model so far is kept and ``interrupted_`` is
             True; before that the estimator is as it was.

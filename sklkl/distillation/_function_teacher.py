@@ -95,8 +95,6 @@ def _batches(X: Any) -> Iterator[Any]:
 
 def _as_lists(proba: Any) -> list[Any]:
     """Return the arrays of ``predict_proba``: one, or one a label."""
-    return (
-        list(proba)
-        if isinstance(proba, list) and proba and np.ndim(proba[0]) == 2
-        else [np.atleast_1d(proba_array(proba))]
-    )
+    if isinstance(proba, list) and proba and np.ndim(proba[0]) == 2:
+        return list(proba)
+    return [np.atleast_1d(proba_array(proba))]
