@@ -39,7 +39,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "module": [callable, None],
     "kl_penalty": [StrOptions(set(PENALTIES)), HasMethods(["fit", "__call__"])],
     "kl_strength": [Interval(Real, 0, None, closed="left")],
-    "teacher": [*TEACHERS, None],
+    "teacher": [None, *TEACHERS],
     "distill_weight": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
     "distill_rows": [StrOptions(set(DISTILL_ROWS))],
     "temperature": [Interval(Real, 0, 1e9, closed="right")],
