@@ -158,13 +158,14 @@ def fit_net(
     Trained
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
-    random_state = local_random_state(params.random_state)
-    if not (plain := _is_plain(params.teacher, data)):
-        params = _seeded(params, copy.deepcopy(random_state))  # the network's own draws are those without a teacher
+    plain = _is_plain(params.teacher, data)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
-    read = partial(read_more, estimator, params.inputs)
-    soft_targets = None if plain else soft_targets_of(params, data, inputs, read)
+    random_state = local_random_state(params.random_state)
+    soft_targets = None
+    if not plain:
+        params = _seeded(params, copy.deepcopy(random_state))  # the network's own draws are those without a teacher
+        soft_targets = soft_targets_of(params, data, inputs, partial(read_more, estimator, params.inputs))
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
     if previous is not None:
         previous.check(found)
