@@ -17,29 +17,14 @@ from sklearn.utils import check_random_state
 _borrowing = threading.RLock()
 
 
-_is_fresh_fork = False
-
-
-def _after_fork() -> None:
+def _reset_after_fork() -> None:
     """Make a new lock in a forked child: another thread of the parent, which does not exist here, may hold the old."""
-    global _borrowing, _is_fresh_fork
+    global _borrowing
     _borrowing = threading.RLock()
-    _is_fresh_fork = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def use_one_thread_after_fork() -> None:
-    """Set torch to one thread if this is a forked child, where it would wait forever for its parent's pool of them.
-
-    To be called before torch works: children that use nothing of this package keep their setting.
-    """
-    global _is_fresh_fork
-    if _is_fresh_fork:
-        torch.set_num_threads(1)
-        _is_fresh_fork = False
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def local_random_state(random_state: int | np.random.RandomState | None) -> np.random.RandomState:

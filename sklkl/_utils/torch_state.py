@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from typing import Any, Self
 
 import torch
 
 from sklkl._utils.interrupts import insist
-from sklkl._utils.seeding import use_one_thread_after_fork
+
+_is_fresh_fork = False
+
+
+def _note_fork() -> None:
+    global _is_fresh_fork
+    _is_fresh_fork = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def use_one_thread_after_fork() -> None:
+    """Set torch to one thread if this is a forked child, where it would wait forever for its parent's pool of them.
+
+    To be called before torch works: children that use nothing of this package keep their setting.
+    """
+    global _is_fresh_fork
+    if _is_fresh_fork:
+        torch.set_num_threads(1)
+        _is_fresh_fork = False
 
 
 class OwnTorchState:

@@ -126,7 +126,7 @@ class KLNet(NetData):
     ) -> None:
         self.learning_rate = learning_rate
         self.kl_target = kl_target
-        self.kl_penalty = with_params(kl_penalty, pop_params("kl_penalty", kwargs))
+        self.kl_penalty = _with_own_params(kl_penalty, kwargs)
         self.kl_strength = kl_strength
         self.distill_weight = distill_weight
         self.distill_rows = distill_rows
@@ -259,3 +259,9 @@ def check_parameters(kl_strength: Any, distill_weight: Any, distill_rows: Any) -
     check_number("kl_strength", kl_strength, "a finite number >= 0", of="KLNet")
     check_number("distill_weight", distill_weight, "a number from 0 to 1", high=1.0, of="KLNet")
     check_choice("distill_rows", distill_rows, DISTILL_ROWS, of="KLNet")
+
+
+def _with_own_params(kl_penalty: Any, params: dict[str, Any]) -> Any:
+    """Return a penalty with those parameters of a net that are named ``kl_penalty__...``, which are taken out."""
+    own = any(name.startswith("kl_penalty__") for name in params)
+    return with_params(kl_penalty, pop_params("kl_penalty", params)) if own else kl_penalty

@@ -11,7 +11,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor, nn
 
-from sklkl._utils.seeding import use_one_thread_after_fork
+from sklkl._utils.torch_state import use_one_thread_after_fork
 
 
 class TrainingHistory(Protocol):
