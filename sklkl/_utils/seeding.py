@@ -73,16 +73,26 @@ class BorrowedState:
         self.device = device if device.type == "cuda" else None
 
     def __enter__(self) -> None:
-        self.lock = _borrowing  # a fork makes another one
-        self.lock.acquire()
+        self.lock, self.is_held = _borrowing, False  # a fork makes another lock
         try:
-            self.generators = [torch.default_generator, *self._on_device()]
-            self.before = [generator.get_state() for generator in self.generators]
+            with self.lock:  # no interruption strikes between its acquisition and its protection
+                self.generators = [torch.default_generator, *self._on_device()]
+                self.before = [generator.get_state() for generator in self.generators]
+                self._hold()
             for generator in self.generators:
                 generator.manual_seed(self.seed)
         except BaseException:
+            self.give_back()
+            raise
+
+    def _hold(self) -> None:
+        """Acquire the lock once more, to have it beyond the context."""
+        try:
+            self.lock.acquire()
+        except BaseException:  # an interruption, which is raised after the call
             self.lock.release()
             raise
+        self.is_held = True
 
     def _on_device(self) -> list[torch.Generator]:
         if self.device is None:
@@ -91,13 +101,19 @@ class BorrowedState:
         return [torch.cuda.default_generators[number]]
 
     def __exit__(self, *error: object) -> None:
-        # calls of C only, between which no interruption strikes that had not struck before
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Put torch's state back, if that is not done yet: also for when an interruption struck on the way here."""
+        if not self.is_held:
+            return
         try:
             self.generators[0].set_state(self.before[0])
         finally:
             try:
                 self.generators[-1].set_state(self.before[-1])
             finally:
+                self.is_held = False
                 self.lock.release()
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from skorch.history import History
 
 from sklkl._utils.checks import check_choice, check_number
-from sklkl._utils.seeding import borrowed_global_state, make_generator
+from sklkl._utils.seeding import BorrowedState, borrowed_global_state, make_generator
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_ROWS, Distillation
@@ -203,8 +202,12 @@ class KLNet(NetData):
             # its dropout draws from the new generator
             self.module_ = copied(uncompiled(old.module_), {id(old.generator_): self.generator_})
             return self
-        with borrowed_global_state(self.generator_, torch.device(self.device)):
-            super().initialize_module()
+        borrowed = borrowed_global_state(self.generator_, torch.device(self.device))
+        try:
+            with borrowed:
+                super().initialize_module()
+        finally:
+            borrowed.give_back()
         self._share_generator()
         return self
 
@@ -224,8 +227,14 @@ class KLNet(NetData):
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
         """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
-        with self._randomness():
+        borrowed = self._randomness()
+        if borrowed is None:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        try:
+            with borrowed:
+                return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        finally:
+            borrowed.give_back()
 
     def initialize_criterion(self) -> KLNet:
         """Make the criterion; one of torch's that would take the mean gives one value a row instead."""
@@ -245,12 +254,12 @@ class KLNet(NetData):
         self.learning_rate_, self.lr_ = ConstantRate(self.optimizer_, None), self.lr
         return self
 
-    def _randomness(self) -> Any:
+    def _randomness(self) -> BorrowedState | None:
         """Return a context for training: a network or iterator from elsewhere may draw from torch's global state."""
         own = type(self.module_) is MLP and self.iterator_train is Batches and not self.compile
         device = torch.device(self.device)
         if own and device.type == "cpu":
-            return nullcontext()
+            return None
         return borrowed_global_state(self.generator_, device)
 
 
