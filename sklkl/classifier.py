@@ -10,7 +10,8 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch.optim import Optimizer
 
-from sklkl._fit.fitting import Attempt, Previous, checked_params, fit_net
+from sklkl._fit.attempt import Attempt, Previous
+from sklkl._fit.fitting import checked_params, fit_net
 from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams
 from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
@@ -306,11 +307,11 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             If training was interrupted. Once an epoch is finished, the model so far is kept and ``interrupted_`` is
             True; before that the estimator is as it was.
         """
-        with Attempt(self) as draft:
-            params = checked_params(draft)
+        with Attempt(self) as attempt:
+            params = checked_params(self)
             previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
             data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled)
-            fit_net(draft, params, data, previous=previous).publish(draft)
+            fit_net(attempt, params, data, previous=previous).publish(attempt.draft)
         return self._unless_interrupted()
 
     @available_if(can_teach_a_stream)
@@ -350,14 +351,14 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         >>> clf.n_iter_
         5
         """
-        with Attempt(self) as draft:
-            params = checked_params(draft)
+        with Attempt(self) as attempt:
+            params = checked_params(self)
             if self.class_weight == "balanced":
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
+            draft, data = attempt.draft, FitData(X, y, sample_weight)
             first = _check_partial_fit_first_call(draft, classes)
             previous = None if first else Previous(self.net_, self.classes_)
-            data = FitData(X, y, sample_weight)
-            fit_net(draft, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
+            fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
         return self._unless_interrupted()
 
     def _unless_interrupted(self) -> KLClassifier:

@@ -70,6 +70,11 @@ def is_sparse(X: object) -> bool:
     return bool(sparse.issparse(X))
 
 
+def has_label(codes: Tensor) -> Tensor:
+    """Return which rows have a label, from class codes of shape (n_rows,) or (n_rows, n_labels)."""
+    return (codes if codes.ndim == 1 else codes[:, 0]) >= 0
+
+
 def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values
@@ -182,6 +187,15 @@ class Rows(Dataset):
             joined = sparse.vstack([self.X, sparse.csr_array(X)])
         weight = None if self.weight is None else torch.cat([self.weight, self.weight.mean().expand(n_extra)])
         return Rows(joined, torch.cat([codes, y]), weight=weight)
+
+    @property
+    def has_label(self) -> Tensor:
+        """Which rows have a label, of shape (n_rows,), of rows that have class codes."""
+        return has_label(self.codes)
+
+    def labelled(self) -> Rows:
+        """Return the rows that have a label."""
+        return self.take(torch.nonzero(self.has_label).flatten())
 
     def take(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, a tensor of integers, as new rows."""

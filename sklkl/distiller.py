@@ -19,7 +19,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklkl._fit.fitting import Attempt, checked_params, fit_net
+from sklkl._fit.attempt import Attempt
+from sklkl._fit.fitting import checked_params, fit_net
 from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import FitData
 from sklkl._fit.soft_targets import indexable_rows
@@ -280,12 +281,12 @@ def distilled(
     transform = None if steps is None else steps.transform
     alone = {"augment": None, "teacher_cv": None, "distill_rows": "all"} if teacher is None else {}
     final.set_params(**alone)
-    with Attempt(final) as draft:
-        params = checked_params(draft)
+    with Attempt(final) as attempt:
+        params = checked_params(final)
         params = replace(params, teacher=replace(params.teacher, teacher=teacher))
         data = FitData(seen, y, sample_weight, X_unlabeled=X_unlabeled, teacher_X=X, transform=transform)
-        trained = fit_net(draft, params, data)
-        trained.publish(draft)
+        trained = fit_net(attempt, params, data)
+        trained.publish(attempt.draft)
     if steps is not None:
         student.steps[:-1] = steps.steps  # a pipeline with a memory fits copies
     return student, trained.fitted_teacher()

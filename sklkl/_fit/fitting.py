@@ -3,121 +3,25 @@
 from __future__ import annotations
 
 import copy
-import math
-import warnings
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 
+from sklkl._fit.attempt import Attempt, Previous, Trained
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
 from sklkl._fit.net_factory import new_net, resumed_net
+from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
-from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
+from sklkl._fit.soft_targets import soft_targets_of
 from sklkl._fit.training import stream_training, training_of
 from sklkl._fit.training_set import Training
-from sklkl._utils.interrupts import insist
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import validate_parameter_constraints
-from sklkl._utils.torch_state import OwnTorchState
-from sklkl.data import Rows, TrainingSet
-from sklkl.modules import MLP
+from sklkl.data import TrainingSet
 from sklkl.net import KLNet
-
-
-class Previous(NamedTuple):
-    """A net whose training is resumed, and its labels."""
-
-    net: KLNet
-    classes: np.ndarray
-
-    def check(self, classes: np.ndarray) -> None:
-        """Raise a ValueError unless these are the labels."""
-        if not np.array_equal(self.classes, classes):
-            raise ValueError(
-                f"warm_start resumes training on the same classes: {self.classes.tolist()} were learned, y has "
-                f"{classes.tolist()}."
-            )
-
-
-class Trained(NamedTuple):
-    """A net that was trained, and on what."""
-
-    net: KLNet
-    classes: np.ndarray
-    distill_weight: float
-    interrupted: bool
-    rows: Rows
-    soft_targets: SoftTargets | None
-
-    def publish(self, estimator: Any) -> None:
-        """Give an estimator what it has learned."""
-        estimator.classes_, estimator.net_ = self.classes, self.net
-        estimator.distill_weight_, estimator.lr_ = self.distill_weight, self.net.lr_
-        estimator.interrupted_ = self.interrupted
-
-    def fitted_teacher(self) -> Any:
-        """Return the teacher, fitted even if the student learned nothing from it; None if there is none."""
-        if self.soft_targets is None or self.soft_targets.teacher is None:
-            return None
-        if self.distill_weight == 0:
-            self.soft_targets.fit_teacher(self.rows)
-        return self.soft_targets.fitted_teacher
-
-
-class Attempt:
-    """Context of a fit that an estimator takes over all at once at its end, or not at all.
-
-    What learns is a draft, a copy of the estimator, so an error or an interruption at any moment leaves the estimator
-    as it was. If a net has learned something when it is interrupted, that is taken over too.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Whose fit it is.
-    """
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator, self.before = estimator, dict(vars(estimator))
-        self.draft = object.__new__(type(estimator))
-        vars(self.draft).update(self.before)
-        self.state = OwnTorchState()
-
-    def __enter__(self) -> Any:
-        self.state.__enter__()
-        return self.draft
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        was_interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
-        again = insist(self.state.__exit__)
-        if again or was_interrupted:
-            again |= insist(self._keep_what_was_learned)
-        elif kind is None:
-            again |= insist(self._take_over)
-        if again:
-            raise KeyboardInterrupt
-
-    def _keep_what_was_learned(self) -> None:
-        for trained in reversed(vars(self.draft).get(_NETS, [])):
-            if trained.net.has_learned_:
-                trained.publish(self.draft)
-                self._take_over()
-                return
-
-    def _take_over(self) -> None:
-        """Give the estimator what its draft has learned, in one assignment."""
-        learned = {name: value for name, value in vars(self.draft).items() if name != _NETS}
-        lost = self.before.keys() - learned.keys()
-        others = {name: value for name, value in vars(self.estimator).items() if name not in lost}
-        new = {name: value for name, value in learned.items() if value is not self.before.get(name, _NETS)}
-        self.estimator.__dict__ = {**others, **new}
-
-
-# Where a draft has the nets that it trains.
-_NETS = "_nets_of_this_fit"
 
 
 def checked_params(estimator: Any) -> FitParams:
@@ -128,7 +32,7 @@ def checked_params(estimator: Any) -> FitParams:
 
 
 def fit_net(
-    estimator: Any,
+    attempt: Attempt,
     params: FitParams,
     data: FitData,
     *,
@@ -140,8 +44,8 @@ def fit_net(
 
     Parameters
     ----------
-    estimator : estimator
-        The draft of an `Attempt`, whose input it is: learns the number and names of columns, or has them checked.
+    attempt : Attempt
+        The fit: its draft learns the number and names of columns, or has them checked, and nothing else.
     params : FitParams
         Validated parameters.
     data : FitData
@@ -159,6 +63,7 @@ def fit_net(
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
     plain = _is_plain(params.teacher, data)
+    estimator = attempt.draft
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
     random_state = local_random_state(params.random_state)
@@ -175,11 +80,10 @@ def fit_net(
         training = stream_training(params, rows, soft_targets, random_state)
     else:
         training = training_of(params, rows, soft_targets, random_state, build)
-    nets = vars(estimator)[_NETS] = []
 
     def train(net: KLNet) -> Trained:
         trained = Trained(net, found, training.distill_weight, True, rows, soft_targets)
-        nets.append(trained)  # an interruption finds it there
+        attempt.trainings.append(trained)
         return trained._replace(interrupted=_train(net, training))
 
     trained = train(
@@ -213,53 +117,8 @@ def _train(net: KLNet, training: Training) -> bool:
         if not net.has_learned_:
             raise
         return True
-    _check_output(net, training)
+    check_outcome(net, training)
     return False
-
-
-# Inputs below this are on a usual scale.
-_USUAL = 1e3
-
-
-def _check_output(net: KLNet, training: Training) -> None:
-    """Look at what was learned, as nothing else does where there is no validation part.
-
-    Raises
-    ------
-    ValueError
-        If the network returns NaN or infinity in evaluation mode.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If the network is far worse than one that finds all classes equally probable.
-    """
-    if training.stream and type(net.module_) is MLP:
-        return  # whose weights are known to be finite; one pass over a few rows is short
-    batch = next(training.data.train.split([0, min(len(training.data.train), 100)]))
-    with torch.no_grad():
-        logits = net.infer(batch[0].to(net.device).clone())
-    if not bool((logits < math.inf).all()):
-        raise ValueError(
-            "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
-            "high, or the module may compute something else there than in training."
-        )
-    loss, chance = _data_fit(net), math.log(2) * logits.shape[1] if net.multilabel else math.log(logits.shape[1])
-    # where the input is huge, so is the loss from its beginning
-    grew = loss > net.history[0].get("train_loss", math.inf) or bool(batch[0].abs().max() < _USUAL)
-    if not training.stream and loss > 100 * max(chance, 1.0) and grew:
-        warnings.warn(
-            f"Training has diverged: the loss is {loss:.3g} nats a row at its end, where equal probabilities have "
-            f"{chance:.3g}. The input may need scaling, or the learning rate may be too high.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-
-
-def _data_fit(net: KLNet) -> float:
-    """Return the mean loss on the training rows in the epoch whose weights are kept."""
-    best = [record for record in net.history if record.get("valid_loss_best")]
-    return float((best or net.history)[-1].get("train_data_fit", 0.0)) if net.history else 0.0
 
 
 def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:

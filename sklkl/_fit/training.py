@@ -9,7 +9,7 @@ import numpy as np
 
 from sklkl._fit.parameters import FitParams
 from sklkl._fit.soft_targets import SoftTargets
-from sklkl._fit.training_set import Training, labelled, n_passes, split_rows, wants_validation
+from sklkl._fit.training_set import Training, n_passes, split_rows, wants_validation
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
 
@@ -93,7 +93,7 @@ def best_distill_weight(
 
     def valid_loss(weight: float) -> float:
         # without a teacher, rows without a label would only dilute the mean
-        learned = data if weight else TrainingSet(labelled(train), valid, known)
+        learned = data if weight else TrainingSet(train.labelled(), valid, known)
         training = Training(learned, weight, n_passes(learned, params.net.max_epochs))
         net = new_net(training, copy.deepcopy(random_state))
         net.partial_fit(learned)

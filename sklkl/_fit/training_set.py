@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
-from torch import Tensor
 
 from sklkl._fit.parameters import SplitParams
 from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT
@@ -40,7 +39,7 @@ class Training:
 
 def n_passes(data: TrainingSet, max_epochs: int) -> int:
     """Return the number of passes; rows without labels, which make a pass longer, may at most double the work."""
-    has_label = _has_label(data.train)
+    has_label = data.train.has_label
     return math.ceil(max_epochs * min(1.0, 2 * int(has_label.sum()) / len(has_label)))
 
 
@@ -48,16 +47,6 @@ def wants_validation(params: SplitParams, rows: Rows, distilled: bool) -> bool:
     """Whether to set a validation part aside; a teacher that labels every row is worth more than stopping early."""
     wanted: bool | str = params.early_stopping
     return rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled if isinstance(wanted, str) else wanted
-
-
-def labelled(rows: Rows) -> Rows:
-    """Return the rows that have a label."""
-    return rows.take(torch.nonzero(_has_label(rows)).flatten())
-
-
-def _has_label(rows: Rows) -> Tensor:
-    assert rows.y is not None
-    return (rows.y if rows.y.ndim == 1 else rows.y[:, 0]) >= 0
 
 
 def split_rows(params: SplitParams, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:

@@ -64,11 +64,16 @@ class Pair:
         """Sum over each row; the axis is kept as a length of one."""
         return self.xp.sum(terms, axis=self.axis, keepdims=True)
 
+    @cached_property
+    def totals(self) -> tuple[Array, Array]:
+        """``Σp`` and ``Σq`` of each row."""
+        return self.sum(self.p), self.sum(self.q)
+
     def excess(self) -> Array:
         """Return ``Σp - Σq`` of each row, 0 where the two agree within rounding."""
         if self.normalized:
             return 0.0
-        return 0.0 - ignoring_rounding(self.xp, self.sum(self.difference), self.sum(self.p + self.q), self.tolerance)
+        return 0.0 - ignoring_rounding(self.xp, self.sum(self.difference), sum(self.totals), self.tolerance)
 
     def either(self, balanced: Array, direct: Callable[[], Array]) -> Array:
         """Return `balanced` values, or `direct()` of the rows of which Σp and Σq differ by more than a factor of two.
@@ -78,13 +83,13 @@ class Pair:
         """
         if self.normalized:
             return balanced
-        total_p, total_q = self.sum(self.p), self.sum(self.q)
+        total_p, total_q = self.totals
         beyond = (total_q > 2 * total_p) | (total_p > 2 * total_q)
         return self.xp.where(beyond, direct(), balanced) if _any(self.xp, beyond) else balanced
 
     def excess_over_one(self) -> Array:
         """Return ``Σp - 1`` of each row, 0 where that is rounding."""
-        return 0.0 if self.normalized else ignoring_rounding(self.xp, self.sum(self.p) - 1, 1.0, self.tolerance)
+        return 0.0 if self.normalized else ignoring_rounding(self.xp, self.totals[0] - 1, 1.0, self.tolerance)
 
     def smoothed(self, smoothing: float) -> "Pair":
         """Mix both with the uniform distribution: ``(1 - smoothing) p + smoothing Σp / K``."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, Subset
 
 from sklkl._utils.checks import invalid_input
-from sklkl.data import Batch, Batches, Rows, TrainingSet
+from sklkl.data import Batch, Batches, Rows, TrainingSet, has_label
 from sklkl.net._penalty import fitted_penalty
 from sklkl.net._steps import TrainStep
 from sklkl.penalties import adapted
@@ -69,8 +69,8 @@ class NetData(TrainStep):
         """Split the data, unless X is a ``TrainingSet``; parts of ``Rows`` become rows of their own, on the device."""
         parts = (X.train, X.valid) if isinstance(X, TrainingSet) else self._split(X, y, **fit_params)
         train, valid = map(self._own_rows, parts)
-        self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and bool((train.y < 0).any())
-        self._labelled_rows = _with_labels(train) if self.unlabeled_rows_ else None
+        self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and not bool(train.has_label.all())
+        self._labelled_rows = train.labelled() if self.unlabeled_rows_ else None
         if self.kl_strength or isinstance(train, Rows):
             n_classes = 2 if self.multilabel else len(self.classes_)
             self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, train, n_classes)
@@ -127,17 +127,9 @@ class NetData(TrainStep):
         super().notify(method_name, **cb_kwargs)
 
 
-def _has_label(y: Tensor) -> Tensor:
-    return (y if y.ndim == 1 else y[:, 0]) >= 0
-
-
-def _with_labels(rows: Rows) -> Rows:
-    return rows.take(torch.nonzero(_has_label(rows.codes)).flatten())
-
-
 def _with_labels_only(cb_kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return what a hook is told of a batch, for the rows that have a label."""
-    batch, known = cb_kwargs["batch"], _has_label(cb_kwargs["batch"][1])
+    batch, known = cb_kwargs["batch"], has_label(cb_kwargs["batch"][1])
     columns = {name: values[known] for name, values in batch.columns.items()}
     shown = Batch(batch[0][known], batch[1][known], **columns)
     return {**cb_kwargs, "batch": shown, "y_pred": cb_kwargs["y_pred"][known]}

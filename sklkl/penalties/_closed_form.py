@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklkl.data import Batch, Rows
+from sklkl.data import Batch, Rows, has_label
 from sklkl.losses import expectation
 from sklkl.penalties._base import Penalty, PenaltyNet
 
@@ -158,7 +158,7 @@ def _class_counts(rows: Rows, n_classes: int) -> Tensor:
         raise ValueError(f"Prior needs class codes, but {type(rows).__name__} has none; pass a 'class_prior'.")
     # in float64, because float32 cannot count beyond 2**24
     weight = torch.ones(len(rows), device=y.device) if rows.weight is None else rows.weight
-    weight, y = weight.double() * (y if y.ndim == 1 else y[:, 0]).ge(0), y.clamp(min=0)  # rows without a label
+    weight, y = weight.double() * has_label(y), y.clamp(min=0)
     if y.ndim == 2:
         on = weight @ y.to(weight.dtype)
         return torch.stack([weight.sum() - on, on], dim=-1)

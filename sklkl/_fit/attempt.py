@@ -1,0 +1,110 @@
+"""A fit that an estimator takes over as a whole or not at all, and what was trained in it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklkl._fit.soft_targets import SoftTargets
+from sklkl._utils.interrupts import insist
+from sklkl._utils.torch_state import OwnTorchState
+from sklkl.data import Rows
+from sklkl.net import KLNet
+
+
+class Previous(NamedTuple):
+    """A net whose training is resumed, and its labels."""
+
+    net: KLNet
+    classes: np.ndarray
+
+    def check(self, classes: np.ndarray) -> None:
+        """Raise a ValueError unless these are the labels."""
+        if not np.array_equal(self.classes, classes):
+            raise ValueError(
+                f"warm_start resumes training on the same classes: {self.classes.tolist()} were learned, y has "
+                f"{classes.tolist()}."
+            )
+
+
+class Trained(NamedTuple):
+    """A net that was trained, and on what."""
+
+    net: KLNet
+    classes: np.ndarray
+    distill_weight: float
+    interrupted: bool
+    rows: Rows
+    soft_targets: SoftTargets | None
+
+    def publish(self, estimator: Any) -> None:
+        """Give an estimator what it has learned."""
+        estimator.classes_, estimator.net_ = self.classes, self.net
+        estimator.distill_weight_, estimator.lr_ = self.distill_weight, self.net.lr_
+        estimator.interrupted_ = self.interrupted
+
+    def fitted_teacher(self) -> Any:
+        """Return the teacher, fitted even if the student learned nothing from it; None if there is none."""
+        if self.soft_targets is None or self.soft_targets.teacher is None:
+            return None
+        if self.distill_weight == 0:
+            self.soft_targets.fit_teacher(self.rows)
+        return self.soft_targets.fitted_teacher
+
+
+class Attempt:
+    """Context of a fit that an estimator takes over all at once at its end, or not at all.
+
+    What learns is a draft, a copy of the estimator, so an error or an interruption at any moment leaves the estimator
+    as it was. If a net has learned something when it is interrupted, that is taken over too.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose fit it is.
+
+    Attributes
+    ----------
+    draft : estimator
+        The copy.
+    trainings : list of Trained
+        Every net whose training was begun; an interruption finds them here.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator, self.before = estimator, dict(vars(estimator))
+        # not copy.copy: an estimator's __getstate__ is for storing it
+        self.draft = object.__new__(type(estimator))
+        vars(self.draft).update(self.before)
+        self.trainings: list[Trained] = []
+        self.state = OwnTorchState()
+
+    def __enter__(self) -> Attempt:
+        self.state.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        was_interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        again = insist(self.state.__exit__)
+        if again or was_interrupted:
+            again |= insist(self._keep_what_was_learned)
+        elif kind is None:
+            again |= insist(self._take_over)
+        if again:
+            raise KeyboardInterrupt
+
+    def _keep_what_was_learned(self) -> None:
+        for trained in reversed(self.trainings):
+            if trained.net.has_learned_:
+                trained.publish(self.draft)
+                self._take_over()
+                return
+
+    def _take_over(self) -> None:
+        """Give the estimator what its draft has learned, in one assignment."""
+        learned, missing = vars(self.draft), object()
+        lost = self.before.keys() - learned.keys()
+        others = {name: value for name, value in vars(self.estimator).items() if name not in lost}
+        new = {name: value for name, value in learned.items() if value is not self.before.get(name, missing)}
+        self.estimator.__dict__ = {**others, **new}
