@@ -78,7 +78,7 @@ def test_passes_scikit_learns_checks(estimator):
 def test_passes_those_checks_that_depend_on_training(estimator):
     passed, failed = run_checks(estimator, OF_TRAINING)
     assert failed == []
-    assert passed >= len(OF_TRAINING)
+    assert passed == len(OF_TRAINING) - isinstance(estimator, Distiller)  # which has no class_weight
 
 
 def test_learns_by_default_what_scikit_learns_check_asks_for():
