@@ -1,4 +1,4 @@
-"""torch's global state: what a fit or a prediction relies on is set, and all of it is left as it was."""
+"""torch's global state: what a fit or a prediction relies on is set, and left as it was, interrupted or not."""
 
 from __future__ import annotations
 

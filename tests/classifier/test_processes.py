@@ -116,7 +116,7 @@ def test_two_jobs_give_the_same_scores_as_one(search, kind, backend, same_but_fo
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_after_torch_used_threads_never_hangs():
+def test_a_fork_after_torch_used_threads_never_hangs_and_keeps_them_if_it_trains_nothing():
     # threads that wait shall sleep: they are not what is tested
     environment = {**os.environ, "PYTHONPATH": str(Path(sklkl.__file__).parents[1]), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
