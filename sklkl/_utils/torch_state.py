@@ -1,14 +1,13 @@
-"""torch's global state: what a fit or a prediction relies on is set, and all of it is left as it was."""
+"""torch's global state: what a fit or a prediction relies on is set, and left as it was, interrupted or not."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
 import torch
-
-from sklkl._utils.interrupts import insist
 
 _is_fresh_fork = False
 
@@ -31,6 +30,19 @@ def use_one_thread_after_fork() -> None:
     if _is_fresh_fork:
         torch.set_num_threads(1)
         _is_fresh_fork = False
+
+
+def insist(step: Callable[[], object]) -> bool:
+    """Take a step; if it is interrupted, take it again from its beginning, and return True.
+
+    For short steps whose repetition does no harm.
+    """
+    try:
+        step()
+    except KeyboardInterrupt:
+        insist(step)
+        return True
+    return False
 
 
 class OwnTorchState:

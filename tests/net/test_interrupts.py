@@ -15,7 +15,7 @@ from torch import nn
 
 from sklkl import KLClassifier
 from sklkl._utils import seeding
-from sklkl._utils.interrupts import insist
+from sklkl._utils.torch_state import insist
 from sklkl.callbacks import StopTraining
 from sklkl.net._interrupts import asks_to_stop
 
