@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +21,7 @@ from sklkl._utils.checks import invalid, invalid_input
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.distillation import Distillation
-from sklkl.modules import MLP, Scaling, accepted, build_module, input_scaling, scaling_of
+from sklkl.modules import MLP, Scaling, accepted, build_module, input_scaling, scaling_of, uncompiled
 from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
 
@@ -59,11 +60,12 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
 
 def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
     """Return a net that resumes the training of another one, which is left as it is; see `new_net`."""
-    scaling = scaling_of(net.module_)
-    resumed = _initialized(params, training, len(net.classes_), net.random_state, scaling, net)
-    scaling = scaling_of(resumed.module_)
+    scaling = copy.deepcopy(scaling_of(net.module_))
     if training.stream and scaling is not None:
         scaling.update(*_inputs_and_weights(training.data.train))
+    resumed = _initialized(params, training, len(net.classes_), net.random_state, scaling, net)
+    if scaling is not None:
+        uncompiled(resumed.module_).scaling = scaling
     return resumed
 
 
@@ -166,7 +168,7 @@ def _scaling(params: NetParams, training: Training) -> Scaling | None:
         return None
     rows = training.data.train
     if params.init_from is not None:
-        scaling = scaling_to_start_from(params.init_from)
+        scaling = copy.deepcopy(scaling_to_start_from(params.init_from))
         if scaling is None or scaling.n_features == rows.X.shape[1]:
             return scaling
     return input_scaling(*_inputs_and_weights(rows), stream=training.stream).to(params.dtype)

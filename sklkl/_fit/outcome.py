@@ -17,6 +17,8 @@ from sklkl.net import KLNet
 
 # So many rows are looked at.
 _N_ROWS = 1000
+# A network that has learned the class shares and nothing else is as good as they are, but for that.
+_ROUNDING = 1e-3
 # A network that learns from a teacher, whose opinion may be another than that of the labels, may be that much worse.
 _TAUGHT = 10.0
 
@@ -70,12 +72,9 @@ def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: T
         references = _TAUGHT * equal
     elif net.kl_strength:  # a penalty draws towards equal probabilities
         references = torch.maximum(references, equal)
-    excess = losses - references
-    # what chance alone may do to so few rows
-    noise = 2 * (shares * (excess - excess @ shares)).norm()
-    if len(rows) > 1 and not bool(excess @ shares <= noise):
-        message = _message(net, rows, float(losses @ shares), float(references @ shares))
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+    loss, reference = float(losses @ shares), float(references @ shares)
+    if not loss <= reference + _ROUNDING:
+        warnings.warn(_message(net, rows, loss, reference), ConvergenceWarning, stacklevel=2)
 
 
 def _shares(rows: Rows) -> Tensor:
@@ -102,11 +101,9 @@ def _log_shares(rows: Rows, logits: Tensor) -> Tensor:
 def _message(net: KLNet, rows: Rows, loss: float, reference: float) -> str:
     largest = float(abs(rows.X).max())
     unscaled = scaling_of(net.module_) is None and not 1e-2 < largest < 1e2
-    inputs = (
-        f"The inputs, of values up to {largest:.3g}, may need scaling, as by a StandardScaler. " if unscaled else ""
-    )
+    scale = f"The inputs, of values up to {largest:.3g}, may need scaling, as by a StandardScaler. " if unscaled else ""
     return (
-        f"Training has not converged: the loss on the training rows is {loss:.3g} nats a row, and {reference:.3g} are "
-        f"had without any input. {inputs}The learning rate, {net.lr_:.3g}, may be too high or too low, or the epochs too "
-        "few."
+        f"Training has not converged: the loss on its rows is {loss:.3g} nats a row, where a prediction without any "
+        f"input has {reference:.3g}. {scale}The learning rate, {net.lr_:.3g}, may be too high or low, or the epochs "
+        "too few."
     )

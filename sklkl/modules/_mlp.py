@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
@@ -120,7 +119,7 @@ class MLP(nn.Sequential):
     dropout : float in [0, 1), default=0.0
         Dropout rate after each hidden layer.
     scaling : DenseScaling, SparseScaling or None, default=None
-        Layer of which a copy comes first, see :func:`input_scaling`.
+        Layer that comes first, see :func:`input_scaling`.
 
     Raises
     ------
@@ -156,7 +155,7 @@ class MLP(nn.Sequential):
             width = units
         named = {str(number): layer for number, layer in enumerate([*layers, _Linear(width, n_classes)])}
         # layers have the same names with and without
-        super().__init__(OrderedDict(named if scaling is None else {"scaling": copy.deepcopy(scaling)} | named))
+        super().__init__(OrderedDict(named if scaling is None else {"scaling": scaling} | named))
         if scaling is None:
             self.scaling = None
 

@@ -11,6 +11,7 @@ from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
 from sklkl._utils.torch_state import use_one_thread_after_fork
+from sklkl.modules import build_module
 from sklkl.net._storage import (
     copied,
     parametrized_again,
@@ -97,7 +98,9 @@ class SkorchNet(NeuralNetClassifier):
 
     def __getstate__(self) -> dict[str, Any]:
         given = getattr(self, "module", None)
-        state: dict[str, Any] = copied(dict(vars(self)), {id(given): given, id(self): self}, change=stored)
+        # what builds this package's network may hold a layer of it
+        as_given = {} if getattr(given, "func", None) is build_module else {id(given): given}
+        state: dict[str, Any] = copied(dict(vars(self)), {**as_given, id(self): self}, change=stored)
         for _, callback in state.get("callbacks_", ()):
             vars(callback).update({name: value for name, value in _LEFT_OVER.items() if name in vars(callback)})
         networks = [value for name, value in state.items() if isinstance(value, nn.Module) and name != "module"]

@@ -189,13 +189,6 @@ def test_layers_have_the_same_names_with_and_without():
     assert scaling_of(scaled).n_outputs == scaled[1].in_features
 
 
-def test_a_network_has_a_layer_of_its_own():
-    scaling = DenseScaling(X, stream=True)
-    module = MLP(4, 2, (8,), scaling=scaling)
-    scaling.update(1e3 * X)
-    assert not torch.equal(scaling.center, scaling_of(module).center)
-
-
 def test_many_rows_are_drawn_from():
     many = np.random.RandomState(0).randn(50_000, 1)
     assert DenseScaling(many).center.item() == pytest.approx(0, abs=0.02)
