@@ -110,9 +110,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Number of passes over the training rows; fewer where rows without labels would more than double the work.
     early_stopping : bool or "auto", default="auto"
         Whether to set a validation part aside and keep the weights of the epoch of lowest validation log-loss.
-        ``"auto"`` does so from 200 rows on, unless a teacher has a part in the loss.
+        ``"auto"`` does so from 200 rows on, unless a teacher has a part in the loss; also where a callback looks at
+        one. A part of your own, ``X_val`` and ``y_val`` of :meth:`fit`, takes its place; it cannot be False then.
     validation_fraction : float in (0, 1), default=0.15
-        Share of the rows in the validation part, stratified by class.
+        Share of the rows in the validation part, stratified by class. Not used where a part of your own is given.
     n_iter_no_change : int >= 1 or None, default=30
         Stop after that many epochs without a better validation log-loss; None goes through all epochs. Give a
         one-cycle rate time: it is often best at its end.
@@ -272,7 +273,16 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         self._store_passed_on(module__params)
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, teacher_proba: Any = None, X_unlabeled: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        teacher_proba: Any = None,
+        X_unlabeled: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> KLClassifier:
         """Train the network.
 
@@ -290,6 +300,14 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
             Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
             such rows use them without a teacher too.
+        X_val : array-like, sparse matrix or frame of shape (n_val, n_features), default=None
+            Inputs of a validation part of your own, with ``y_val``: no row of X is set aside, where rows would be set
+            aside these serve, and ``early_stopping="auto"`` is True. In a Pipeline they are transformed as X is with
+            ``Pipeline(..., transform_input=["X_val"])``.
+        y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
+            Their labels, which y must have too.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights >= 0. Class weights multiply them, ``"balanced"`` as it is for y.
 
         Returns
         -------
@@ -310,7 +328,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         with Attempt(self) as attempt:
             params = checked_params(self)
             previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
-            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled)
+            valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, **valid)
             fit_net(attempt, params, data, previous=previous).publish(attempt.draft)
         return self._unless_interrupted()
 

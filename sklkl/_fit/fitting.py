@@ -12,16 +12,23 @@ import torch
 
 from sklkl._fit.attempt import Attempt, Previous, Trained
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
+from sklkl._fit.monitors import asks_for_validation
 from sklkl._fit.net_factory import new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import soft_targets_of
 from sklkl._fit.training import stream_training, training_of
 from sklkl._fit.training_set import Training
+from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import validate_parameter_constraints
 from sklkl.data import TrainingSet
 from sklkl.net import KLNet
+
+_NO_VALIDATION = (
+    "A callback looks at a validation part, and there is none: {}. Set 'early_stopping' to True, or pass one to fit as "
+    "'X_val' and 'y_val'."
+)
 
 
 def checked_params(estimator: Any) -> FitParams:
@@ -75,11 +82,12 @@ def fit_net(
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
+    valid = validation_rows(estimator, params, data, inputs, found)
     build = partial(new_net, params.net, found)
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
     else:
-        training = training_of(params, rows, soft_targets, random_state, build)
+        training = training_of(params, rows, valid, soft_targets, random_state, build)
 
     def train(net: KLNet) -> Trained:
         trained = Trained(net, found, training.distill_weight, True, rows, soft_targets)
@@ -117,6 +125,10 @@ def _train(net: KLNet, training: Training) -> bool:
         if not net.has_learned_:
             raise
         return True
+    except KeyError as error:
+        if training.data.valid is None and asks_for_validation(error):
+            raise ValueError(_NO_VALIDATION.format(error)) from error
+        raise
     check_outcome(net, training)
     return False
 

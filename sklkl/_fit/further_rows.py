@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklkl._fit.inputs import called
 from sklkl._fit.parameters import TeacherParams
 from sklkl._utils.sklearn_private import _num_samples
 from sklkl.distillation import augmented
@@ -84,9 +84,5 @@ class FurtherRows:
 
     def read(self, X: Any) -> Any:
         """Return inputs as the network is to see them; an error calls them by their own name."""
-        name = "X_unlabeled" if X is self.X_unlabeled else "A synthetic row of 'augment'"
-        try:
+        with called("X_unlabeled" if X is self.X_unlabeled else "A synthetic row of 'augment'"):
             return self.validate(X if self.transform is None else self.transform(X))
-        except ValueError as error:
-            found, n_found = re.subn(r"(Input )?\bX\b", name, str(error), count=1)
-            raise ValueError(found if n_found else f"{name} cannot be used: {found}") from error

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 
+from sklkl._fit.monitors import wants_validation_part
 from sklkl._fit.parameters import SplitParams
 from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT
 from sklkl.data import Rows, TrainingSet
@@ -43,10 +45,12 @@ def n_passes(data: TrainingSet, max_epochs: int) -> int:
     return math.ceil(max_epochs * min(1.0, 2 * int(has_label.sum()) / len(has_label)))
 
 
-def wants_validation(params: SplitParams, rows: Rows, distilled: bool) -> bool:
+def wants_validation(params: SplitParams, rows: Rows, distilled: bool, callbacks: Any) -> bool:
     """Whether to set a validation part aside; a teacher that labels every row is worth more than stopping early."""
     wanted: bool | str = params.early_stopping
-    return rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled if isinstance(wanted, str) else wanted
+    if not isinstance(wanted, str):
+        return wanted
+    return (rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled) or wants_validation_part(callbacks)
 
 
 def split_rows(params: SplitParams, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
