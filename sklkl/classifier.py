@@ -151,9 +151,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     module_ : torch.nn.Module
         The network with its best weights.
     history_ : skorch.history.History
-        What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty``,
-        ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with ``"kl_adaptive"`` also
-        ``step_kl`` (mean over the steps measured, in nats; NaN if none was) and ``rejected_steps``.
+        What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty``, means over
+        all rows, of which those without a label add nothing to the first; ``valid_loss`` (log-loss, without the
+        penalty), ``lr``, ``dur`` (seconds); with ``"kl_adaptive"`` also ``step_kl`` (mean over the steps measured, in
+        nats; NaN if none was) and ``rejected_steps``.
     lr_ : float
         The learning rate that was found, at its peak.
     n_iter_ : int

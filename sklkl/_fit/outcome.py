@@ -34,7 +34,7 @@ def check_outcome(net: KLNet, training: Training) -> None:
         return  # whose weights are known to be finite; one pass over a few rows is short
     batch = next(training.data.train.split([0, min(len(training.data.train), 100)]))
     with torch.no_grad():
-        logits = net.infer(batch[0].to(net.device).clone())
+        logits = net.infer(batch[0].to(net.device))
     if not bool((logits < math.inf).all()):
         raise ValueError(
             "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
@@ -44,7 +44,7 @@ def check_outcome(net: KLNet, training: Training) -> None:
 
 
 def _warn_if_diverged(net: KLNet, training: Training, x: Tensor, n_classes: int) -> None:
-    loss, chance = _data_fit(net), math.log(2) * n_classes if net.multilabel else math.log(n_classes)
+    loss, chance = _data_fit(net, training), math.log(2) * n_classes if net.multilabel else math.log(n_classes)
     # where the input is huge, so is the loss from its beginning
     grew = loss > net.history[0].get("train_loss", math.inf) or bool(x.abs().max() < _USUAL)
     if not training.stream and loss > 100 * max(chance, 1.0) and grew:
@@ -56,7 +56,11 @@ def _warn_if_diverged(net: KLNet, training: Training, x: Tensor, n_classes: int)
         )
 
 
-def _data_fit(net: KLNet) -> float:
-    """Return the mean loss on the training rows in the epoch whose weights are kept."""
+def _data_fit(net: KLNet, training: Training) -> float:
+    """Return the mean loss on the training rows that have a label, in the epoch whose weights are kept."""
+    if not net.history:
+        return 0.0
     best = [record for record in net.history if record.get("valid_loss_best")]
-    return float((best or net.history)[-1].get("train_data_fit", 0.0)) if net.history else 0.0
+    # the history has the mean over all rows; those without a label weigh as much as the others do on average
+    share = float(training.data.train.has_label.double().mean())
+    return float((best or net.history)[-1].get("train_data_fit", 0.0)) / share
