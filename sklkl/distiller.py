@@ -266,6 +266,12 @@ def _final(student: Any) -> Any:
     return student.steps[-1][1] if isinstance(student, Pipeline) else student
 
 
+def _steps(pipeline: Any) -> list[tuple[str, Any]]:
+    """Return the steps of a pipeline with their names, each before its own if it is a pipeline too."""
+    own = pipeline.steps if isinstance(pipeline, Pipeline) else []
+    return [inner for name, step in own for inner in ((name, step), *_steps(step))]
+
+
 def _check_student(student: Any) -> None:
     if not isinstance(_final(student), KLClassifier):
         raise ValueError(
@@ -273,7 +279,7 @@ def _check_student(student: Any) -> None:
         )
     if _final(student).teacher is not None:
         raise ValueError("The student of a Distiller must not have a 'teacher' of its own.")
-    for name, step in student.steps[:-1] if isinstance(student, Pipeline) else []:
+    for name, step in _steps(student)[:-1]:
         if hasattr(step, "fit_resample"):
             raise ValueError(
                 f"The 'student' parameter of Distiller must be a Pipeline that leaves rows as they are. Got {step!r} "

@@ -495,3 +495,6 @@ def test_steps_that_resample_are_refused(place, quick, table):
     steps.insert(place, Resampler())
     with pytest.raises(ValueError, match="leaves rows as they are. Got Resampler.* which resamples them"):
         Distiller(make_pipeline(*steps), LogisticRegression()).fit(*table)
+    inner = make_pipeline(*steps[:-1], StandardScaler())
+    with pytest.raises(ValueError, match="Got Resampler.* as its step 'resampler', which resamples them"):
+        Distiller(make_pipeline(inner, quick()), LogisticRegression()).fit(*table)

@@ -20,6 +20,7 @@ from sklkl._fit.soft_targets import soft_targets_of
 from sklkl._fit.training import stream_training, training_of
 from sklkl._fit.training_set import Training
 from sklkl._fit.validation_rows import validation_rows
+from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import validate_parameter_constraints
 from sklkl.data import TrainingSet
@@ -128,6 +129,11 @@ def _train(net: KLNet, training: Training) -> bool:
     except KeyError as error:
         if training.data.valid is None and asks_for_validation(error):
             raise ValueError(_NO_VALIDATION.format(error)) from error
+        raise
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            allowed = "such that every batch has two rows or more, as batch normalisation needs them"
+            raise invalid_input("batch_size", "a batch of one row", allowed, of="KLClassifier") from error
         raise
     check_outcome(net, training)
     return False

@@ -10,6 +10,7 @@ import torch
 from skorch.history import History
 
 from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.interrupts import import_whole
 from sklkl._utils.seeding import BorrowedState, borrowed_global_state, make_generator
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import Batches, Rows
@@ -152,6 +153,7 @@ class KLNet(NetData):
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
+        import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
         with OwnTorchState():
             return super().initialize()
 

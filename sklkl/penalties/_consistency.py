@@ -132,8 +132,9 @@ class VirtualAdversarial(Penalty):
     def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
         x, net = _inputs(batch, net)
-        if not x.is_floating_point():
-            raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {x.dtype}.")
+        if not (isinstance(x, Tensor) and x.is_floating_point()):
+            found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {found}.")
         with torch.no_grad():
             before = net.log_proba(x, training=False)
         direction = _unit(torch.randn(x.shape, generator=net.generator_, dtype=x.dtype).to(x.device))
@@ -145,10 +146,16 @@ class VirtualAdversarial(Penalty):
         """Return the gradient of the divergence at a small step in a direction."""
         step = (self.xi * direction).requires_grad_()
         divergence = _kl(before, net.log_proba(x + step, training=False)).sum()
-        return torch.autograd.grad(divergence, step)[0]
+        (gradient,) = torch.autograd.grad(divergence, step, allow_unused=True)
+        if gradient is None:
+            raise ValueError(
+                "The penalty 'vat' moves x, but the network's output has no gradient in x, as with an Embedding or "
+                "x.long()."
+            )
+        return gradient
 
 
-def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Tensor, PenaltyNet]:
+def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Any, PenaltyNet]:
     """Return what another forward pass needs."""
     if batch is None or net is None:
         raise ValueError("The penalty needs another forward pass: pass the batch and the net.")
