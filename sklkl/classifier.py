@@ -43,6 +43,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Activation of the built-in network, a key of :data:`sklkl.modules.ACTIVATIONS`. Not used with a ``module``.
     dropout : float in [0, 1), default=0.3
         Dropout rate after each hidden layer of the built-in network. Not used with a ``module``.
+    scale_inputs : bool, default=True
+        Whether the built-in network scales its inputs, whose units then do not matter: by
+        :class:`sklkl.modules.DenseScaling`, or :class:`sklkl.modules.SparseScaling` for sparse ones. Learned from the
+        training rows, and kept in the network. Not used with a ``module``.
     module : torch.nn.Module class, factory or instance, default=None
         Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
@@ -201,6 +205,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         dropout: float = 0.3,
         module: Callable[..., Any] | None = None,
         *,
+        scale_inputs: bool = True,
         kl_penalty: PenaltyName | Callable[..., Any] = "confidence",
         kl_strength: float = 0.0,
         teacher: Any = None,
@@ -239,6 +244,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         self.activation = activation
         self.dropout = dropout
         self.module = module
+        self.scale_inputs = scale_inputs
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
         self.teacher = teacher

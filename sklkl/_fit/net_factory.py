@@ -15,13 +15,13 @@ from torch.optim import Optimizer
 
 from sklkl._fit.parameters import NetParams
 from sklkl._fit.part_checks import first_logits, initialized, trainable_module
-from sklkl._fit.starting_weights import start_from
+from sklkl._fit.starting_weights import scaling_to_start_from, start_from
 from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.distillation import Distillation
-from sklkl.modules import MLP, accepted, build_module
+from sklkl.modules import MLP, Scaling, accepted, build_module, input_scaling, scaling_of
 from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
 
@@ -48,7 +48,8 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         If a parameter that is passed on is refused, a parameter of the penalty is invalid, whether it is used or not,
         or the network does not return logits.
     """
-    net = initialized(_net(params, training, len(classes), random_state.randint(2**31 - 1)))
+    scaling = _scaling(params, training)
+    net = initialized(_net(params, training, len(classes), random_state.randint(2**31 - 1), scaling))
     if params.module is not None:
         _check_logits(net, training.data.train)
     if params.init_from is not None:
@@ -58,12 +59,16 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
 
 def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
     """Return a net that resumes the training of another one, which is left as it is; see `new_net`."""
-    return initialized(_net(params, training, len(net.classes_), net.random_state), net)
+    resumed = initialized(_net(params, training, len(net.classes_), net.random_state, scaling_of(net.module_)), net)
+    scaling = scaling_of(resumed.module_)
+    if training.stream and scaling is not None:
+        scaling.update(*_inputs_and_weights(training.data.train))
+    return resumed
 
 
-def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KLNet:
+def _net(params: NetParams, training: Training, n_classes: int, seed: int, scaling: Scaling | None) -> KLNet:
     data, n_rows = training.data, training.data.train.X.shape[0]
-    module, (optimizer, optimizer_params) = _module_factory(params, data.train, n_classes), _optimizer(params)
+    module, (optimizer, optimizer_params) = _module_factory(params, data.train, n_classes, scaling), _optimizer(params)
     callbacks = [*_callbacks(params), ("best_weights", BestWeights(params.n_iter_no_change))]
     distillation = Distillation(params.distill_divergence, params.temperature, data.known_classes)
     return KLNet(
@@ -93,7 +98,7 @@ def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KL
     )
 
 
-def _module_factory(params: NetParams, rows: Rows, n_classes: int) -> partial[nn.Module]:
+def _module_factory(params: NetParams, rows: Rows, n_classes: int, scaling: Scaling | None) -> partial[nn.Module]:
     common: dict[str, Any] = {"n_features": rows.X.shape[1], "n_classes": n_classes, "dtype": params.dtype}
     module = params.module
     if module is not None:
@@ -110,7 +115,25 @@ def _module_factory(params: NetParams, rows: Rows, n_classes: int) -> partial[nn
         "activation": params.activation,
         "dropout": params.dropout,
     }
-    return partial(build_module, MLP, **common, **own)
+    return partial(build_module, MLP, **common, **own, scaling=scaling)
+
+
+def _scaling(params: NetParams, training: Training) -> Scaling | None:
+    if not params.scale_inputs or params.module is not None:
+        return None
+    rows = training.data.train
+    if params.init_from is not None:
+        scaling = scaling_to_start_from(params.init_from)
+        if scaling is None or scaling.n_features == rows.X.shape[1]:
+            return scaling
+    return input_scaling(*_inputs_and_weights(rows), stream=training.stream).to(params.dtype)
+
+
+def _inputs_and_weights(rows: Rows) -> tuple[Any, np.ndarray | None]:
+    """Return X and the weights of the rows that have a label: others may be made up, or come from elsewhere."""
+    rows = rows if rows.y is None or bool(rows.has_label.all()) else rows.labelled()
+    X = rows.X.cpu().numpy() if isinstance(rows.X, Tensor) else rows.X
+    return X, None if rows.weight is None else rows.weight.cpu().numpy()
 
 
 def _hidden_layer_sizes(given: Any) -> tuple[int, ...]:

@@ -36,6 +36,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "dropout": [Interval(Real, 0, 1, closed="left")],
+    "scale_inputs": ["boolean"],
     "module": [callable, None],
     "kl_penalty": [StrOptions(set(PENALTIES)), HasMethods(["fit", "__call__"])],
     "kl_strength": [Interval(Real, 0, None, closed="left")],
@@ -141,6 +142,7 @@ class NetParams:
     hidden_layer_sizes: Any
     activation: ActivationName
     dropout: float
+    scale_inputs: bool
     module: Any
     init_from: Any
     kl_penalty: Any

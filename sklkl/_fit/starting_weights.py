@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklkl._utils.class_alignment import class_positions
-from sklkl.modules import MLP, uncompiled
+from sklkl.modules import MLP, Scaling, scaling_of, uncompiled
 from sklkl.net import KLNet
 
 
@@ -50,6 +50,11 @@ def start_from(net: KLNet, init_from: Any, classes: Any) -> None:
         )
 
 
+def scaling_to_start_from(init_from: Any) -> Scaling | None:
+    """Return the layer that scales the inputs of the network to start from: its weights know no other inputs."""
+    return scaling_of(_origin(init_from)[0])
+
+
 def _origin(init_from: Any) -> tuple[nn.Module, Any]:
     """Return the network and the labels of its outputs, None where they are not known."""
     if isinstance(init_from, nn.Module):
@@ -66,13 +71,12 @@ def _origin(init_from: Any) -> tuple[nn.Module, Any]:
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and buffers by name; in the built-in network, where dropout would shift names, by layer."""
-    state = module.state_dict()
+    """Return parameters and buffers by name; of the built-in network its linear layers', by their order."""
     if type(module) is not MLP:
-        return state
-    places = list(dict.fromkeys(name.split(".")[0] for name in state))
+        return module.state_dict()
+    layers = [layer for layer in module if isinstance(layer, nn.Linear)]
     return {
-        f"{places.index(place)}.{name}": state[f"{place}.{name}"] for place in places for name in ("weight", "bias")
+        f"{place}.{name}": values for place, layer in enumerate(layers) for name, values in layer.state_dict().items()
     }
 
 

@@ -41,7 +41,7 @@ class FirstStep:
         """Of which networks there is nothing left to try."""
         return self.far - self.near == 1
 
-    def tell(self, kl: np.ndarray, target: float) -> None:
+    def tell(self, kl: np.ndarray, target: float | np.ndarray) -> None:
         """Learn the divergence of the step at `rate`; it grows with the square of the rate where that is small."""
         searches, too_far = ~self.ended, ~(kl <= target)
         self.far = np.where(searches & too_far, np.minimum(self.at, self.far), self.far)

@@ -12,6 +12,8 @@ from sklkl.optim._rule import Rule, as_array, as_tensor, bounded
 
 # Steps of training that are assumed where their number is unknown.
 _HORIZON = 50
+# A loss of more than this many times that of equal probabilities is that of a network that is sure and wrong.
+_LOST = 2.0
 
 
 class Lock(Rule):
@@ -23,6 +25,9 @@ class Lock(Rule):
     end up the same. Then the rate is locked at the geometric mean of what was found in the second half of the rise,
     and declines along half a cosine to nothing; if the number of steps is unknown, with one over the root of the
     steps. A step that is measured and moves further than 8 times its target is shortened, throughout.
+
+    Where predictions are sure and wrong, as those of a network on unscaled inputs, a step of a few nats is a small one
+    among many: a target is then larger by the square of ``loss / (2 * log(n_classes))``, if that is more than 1.
 
     Parameters
     ----------
@@ -49,6 +54,7 @@ class Lock(Rule):
 
     searches = True
     automatic: float
+    lost_loss: float
     sum_peaks: np.ndarray
     n_peaks: np.ndarray
     peak: np.ndarray
@@ -66,6 +72,7 @@ class Lock(Rule):
         check_integer("n_measured", n_measured, 1, of="Lock")
         check_integer("guard_every", guard_every, 1, of="Lock")
         self.kl_target = kl_target
+        self.excess: np.ndarray = np.ones(())
         self.n_rise: int = max(10, int(rise * (total_steps or _HORIZON)))
         self.every: int = max(1, round(self.n_rise / n_measured))
         self.guard_every = guard_every
@@ -74,6 +81,7 @@ class Lock(Rule):
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
         super().start(rates, n_classes, n_outputs)
         self.automatic = n_outputs * self._automatic(n_classes)
+        self.lost_loss = _LOST * n_outputs * math.log(max(2, n_classes))
         self.sum_peaks, self.n_peaks = np.zeros_like(self.log_rate), np.zeros_like(self.log_rate)
         self.peak = np.exp(self.log_rate)
 
@@ -115,13 +123,18 @@ class Lock(Rule):
             return self.peak
         return self._mean_peak(self.log_rate - math.log(self._ramp(self.n_steps)))
 
-    @property
-    def target(self) -> float:
-        """The divergence that is wanted of the coming step."""
-        return self.peak_target * self._ramp(self.n_steps) ** 2
+    def see_loss(self, loss: np.ndarray) -> None:
+        """Learn from the loss whether predictions are sure and wrong."""
+        # whatever the loss, the target is finite
+        self.excess = np.clip(np.nan_to_num(loss) / self.lost_loss, 1.0, 1e6) ** 2
 
     @property
-    def largest_kl(self) -> float:
+    def target(self) -> np.ndarray:
+        """The divergence that is wanted of the coming step."""
+        return self.peak_target * self._ramp(self.n_steps) ** 2 * self.excess
+
+    @property
+    def largest_kl(self) -> np.ndarray:
         """The largest divergence that is accepted of the coming step."""
         return 8 * self.target
 
@@ -131,7 +144,7 @@ class Lock(Rule):
             # a network that could take no step before has found its peak only now
             self.peak = np.where(self.is_new & known, rate, self.peak)
             return
-        error = 0.5 * (math.log(self.target) - np.log(np.maximum(kl, 1e-300)))
+        error = 0.5 * (np.log(self.target) - np.log(np.maximum(kl, 1e-300)))
         self.set_rate(rate, known)
         if self.n_steps >= self.n_rise / 2:
             peak = self.log_rate - math.log(self._ramp(self.n_steps))
@@ -160,12 +173,12 @@ class Lock(Rule):
     def state_dict(self) -> dict[str, Any]:
         """Return what changes from step to step, in types that ``torch.load`` accepts."""
         peaks = {"sum": as_tensor(self.sum_peaks), "n": as_tensor(self.n_peaks), "mean": as_tensor(self.peak)}
-        return super().state_dict() | {"automatic": self.automatic, "peaks": peaks}
+        return super().state_dict() | {"automatic": self.automatic, "lost_loss": self.lost_loss, "peaks": peaks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from a state, with this rule's own parameters."""
         super().load_state_dict(state)
-        self.automatic, peaks = state["automatic"], state["peaks"]
+        self.automatic, self.lost_loss, peaks = state["automatic"], state["lost_loss"], state["peaks"]
         self.sum_peaks, self.n_peaks, self.peak = (as_array(peaks[name]) for name in ("sum", "n", "mean"))
 
     def _ramp(self, step: int) -> float:

@@ -77,14 +77,17 @@ class Rule:
         return self.rate
 
     @property
-    def target(self) -> float:
+    def target(self) -> float | np.ndarray:
         """The divergence that is wanted of the coming step."""
         raise NotImplementedError
 
     @property
-    def largest_kl(self) -> float:
+    def largest_kl(self) -> float | np.ndarray:
         """The largest divergence that is accepted of the coming step."""
         return math.inf
+
+    def see_loss(self, loss: np.ndarray) -> None:
+        """Learn the loss before a step that is measured, if the rule cares."""
 
     def choose(self, loss: np.ndarray, slope: np.ndarray, usable: np.ndarray | bool = True) -> None:
         """Set the rate by how much a step at rate 1 lowers the loss at first, if the rule ``needs_slope``."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sklkl.data import Batch, Rows
 from sklkl.losses import expectation
-from sklkl.modules import Dropout
+from sklkl.modules import Dropout, scaling_of
 from sklkl.penalties._base import Penalty, PenaltyNet
 
 __all__ = ["RDrop", "VirtualAdversarial"]
@@ -82,7 +82,8 @@ class VirtualAdversarial(Penalty):
     Parameters
     ----------
     epsilon : float > 0, default=0.5
-        Length of r. Features should be on one scale.
+        Length of r: for the built-in network in the units by which it scales its inputs, else in those of x, whose
+        features should be on one scale.
     xi : float > 0, default=1e-2
         Length of the step that measures the curvature.
     n_iterations : int >= 1, default=1
@@ -138,14 +139,17 @@ class VirtualAdversarial(Penalty):
         with torch.no_grad():
             before = net.log_proba(x, training=False)
         direction = _unit(torch.randn(x.shape, generator=net.generator_, dtype=x.dtype).to(x.device))
+        units = _units(net, x)
         for _ in range(self.n_iterations):
-            direction = _unit(self._curvature(x, direction, before, net))
-        return _kl(before, net.log_proba(x + self.epsilon * direction, training=False))
+            direction = _unit(self._curvature(x, direction, before, net, units))
+        return _kl(before, net.log_proba(x + self.epsilon * direction * units, training=False))
 
-    def _curvature(self, x: Tensor, direction: Tensor, before: Tensor, net: PenaltyNet) -> Tensor:
+    def _curvature(
+        self, x: Tensor, direction: Tensor, before: Tensor, net: PenaltyNet, units: Tensor | float
+    ) -> Tensor:
         """Return the gradient of the divergence at a small step in a direction."""
         step = (self.xi * direction).requires_grad_()
-        divergence = _kl(before, net.log_proba(x + step, training=False)).sum()
+        divergence = _kl(before, net.log_proba(x + step * units, training=False)).sum()
         (gradient,) = torch.autograd.grad(divergence, step, allow_unused=True)
         if gradient is None:
             raise ValueError(
@@ -153,6 +157,12 @@ class VirtualAdversarial(Penalty):
                 "x.long()."
             )
         return gradient
+
+
+def _units(net: PenaltyNet, x: Tensor) -> Tensor | float:
+    """Return what is a moderate change of each column, where the network knows that."""
+    scaling = scaling_of(net.module_)
+    return 1.0 if scaling is None else scaling.unit().to(x.dtype)
 
 
 def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Any, PenaltyNet]:

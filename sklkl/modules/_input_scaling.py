@@ -1,0 +1,285 @@
+"""The first layer of the built-in network: it puts columns of any unit on a scale that a network learns from."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+
+from sklkl._utils.quantile_summary import QuantileSummary, merged, summarised
+
+__all__ = ["DenseScaling", "Scaling", "SparseScaling", "input_scaling"]
+
+# Where the smooth clip bends, in units of a column's scale.
+_BEND = 3.0
+# What is farther from the median, in such units, looks the same: its square is finite in any floating type.
+_FARTHEST = 1e6
+# From how many rows, drawn at random, the scales are learned.
+_MOST_ROWS = 20_000
+# Shares beyond the ends of the interquartile range, and of those that stand for it where it is 0.
+_TAILS = (0.25, 0.1, 0.05, 0.02, 0.01, 0.0)
+
+
+class DenseScaling(nn.Module):
+    """Two views of each column, learned from training rows: shifting or scaling a column changes neither.
+
+    One is x / sqrt(1 + (x / 3)²), where x = (value - median) / interquartile range: a smooth clip, outliers stay in
+    sight but within 3. The other is the normal score of the value's rank, piecewise linear between quantiles. A column
+    of two values has the first view only, one that is constant is 0 in both. Where half of the values or more are the
+    same, the next wider range between quantiles that is not 0 stands for the interquartile range.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Training rows, finite numbers. Of more than 20,000 as many are drawn.
+    weight : ndarray of shape (n_rows,), default=None
+        Weights >= 0 of the rows.
+    stream : bool, default=False
+        Whether more rows may come, see :meth:`update`. Every column then has two views: one that has two values now
+        may turn out to have more.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Number of columns that :meth:`forward` returns.
+
+    References
+    ----------
+    The first view is that of Holzmüller, Grinsztajn and Steinwart (2024), Better by Default: Strong Pre-Tuned MLPs and
+    Boosted Trees on Tabular Data, arXiv:2407.04491.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sklkl.modules import DenseScaling
+    >>> X = np.random.RandomState(0).randn(500, 2)
+    >>> scaling, moved = DenseScaling(X), DenseScaling(1e3 * X + 7)
+    >>> x = torch.tensor([[0.5, -1.0]])
+    >>> torch.allclose(scaling(x), moved(1e3 * x + 7), atol=1e-4)
+    True
+    """
+
+    center: Tensor
+    inverse_scale: Tensor
+    ranked: Tensor
+    knots: Tensor
+    intercepts: Tensor
+    slopes: Tensor
+    values: Tensor
+    mass: Tensor
+
+    def __init__(self, X: np.ndarray, weight: np.ndarray | None = None, *, stream: bool = False) -> None:
+        super().__init__()
+        self.eps = float(np.finfo(X.dtype).eps) if X.dtype.kind == "f" else 0.0
+        self.stream = stream
+        summary = summarised(*_drawn(X, weight))
+        ranked = np.full(X.shape[1], True) if stream else summary.n_values > 2
+        self.register_buffer("ranked", torch.from_numpy(np.flatnonzero(ranked)))
+        for name, values in self._learned(summary).items():
+            self.register_buffer(name, torch.from_numpy(values))
+
+    def update(self, X: Any, weight: np.ndarray | None = None) -> None:
+        """Learn from more rows of a stream, of the same columns; else the scales are those of the first rows."""
+        if not self.stream:
+            return
+        X, weight = _drawn(X.toarray() if hasattr(X, "toarray") else X, weight)
+        before = QuantileSummary(*(buffer.double().cpu().numpy() for buffer in (self.values, self.mass)))
+        for name, values in self._learned(merged(before, summarised(X, weight))).items():
+            getattr(self, name).copy_(torch.from_numpy(values))
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns that :meth:`forward` takes."""
+        return len(self.center)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of columns that :meth:`forward` returns."""
+        return len(self.center) + len(self.ranked)
+
+    def unit(self) -> Tensor:
+        """Return what is a moderate change of each column, of shape (n_features,); 0 for one that is constant."""
+        return torch.where(self.inverse_scale > 0, 1 / self.inverse_scale, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the views, of shape (n_rows, n_outputs), in the floating type of x, of shape (n_rows, n_features)."""
+        scaled = (x - self.center.to(x.dtype)) * self.inverse_scale.to(x.dtype)
+        scaled = scaled.clamp(-_FARTHEST, _FARTHEST)
+        clipped = _clipped(scaled)
+        if not len(self.ranked):
+            return clipped
+        every = len(self.ranked) == x.shape[1]
+        return torch.cat([clipped, self._normal_scores(scaled if every else scaled.index_select(1, self.ranked))], 1)
+
+    def _normal_scores(self, scaled: Tensor) -> Tensor:
+        knots, intercepts, slopes = (b.to(scaled.dtype) for b in (self.knots, self.intercepts, self.slopes))
+        scaled = torch.minimum(torch.maximum(scaled.T, knots[:, :1]), knots[:, -1:]).contiguous()
+        at = torch.searchsorted(knots, scaled).sub_(1).clamp_(0)
+        return torch.addcmul(intercepts.gather(1, at), slopes.gather(1, at), scaled).T
+
+    def forward_numpy(self, x: np.ndarray) -> np.ndarray:
+        """Return the views, computed by numpy: faster for a few rows."""
+        center, inverse_scale = self.center.numpy(), self.inverse_scale.numpy()
+        scaled = ((x - center) * inverse_scale).astype(x.dtype).clip(-_FARTHEST, _FARTHEST)
+        clipped = _clipped_numpy(scaled)
+        if not len(self.ranked):
+            return clipped
+        knots = self.knots.numpy()
+        ranked = scaled[:, self.ranked.numpy()].clip(knots[:, 0], knots[:, -1])
+        at = np.arange(len(knots)), ((ranked[:, :, None] > knots).sum(-1) - 1).clip(0)
+        return np.hstack([clipped, self.intercepts.numpy()[at] + self.slopes.numpy()[at] * ranked])
+
+    def extra_repr(self) -> str:
+        """Show the number of columns in the module's representation."""
+        return f"n_features={self.n_features}, n_outputs={self.n_outputs}"
+
+    def _learned(self, summary: QuantileSummary) -> dict[str, np.ndarray]:
+        center, inverse_scale = self._scale(summary)
+        learned = {"center": center, "inverse_scale": inverse_scale}
+        if self.stream:  # what further rows are merged with
+            learned |= {"values": summary.values, "mass": summary.mass}
+        ranked = self.ranked.numpy()
+        scores = summary.normal_scores()[ranked]
+        knots = ((summary.values - center[:, None]) * inverse_scale[:, None])[ranked]
+        steps = np.diff(knots, axis=1)
+        slopes = np.divide(np.diff(scores, axis=1), steps, out=np.zeros_like(steps), where=steps > 0)
+        return learned | {"knots": knots, "intercepts": scores[:, :-1] - slopes * knots[:, :-1], "slopes": slopes}
+
+    def _scale(self, summary: QuantileSummary) -> tuple[np.ndarray, np.ndarray]:
+        """Return each column's center, and one divided by its scale."""
+        lowest, highest = summary.quantile(0), summary.quantile(1)
+        scale = np.zeros(len(lowest))
+        for tail in _TAILS:
+            scale = np.where(scale > 0, scale, summary.quantile(1 - tail) - summary.quantile(tail))
+        # what varies no more than rounding does is constant
+        noise = np.maximum(8 * self.eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
+        inverse_scale = np.divide(1, scale, out=np.zeros_like(scale), where=highest - lowest > noise)
+        return np.where(summary.n_values == 2, lowest, summary.quantile(0.5)), inverse_scale
+
+
+class SparseScaling(nn.Module):
+    """Columns of a sparse matrix in units of their own: scaling a column changes nothing, and zeros stay zeros.
+
+    A column is divided by the geometric mean of the absolute values of its entries, clipped smoothly as x / sqrt(1 +
+    (x / 3)²), and all are divided by the root of the number of entries that a row has on average, so that rows are
+    about as long as one. A column without entries is 0.
+
+    Parameters
+    ----------
+    X : CSR matrix of shape (n_rows, n_features)
+        Training rows.
+    weight : ndarray of shape (n_rows,), default=None
+        Weights >= 0 of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from scipy import sparse
+    >>> from sklkl.modules import SparseScaling
+    >>> X = sparse.csr_array(np.diag([1e-3, 1.0, 1e3]))
+    >>> SparseScaling(X)(torch.tensor([[2e-3, 2.0, 0.0]]))
+    tensor([[1.6641, 1.6641, 0.0000]])
+    """
+
+    log_sum: Tensor
+    count: Tensor
+    n_rows: Tensor
+    factor: Tensor
+    length: Tensor
+
+    def __init__(self, X: Any, weight: np.ndarray | None = None) -> None:
+        super().__init__()
+        for name in ("log_sum", "count", "factor"):
+            self.register_buffer(name, torch.zeros(X.shape[1], dtype=torch.float64))
+        for name in ("n_rows", "length"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+        self.update(X, weight)
+
+    def update(self, X: Any, weight: np.ndarray | None = None) -> None:
+        """Learn from more rows, of the same columns."""
+        entries = sparse.coo_array(X)
+        mass = np.ones(X.shape[0]) if weight is None else weight / weight.mean()
+        there = entries.data != 0
+        row, column = (index[there] for index in entries.coords)
+        logs = np.log(np.abs(entries.data[there].astype(np.float64)))
+        n_features = X.shape[1]
+        self.log_sum += torch.from_numpy(np.bincount(column, mass[row] * logs, n_features)).to(self.log_sum)
+        self.count += torch.from_numpy(np.bincount(column, mass[row], n_features)).to(self.count)
+        self.n_rows += mass.sum()
+        self.factor.copy_(torch.where(self.count > 0, (-self.log_sum / self.count).exp(), 0))
+        self.length.copy_((self.count.sum() / self.n_rows).clamp(min=1).sqrt())
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns that :meth:`forward` takes."""
+        return len(self.factor)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of columns that :meth:`forward` returns."""
+        return len(self.factor)
+
+    def unit(self) -> Tensor:
+        """Return what is a moderate change of each column, of shape (n_features,); 0 for one without entries."""
+        return torch.where(self.factor > 0, self.length / self.factor, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled columns, in the shape and floating type of x, (n_rows, n_features)."""
+        scaled = (x * self.factor.to(x.dtype)).clamp(-_FARTHEST, _FARTHEST)
+        return _clipped(scaled) / self.length.to(x.dtype)
+
+    def forward_numpy(self, x: np.ndarray) -> np.ndarray:
+        """Return the scaled columns, computed by numpy: faster for a few rows."""
+        scaled = (x * self.factor.numpy()).astype(x.dtype).clip(-_FARTHEST, _FARTHEST)
+        return np.asarray(_clipped_numpy(scaled) / self.length.numpy(), dtype=x.dtype)
+
+    def extra_repr(self) -> str:
+        """Show the number of columns in the module's representation."""
+        return f"n_features={self.n_features}"
+
+
+Scaling: TypeAlias = DenseScaling | SparseScaling
+
+
+def input_scaling(X: Any, weight: np.ndarray | None = None, *, stream: bool = False) -> Scaling:
+    """Return the layer for inputs of this kind, see :class:`DenseScaling` and :class:`SparseScaling`.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        Training rows.
+    weight : ndarray of shape (n_rows,) or None
+        Their weights >= 0.
+    stream : bool, default=False
+        Whether more rows may come.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from sklkl.modules import input_scaling
+    >>> input_scaling(sparse.csr_array(np.eye(3)))
+    SparseScaling(n_features=3)
+    """
+    return SparseScaling(X, weight) if sparse.issparse(X) else DenseScaling(X, weight, stream=stream)
+
+
+def _clipped(scaled: Tensor) -> Tensor:
+    return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=_BEND**-2).rsqrt()
+
+
+def _clipped_numpy(scaled: np.ndarray) -> np.ndarray:
+    return np.asarray(scaled / np.sqrt(1 + scaled * scaled / _BEND**2))
+
+
+def _drawn(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return as many of the rows as are looked at, always the same ones."""
+    if len(X) <= _MOST_ROWS:
+        return X, weight
+    rows = np.random.RandomState(0).choice(len(X), _MOST_ROWS, replace=False)
+    return X[rows], None if weight is None else weight[rows]

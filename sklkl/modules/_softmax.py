@@ -1,0 +1,89 @@
+"""Probabilities from logits."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["few_classes", "label_log_proba", "log_softmax", "softmax"]
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """Log-probabilities from logits of shape (..., n_classes).
+
+    The same as ``torch.log_softmax(logits, -1)``, but several times faster on a CPU for few classes: torch runs
+    along a short last axis one row at a time, along any other axis many rows at once.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (..., n_rows, n_classes)
+        Unnormalised log-probabilities.
+
+    Returns
+    -------
+    Tensor of the same shape
+        Log-probabilities in nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import log_softmax
+    >>> log_softmax(torch.zeros(1, 2)).exp()
+    tensor([[0.5000, 0.5000]])
+    """
+    if few_classes(logits):
+        return logits.mT.log_softmax(-2).mT
+    return logits.log_softmax(-1)
+
+
+def few_classes(logits: Tensor) -> bool:
+    """Whether a softmax is faster along the first axis of a transposed copy, on a CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import few_classes
+    >>> few_classes(torch.zeros(1024, 10)), few_classes(torch.zeros(1024, 100))
+    (True, False)
+    """
+    return logits.ndim > 1 and logits.shape[-1] <= 16 and logits.numel() >= 2048
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Probabilities in float64 from logits of shape (..., n_classes); each row sums to 1 but for rounding.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import softmax
+    >>> softmax(torch.zeros(1, 2))
+    tensor([[0.5000, 0.5000]], dtype=torch.float64)
+    """
+    logits = logits.double()
+    if few_classes(logits):
+        return F.softmax(logits.mT, -2).mT
+    return F.softmax(logits, -1)
+
+
+def label_log_proba(logits: Tensor) -> Tensor:
+    """Log-probabilities (label off, label on) of independent labels, each with a logit of its own.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (..., n_rows, n_labels)
+        Log-odds.
+
+    Returns
+    -------
+    Tensor of shape (..., n_rows, n_labels, 2)
+        Log-probabilities in nats: a label is a classification with two classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import label_log_proba
+    >>> label_log_proba(torch.zeros(1, 1)).exp()
+    tensor([[[0.5000, 0.5000]]])
+    """
+    return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=-1)
