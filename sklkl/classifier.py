@@ -115,9 +115,9 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     early_stopping : bool or "auto", default="auto"
         Whether to set a validation part aside and keep the weights of the epoch of lowest validation log-loss.
         ``"auto"`` does so from 200 rows on, unless a teacher has a part in the loss; also where a callback looks at
-        one. A part of your own, ``X_val`` and ``y_val`` of :meth:`fit`, takes its place; it cannot be False then.
+        one, or where :meth:`fit` is given one of your own, beside which False is an error.
     validation_fraction : float in (0, 1), default=0.15
-        Share of the rows in the validation part, stratified by class. Not used where a part of your own is given.
+        Share of the rows in the validation part, stratified by class; not used where one of your own is given.
     n_iter_no_change : int >= 1 or None, default=30
         Stop after that many epochs without a better validation log-loss; None goes through all epochs. Give a
         one-cycle rate time: it is often best at its end.
@@ -155,10 +155,9 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     module_ : torch.nn.Module
         The network with its best weights.
     history_ : skorch.history.History
-        What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty``, means over
-        all rows, of which those without a label add nothing to the first; ``valid_loss`` (log-loss, without the
-        penalty), ``lr``, ``dur`` (seconds); with ``"kl_adaptive"`` also ``step_kl`` (mean over the steps measured, in
-        nats; NaN if none was) and ``rejected_steps``.
+        What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty`` (means over
+        all rows, also without a label), ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with
+        ``"kl_adaptive"`` also ``step_kl`` (mean of steps measured, in nats; NaN if none was) and ``rejected_steps``.
     lr_ : float
         The learning rate that was found, at its peak.
     n_iter_ : int
@@ -308,9 +307,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
             such rows use them without a teacher too.
         X_val : array-like, sparse matrix or frame of shape (n_val, n_features), default=None
-            Inputs of a validation part of your own, with ``y_val``: no row of X is set aside, where rows would be set
-            aside these serve, and ``early_stopping="auto"`` is True. In a Pipeline they are transformed as X is with
-            ``Pipeline(..., transform_input=["X_val"])``.
+            Inputs of a validation part of your own, with ``y_val``, which serves wherever rows of X would be set aside;
+            ``early_stopping="auto"`` is then True. ``Pipeline(..., transform_input=["X_val"])`` transforms them as X.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Their labels, which y must have too.
         sample_weight_val : array-like of shape (n_val,), default=None
