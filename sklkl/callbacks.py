@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from sklkl._utils.interrupts import insist
+from sklkl._utils.torch_state import insist
 
 __all__ = ["BestWeights", "Progress", "StopTraining"]
 

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch.optim import Optimizer
 
 from sklkl._fit.attempt import Attempt, Previous
-from sklkl._fit.fitting import checked_params, fit_net
-from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams
+from sklkl._fit.fitting import fit_net
+from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams, checked_params
 from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call, available_if

@@ -36,6 +36,19 @@ def _table(n_rows, n_features, n_classes, seed):
     return X, scores.argmax(1)
 
 
+@pytest.fixture(scope="module")
+def once():
+    """Return ``once(key, make)``: what ``make()`` returned when a test of this file first asked for the key."""
+    made = {}
+
+    def get(key, make):
+        if key not in made:
+            made[key] = make()
+        return made[key]
+
+    return get
+
+
 @pytest.fixture
 def make_table():
     """Return ``make_table(n_rows=120, n_features=5, n_classes=3, seed=0) -> X, y``; X is float64, y is int64."""

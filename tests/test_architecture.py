@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,11 @@ FLOORS = {
 }
 
 
+@cache
+def tree(file):
+    return ast.parse(file.read_text())
+
+
 def dotted(file):
     parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -49,7 +55,7 @@ def room(name):
 def imports(file):
     """Dotted names of all that a file imports from sklkl, wherever in the file."""
     here = dotted(file).split(".")
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -121,17 +127,16 @@ def test_no_private_module_in_the_root():
 
 @pytest.mark.parametrize("file", [file for file in inside if file.name == "__init__.py"], ids=dotted)
 def test_every_room_says_what_it_may_import(file):
-    assert "May import:" in ast.get_docstring(ast.parse(file.read_text()))
+    assert "May import:" in ast.get_docstring(tree(file))
 
 
 @each_file
 def test_private_functions_of_scikit_learn_have_one_door(file):
     if dotted(file) == "sklkl._utils.sklearn_private":
         return
-    tree = ast.parse(file.read_text())
     found = [
         f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
+        for node in ast.walk(tree(file))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("sklearn", "skorch")
         for alias in node.names
         if any(part.startswith("_") for part in [*node.module.split("."), alias.name])

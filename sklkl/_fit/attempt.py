@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklkl._fit.soft_targets import SoftTargets
-from sklkl._utils.interrupts import insist
-from sklkl._utils.torch_state import OwnTorchState
+from sklkl._utils.torch_state import OwnTorchState, insist
 from sklkl.data import Rows
 from sklkl.net import KLNet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,28 +15,19 @@ from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
 from sklkl._fit.monitors import asks_for_validation
 from sklkl._fit.net_factory import new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
-from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
-from sklkl._fit.soft_targets import soft_targets_of
-from sklkl._fit.training import stream_training, training_of
-from sklkl._fit.training_set import Training
+from sklkl._fit.parameters import FitData, FitParams, TeacherParams
+from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
+from sklkl._fit.training_set import Training, stream_training, training_of
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
-from sklkl._utils.sklearn_private import validate_parameter_constraints
-from sklkl.data import TrainingSet
+from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
 
 _NO_VALIDATION = (
     "A callback looks at a validation part, and there is none: {}. Set 'early_stopping' to True, or pass one to fit as "
     "'X_val' and 'y_val'."
 )
-
-
-def checked_params(estimator: Any) -> FitParams:
-    """Return the parameters of an estimator; an error names the one that is invalid."""
-    params = estimator.get_params(deep=False)
-    validate_parameter_constraints(CONSTRAINTS, params, caller_name=type(estimator).__name__)
-    return FitParams.of(params)
 
 
 def fit_net(
@@ -70,39 +61,67 @@ def fit_net(
     Trained
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
+    task = _prepared(attempt.draft, params, data, previous, classes, stream)
+    training, net = task.training, None
+    for _ in range(1 if stream else params.teacher.n_generations):
+        if net is not None:
+            training, previous = replace(training, data=_taught_by(net, training.data)), None
+        if previous is None:
+            net = new_net(params.net, task.classes, training, task.random_state)
+        else:
+            net = resumed_net(previous.net, params.net, training)
+        trained = Trained(net, task.classes, training.distill_weight, True, task.rows, task.soft_targets)
+        attempt.trainings.append(trained)
+        try:
+            _train(net, training)
+        except KeyboardInterrupt:
+            if not net.has_learned_:
+                raise
+            return trained
+        check_outcome(net, training)
+    return trained._replace(interrupted=False)
+
+
+class _Task(NamedTuple):
+    """What a net is to learn."""
+
+    classes: np.ndarray
+    rows: Rows
+    soft_targets: SoftTargets | None
+    training: Training
+    random_state: np.random.RandomState
+
+
+def _prepared(
+    estimator: Any,
+    params: FitParams,
+    data: FitData,
+    previous: Previous | None,
+    classes: np.ndarray | None,
+    stream: bool,
+) -> _Task:
+    """Return what is to be learned from what was given to ``fit``."""
     plain = _is_plain(params.teacher, data)
-    estimator = attempt.draft
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
     random_state = local_random_state(params.random_state)
     soft_targets = None
     if not plain:
-        params = _seeded(params, copy.deepcopy(random_state))  # the network's own draws are those without a teacher
+        of_teacher = copy.deepcopy(random_state)  # the network's own draws are those without a teacher
+        teacher, cv = seeded(params.teacher.teacher, of_teacher), seeded(params.teacher.teacher_cv, of_teacher)
+        params = replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv))
         soft_targets = soft_targets_of(params, data, inputs, partial(read_more, estimator, params.inputs))
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
     valid = validation_rows(estimator, params, data, inputs, found)
-    build = partial(new_net, params.net, found)
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
     else:
+        build = partial(new_net, params.net, found)
         training = training_of(params, rows, valid, soft_targets, random_state, build)
-
-    def train(net: KLNet) -> Trained:
-        trained = Trained(net, found, training.distill_weight, True, rows, soft_targets)
-        attempt.trainings.append(trained)
-        return trained._replace(interrupted=_train(net, training))
-
-    trained = train(
-        build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
-    )
-    for _ in range(1, 1 if stream else params.teacher.n_generations):
-        if not trained.interrupted:
-            training = replace(training, data=_taught_by(trained.net, training.data))
-            trained = train(build(training, random_state))
-    return trained
+    return _Task(found, rows, soft_targets, training, random_state)
 
 
 def _is_plain(params: TeacherParams, data: FitData) -> bool:
@@ -112,20 +131,10 @@ def _is_plain(params: TeacherParams, data: FitData) -> bool:
     return no_teacher and no_rows
 
 
-def _seeded(params: FitParams, random_state: np.random.RandomState) -> FitParams:
-    """Return parameters whose teacher and its splits have seeds, for everything random is from ``random_state``."""
-    teacher, cv = (seeded(part, random_state) for part in (params.teacher.teacher, params.teacher.teacher_cv))
-    return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv))
-
-
-def _train(net: KLNet, training: Training) -> bool:
-    """Train a net; return whether that was interrupted, once it has learned something."""
+def _train(net: KLNet, training: Training) -> None:
+    """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
     try:
         net.partial_fit(training.data)
-    except KeyboardInterrupt:
-        if not net.has_learned_:
-            raise
-        return True
     except KeyError as error:
         if training.data.valid is None and asks_for_validation(error):
             raise ValueError(_NO_VALIDATION.format(error)) from error
@@ -135,8 +144,6 @@ def _train(net: KLNet, training: Training) -> bool:
             allowed = "such that every batch has two rows or more, as batch normalisation needs them"
             raise invalid_input("batch_size", "a batch of one row", allowed, of="KLClassifier") from error
         raise
-    check_outcome(net, training)
-    return False
 
 
 def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:

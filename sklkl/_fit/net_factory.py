@@ -1,4 +1,4 @@
-"""From parameters to a net that is ready to train."""
+"""From parameters to a net that is ready to train, or an error that names what cannot be trained."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sklkl._fit.parameters import NetParams
-from sklkl._fit.part_checks import first_logits, initialized, trainable_module
 from sklkl._fit.starting_weights import scaling_to_start_from, start_from
 from sklkl._fit.training_set import Training
-from sklkl._utils.checks import invalid
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.distillation import Distillation
@@ -26,6 +25,7 @@ from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
 
 _OWNER = "KLClassifier"
+_KNOWN = tuple(optimizer for optimizer, _ in OPTIMIZERS.values())  # these take any dense gradient
 
 
 def new_net(params: NetParams, classes: np.ndarray, training: Training, random_state: np.random.RandomState) -> KLNet:
@@ -48,8 +48,8 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         If a parameter that is passed on is refused, a parameter of the penalty is invalid, whether it is used or not,
         or the network does not return logits.
     """
-    scaling = _scaling(params, training)
-    net = initialized(_net(params, training, len(classes), random_state.randint(2**31 - 1), scaling))
+    seed = random_state.randint(2**31 - 1)
+    net = _initialized(params, training, len(classes), seed, _scaling(params, training))
     if params.module is not None:
         _check_logits(net, training.data.train)
     if params.init_from is not None:
@@ -59,11 +59,54 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
 
 def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
     """Return a net that resumes the training of another one, which is left as it is; see `new_net`."""
-    resumed = initialized(_net(params, training, len(net.classes_), net.random_state, scaling_of(net.module_)), net)
+    scaling = scaling_of(net.module_)
+    resumed = _initialized(params, training, len(net.classes_), net.random_state, scaling, net)
     scaling = scaling_of(resumed.module_)
     if training.stream and scaling is not None:
         scaling.update(*_inputs_and_weights(training.data.train))
     return resumed
+
+
+def _initialized(
+    params: NetParams, training: Training, n_classes: int, seed: int, scaling: Scaling | None, old: KLNet | None = None
+) -> KLNet:
+    """Return a net made afresh, or the training of an old one resumed.
+
+    Raises
+    ------
+    ValueError
+        If the optimiser cannot be made for this network, or cannot take a step.
+    """
+    net = _net(params, training, n_classes, seed, scaling)
+    try:
+        net = net.initialize() if old is None else net.resume(old)
+    except Exception as error:
+        if hasattr(net, "module_") and not hasattr(net, "optimizer_"):
+            raise _unsuited(net.optimizer, error) from error
+        raise
+    if net.optimizer not in _KNOWN:
+        _take_a_step(net)
+    return net
+
+
+def _take_a_step(net: KLNet) -> None:
+    """Let an optimiser of the net's kind take a step with a parameter that is not the net's."""
+    if net._needs_closure or any(getattr(layer, "sparse", False) for layer in net.module_.modules()):
+        return
+    like = next(net.module_.parameters())
+    parameter = nn.Parameter(torch.zeros(2, 2, dtype=like.dtype, device=like.device))
+    parameter.grad = torch.zeros_like(parameter)
+    try:
+        _, params = net.get_params_for_optimizer("optimizer", [("", parameter)])
+        net.optimizer([parameter], **params).step()
+    except Exception as error:  # whatever an optimiser from elsewhere says
+        raise _unsuited(net.optimizer, error) from error
+
+
+def _unsuited(optimizer: Any, error: Exception) -> ValueError:
+    found = f"{optimizer.__name__}, which says {type(error).__name__}: {error}"
+    allowed = "an optimiser for this network, whose gradients are dense, and for the 'optimizer__...' parameters"
+    return invalid_input("optimizer", found, allowed, of=_OWNER)
 
 
 def _net(params: NetParams, training: Training, n_classes: int, seed: int, scaling: Scaling | None) -> KLNet:
@@ -106,7 +149,7 @@ def _module_factory(params: NetParams, rows: Rows, n_classes: int, scaling: Scal
         given = _passed_on(params.passed_on, "module", receiver)
         for name in common.keys() & given.keys():
             raise ValueError(f"'module__{name}' cannot be set: {_OWNER} sets it from the data.")
-        return partial(trainable_module, module, **common, **given)
+        return partial(_trainable_module, module, **common, **given)
     stray = sorted(name for name in params.passed_on if name.startswith("module__"))
     if stray:
         raise ValueError(f"The {stray[0]!r} parameter of {_OWNER} needs a 'module'. Got None instead.")
@@ -134,6 +177,22 @@ def _inputs_and_weights(rows: Rows) -> tuple[Any, np.ndarray | None]:
     rows = rows if rows.y is None or bool(rows.has_label.all()) else rows.labelled()
     X = rows.X.cpu().numpy() if isinstance(rows.X, Tensor) else rows.X
     return X, None if rows.weight is None else rows.weight.cpu().numpy()
+
+
+def _trainable_module(module: Any, **params: Any) -> nn.Module:
+    """Return the network that :func:`sklkl.modules.build_module` makes.
+
+    Raises
+    ------
+    ValueError
+        If it has nothing to train.
+    """
+    bare = isinstance(module, type) and issubclass(module, nn.Module) and module.__init__ is nn.Module.__init__
+    built = module() if bare else build_module(module, **params)  # nn.Module's own would take arguments, then refuse
+    if not any(parameter.requires_grad for parameter in built.parameters()):
+        frozen = "all of them frozen" if any(True for _ in built.parameters()) else "none"
+        raise invalid_input("module", frozen, "a network with parameters that require a gradient", of=_OWNER)
+    return built
 
 
 def _hidden_layer_sizes(given: Any) -> tuple[int, ...]:
@@ -204,7 +263,7 @@ def _check_logits(net: KLNet, rows: Rows) -> None:
     batch = next(rows.split([0, min(2, len(rows))]))
     net.set_mode(training=False)
     with torch.no_grad():
-        logits = first_logits(net, batch[0])
+        logits = _first_logits(net, batch[0])
     expected = (len(batch[0]), len(net.classes_))
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if shape != expected:
@@ -212,3 +271,25 @@ def _check_logits(net: KLNet, rows: Rows) -> None:
             f"The 'module' parameter must return logits of shape (n_rows, n_classes), here {expected}. Got {shape} "
             "instead."
         )
+
+
+def _first_logits(net: KLNet, x: Tensor) -> Any:
+    """Return what a network makes of its first rows.
+
+    Raises
+    ------
+    ValueError
+        If it fails on them.
+    """
+    try:
+        return net.infer(x)
+    except Exception as error:  # whatever a network makes of inputs that it was not written for
+        shape = ", ".join(["n_rows", *map(str, x.shape[1:])])
+        dtype = str(x.dtype).removeprefix("torch.")
+        hint = ", of which an Embedding needs x.long()" if "embedding" in str(error) else ""
+        raise invalid_input(
+            "module",
+            f"{type(error).__name__}: {error}",
+            f"a network that takes inputs of shape ({shape}) and type {dtype}{hint}",
+            of=_OWNER,
+        ) from error

@@ -1,4 +1,4 @@
-"""What a training has come to: logits that are finite, and a loss that is not absurd."""
+"""What a training has come to: logits that are finite, and a loss that is not worse than that of no network."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from sklkl._fit.training_set import Training
-from sklkl.modules import MLP
+from sklkl.data import Rows
+from sklkl.losses import cross_entropy, row_shares
+from sklkl.modules import MLP, label_log_proba, scaling_of
 from sklkl.net import KLNet
 
-# Inputs below this are on a usual scale.
-_USUAL = 1e3
+# So many rows are looked at.
+_N_ROWS = 1000
+# A network that learns from a teacher, whose opinion may be another than that of the labels, may be that much worse.
+_TAUGHT = 10.0
 
 
 def check_outcome(net: KLNet, training: Training) -> None:
@@ -28,39 +32,81 @@ def check_outcome(net: KLNet, training: Training) -> None:
     Warns
     -----
     ConvergenceWarning
-        If the network is far worse than one that finds all classes equally probable.
+        If it is worse on its training rows than a prediction of the class shares, the same for each row.
     """
     if training.stream and type(net.module_) is MLP:
         return  # whose weights are known to be finite; one pass over a few rows is short
-    batch = next(training.data.train.split([0, min(len(training.data.train), 100)]))
-    with torch.no_grad():
-        logits = net.infer(batch[0].to(net.device))
+    rows = _some(training.data.train.labelled())
+    logits = _logits(net, rows)
     if not bool((logits < math.inf).all()):
         raise ValueError(
             "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
             "high, or the module may compute something else there than in training."
         )
-    _warn_if_diverged(net, training, batch[0], logits.shape[1])
+    if not training.stream:
+        _warn_if_not_converged(net, training, rows, logits)
 
 
-def _warn_if_diverged(net: KLNet, training: Training, x: Tensor, n_classes: int) -> None:
-    loss, chance = _data_fit(net, training), math.log(2) * n_classes if net.multilabel else math.log(n_classes)
-    # where the input is huge, so is the loss from its beginning
-    grew = loss > net.history[0].get("train_loss", math.inf) or bool(x.abs().max() < _USUAL)
-    if not training.stream and loss > 100 * max(chance, 1.0) and grew:
-        warnings.warn(
-            f"Training has diverged: the loss is {loss:.3g} nats a row at its end, where equal probabilities have "
-            f"{chance:.3g}. The input may need scaling, or the learning rate may be too high.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+def _some(rows: Rows) -> Rows:
+    if len(rows) <= _N_ROWS:
+        return rows
+    return rows.take(torch.linspace(0, len(rows) - 1, _N_ROWS).long())
 
 
-def _data_fit(net: KLNet, training: Training) -> float:
-    """Return the mean loss on the training rows that have a label, in the epoch whose weights are kept."""
-    if not net.history:
-        return 0.0
-    best = [record for record in net.history if record.get("valid_loss_best")]
-    # the history has the mean over all rows; those without a label weigh as much as the others do on average
-    share = float(training.data.train.has_label.double().mean())
-    return float((best or net.history)[-1].get("train_data_fit", 0.0)) / share
+def _logits(net: KLNet, rows: Rows) -> Tensor:
+    size = net.batch_size
+    edges = [*range(0, len(rows), size), len(rows)]
+    net.set_mode(training=False)
+    with torch.no_grad():
+        return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])
+
+
+def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: Tensor) -> None:
+    logits, shares = logits.double(), _shares(rows)
+    losses = _losses(logits, rows.codes)
+    references = _losses(_log_shares(training.data.train, logits), rows.codes)
+    equal = _losses(torch.zeros_like(logits), rows.codes)
+    if "teacher_proba" in rows.columns:
+        references = _TAUGHT * equal
+    elif net.kl_strength:  # a penalty draws towards equal probabilities
+        references = torch.maximum(references, equal)
+    excess = losses - references
+    # what chance alone may do to so few rows
+    noise = 2 * (shares * (excess - excess @ shares)).norm()
+    if len(rows) > 1 and not bool(excess @ shares <= noise):
+        message = _message(net, rows, float(losses @ shares), float(references @ shares))
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+
+
+def _shares(rows: Rows) -> Tensor:
+    like = torch.zeros(len(rows), 1, dtype=torch.float64, device=rows.codes.device)
+    return row_shares(like, None if rows.weight is None else rows.weight.double())
+
+
+def _losses(logits: Tensor, codes: Tensor) -> Tensor:
+    """Return the cross-entropy of each row in nats."""
+    if codes.ndim == 1:
+        return cross_entropy(logits, codes)
+    return -label_log_proba(logits).gather(-1, codes.unsqueeze(-1)).squeeze(-1).sum(-1)
+
+
+def _log_shares(rows: Rows, logits: Tensor) -> Tensor:
+    """Return logits of the class shares, in the shape of those of a network."""
+    rows = rows.labelled()
+    shares = _shares(rows)
+    if rows.codes.ndim == 2:
+        return torch.logit(shares @ rows.codes.double()).expand(logits.shape)
+    return logits.new_zeros(logits.shape[1]).index_add(0, rows.codes, shares).log().expand(logits.shape)
+
+
+def _message(net: KLNet, rows: Rows, loss: float, reference: float) -> str:
+    largest = float(abs(rows.X).max())
+    unscaled = scaling_of(net.module_) is None and not 1e-2 < largest < 1e2
+    inputs = (
+        f"The inputs, of values up to {largest:.3g}, may need scaling, as by a StandardScaler. " if unscaled else ""
+    )
+    return (
+        f"Training has not converged: the loss on the training rows is {loss:.3g} nats a row, and {reference:.3g} are "
+        f"had without any input. {inputs}The learning rate, {net.lr_:.3g}, may be too high or too low, or the epochs too "
+        "few."
+    )

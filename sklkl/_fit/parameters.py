@@ -11,7 +11,13 @@ import numpy as np
 import torch
 
 from sklkl._utils.checks import invalid
-from sklkl._utils.sklearn_private import HasMethods, Interval, Options, StrOptions
+from sklkl._utils.sklearn_private import (
+    HasMethods,
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklkl.distillation import (
     AUGMENTATIONS,
     DISTILL_DIVERGENCES,
@@ -203,6 +209,13 @@ class FitParams:
 
 
 _ROOMS: dict[str, Any] = {"inputs": InputParams, "teacher": TeacherParams, "split": SplitParams, "net": NetParams}
+
+
+def checked_params(estimator: Any) -> FitParams:
+    """Return the parameters of an estimator; an error names the one that is invalid."""
+    params = estimator.get_params(deep=False)
+    validate_parameter_constraints(CONSTRAINTS, params, caller_name=type(estimator).__name__)
+    return FitParams.of(params)
 
 
 def torch_device(device: Any) -> torch.device:

@@ -1,4 +1,4 @@
-"""Soft targets of a classifier's rows, by a teacher that meets the rows in the form in which they were given."""
+"""Soft targets of a classifier's rows, and of rows without labels, by a teacher that meets them as they were given."""
 
 from __future__ import annotations
 
@@ -9,18 +9,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
-from sklkl._fit.further_rows import FurtherRows
-from sklkl._fit.inputs import Inputs, check_container, ordinary_weights
+from sklkl._fit.inputs import Inputs, called, check_container, indexable_rows, ordinary_weights
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
-from sklkl._utils.sklearn_private import _safe_indexing
+from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.data import Rows
-from sklkl.distillation import EstimatorTeacher, GivenProba, Teacher, aligned, best_temperature, make_teacher, soften
+from sklkl.distillation import (
+    EstimatorTeacher,
+    GivenProba,
+    Teacher,
+    aligned,
+    augmented,
+    best_temperature,
+    make_teacher,
+    soften,
+)
 
 # Fewer rows are not split, neither to calibrate a teacher nor to stop early: a part of a few rows says little.
 MIN_ROWS_TO_SPLIT = 200
+
+# augment="auto" leaves longer tables as they are: there is less to gain, and finding neighbours takes long.
+MAX_ROWS_TO_AUGMENT = 20_000
 
 
 def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Callable[[Any], Any]) -> SoftTargets | None:
@@ -110,6 +122,76 @@ class GivenRows:
         return _safe_indexing(self.sample_weight, numbers)
 
 
+@dataclass(frozen=True)
+class FurtherRows:
+    """Where rows without labels come from.
+
+    Parameters
+    ----------
+    params : TeacherParams
+        Parameters.
+    X : array, sparse matrix or frame
+        Rows that have labels, as they were given.
+    X_unlabeled : array, sparse matrix, frame or None
+        Rows that were given without.
+    transform : callable or None
+        From inputs as the teacher sees them to those that the network sees, where these are not the same.
+    validate : callable
+        From these to validated ones.
+    penalised : bool
+        Whether a penalty uses rows without labels.
+    """
+
+    params: TeacherParams
+    X: Any
+    X_unlabeled: Any
+    transform: Callable[[Any], Any] | None
+    validate: Callable[[Any], Any]
+    penalised: bool
+
+    def check(self) -> None:
+        """Raise a ValueError if rows without a label shall carry the distillation loss and there are none."""
+        if self.params.distill_rows == "unlabeled" and self.X_unlabeled is None and self.augment is None:
+            raise ValueError(
+                "distill_rows='unlabeled' needs rows without a label: pass 'X_unlabeled' to fit, or let 'augment' make "
+                f"some. Got X_unlabeled=None and augment={self.params.augment!r}, which makes none here."
+            )
+
+    @property
+    def augment(self) -> Any:
+        """How synthetic rows are made; ``"auto"`` does so in a dense table that is not too long."""
+        if self.params.augment != "auto":
+            return self.params.augment
+        X = self.X if self._near_X else self.X_unlabeled
+        table = hasattr(X, "columns") or np.ndim(X) == 2
+        suited = table and not sparse.issparse(X) and 2 <= _num_samples(X) <= MAX_ROWS_TO_AUGMENT
+        return "munge" if suited and self.params.teacher is not None else None
+
+    @property
+    def _near_X(self) -> bool:
+        """Whether synthetic rows are near those of X: they should be where the distillation loss is."""
+        return self.params.distill_rows == "all" or self.X_unlabeled is None
+
+    def inputs(self, X: Any, for_teacher: bool, random_state: np.random.RandomState) -> list[Any]:
+        """Return inputs that are wanted beside the rows X, as they were given or made."""
+        wanted = self.X_unlabeled is not None and (for_teacher or self.penalised)
+        given = [self.X_unlabeled] if wanted else []
+        augment = self.augment if for_teacher else None
+        if augment is None:
+            return given
+        X = X if self._near_X else self.X_unlabeled
+        if self.params.augment == "auto" and _num_samples(X) < 2:  # zero weights may leave one row only
+            return given
+        if sparse.issparse(X):
+            raise ValueError("The 'augment' parameter must be None for sparse X; pass rows as 'X_unlabeled' instead.")
+        return [*given, augmented(X, augment, self.params.augment_factor, random_state)]
+
+    def read(self, X: Any) -> Any:
+        """Return inputs as the network is to see them; an error calls them by their own name."""
+        with called("X_unlabeled" if X is self.X_unlabeled else "A synthetic row of 'augment'"):
+            return self.validate(X if self.transform is None else self.transform(X))
+
+
 @dataclass
 class SoftTargets:
     """What rows are to learn from, other than their labels.
@@ -168,12 +250,12 @@ class SoftTargets:
         more = self.further.inputs(part.X, teacher is not None, random_state)
         inputs = list(map(self.further.read, more))  # before the teacher is fitted
         proba = None if teacher is None else self._proba(teacher, part, more)
+        targets, known = (None, None) if proba is None else self._aligned(proba)
         rows = rows.with_columns(number=None)
         for X in inputs:
             rows = rows.with_unlabeled(X)
-        if proba is None:
+        if targets is None:
             return rows, None
-        targets, known = self._aligned(proba)
         targets = targets if self.temperature == 1 else soften(targets, self.temperature)
         return rows.with_columns(teacher_proba=targets.to(rows.dtype)), known
 
@@ -254,11 +336,3 @@ class SoftTargets:
             policy = "closed"
         proba, known = aligned(proba, self.teacher.classes_, self.classes, policy)
         return torch.from_numpy(proba), known
-
-
-def indexable_rows(values: Any) -> Any:
-    """Return rows that can be taken by number: sparse matrices as CSR, what is no array or frame as an array."""
-    if hasattr(values, "tocsr"):
-        return values.tocsr()
-    by_number = hasattr(values, "shape") and hasattr(values, "__getitem__")
-    return values if values is None or by_number else np.asarray(values)

@@ -1,20 +1,26 @@
-"""What a net is trained on: rows with their soft targets, and a validation part."""
+"""What a net is trained on, and how: which rows are set aside, what a teacher is worth on them, how many passes."""
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 
-from sklkl._fit.monitors import wants_validation_part
-from sklkl._fit.parameters import SplitParams
-from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT
+from sklkl._fit.monitors import validation_monitor, wants_validation_part
+from sklkl._fit.parameters import FitParams, SplitParams
+from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT, SoftTargets
+from sklkl._utils.checks import invalid
 from sklkl.data import Rows, TrainingSet
+from sklkl.net import KLNet
+
+# Candidates for distill_weight="auto".
+DISTILL_WEIGHTS = (0.0, 0.5, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -39,18 +45,125 @@ class Training:
     stream: bool = False
 
 
+NewNet = Callable[[Training, np.random.RandomState], KLNet]
+
+
+def training_of(
+    params: FitParams,
+    rows: Rows,
+    valid: Rows | None,
+    soft_targets: SoftTargets | None,
+    random_state: np.random.RandomState,
+    new_net: NewNet,
+) -> Training:
+    """Return a training set and how to train on it; what a teacher is worth is found first, where that is wanted.
+
+    A validation part ``valid`` that was given serves wherever rows would be set aside.
+    """
+    monitor = None if valid is not None else validation_monitor(params.net.callbacks)
+    if monitor is not None and params.split.early_stopping is False:
+        raise invalid("early_stopping", False, f"'auto' or True, as the callback {monitor}", of="KLClassifier")
+    weight = params.teacher.distill_weight
+    if soft_targets is not None and soft_targets.teacher is not None:
+        weight = _settled_weight(params, soft_targets, rows, valid, random_state, new_net)
+        distilled = weight > 0
+    else:
+        weight, distilled = 0.5 if weight == "auto" else weight, False
+    train = rows
+    if valid is None and _stops_early(params, rows, distilled):
+        train, valid = split_rows(params.split, rows, random_state)
+    if valid is None and monitor is not None:
+        raise ValueError(
+            f"The callback {monitor}, but no row can be set aside, as no class has two. Pass rows of your own to fit "
+            f"as 'X_val' and 'y_val'. Got early_stopping={params.split.early_stopping!r}."
+        )
+    if soft_targets is None:
+        return Training(TrainingSet(train, valid), weight, params.net.max_epochs)
+    train, known = soft_targets.with_soft_targets(train, weight, random_state)
+    data = TrainingSet(train, valid, known)
+    return Training(data, weight, n_passes(data, params.net.max_epochs))
+
+
+def _stops_early(params: FitParams, rows: Rows, distilled: bool) -> bool:
+    """Whether to set rows aside; a teacher that labels every row is worth more than stopping early."""
+    wanted: bool | str = params.split.early_stopping
+    if not isinstance(wanted, str):
+        return wanted
+    return (rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled) or wants_validation_part(params.net.callbacks)
+
+
+def stream_training(
+    params: FitParams, rows: Rows, soft_targets: SoftTargets | None, random_state: np.random.RandomState
+) -> Training:
+    """Return one pass over rows to which others may come, without a validation part."""
+    monitor = validation_monitor(params.net.callbacks)
+    if monitor is not None:
+        raise ValueError(f"The callback {monitor}, which partial_fit does not have; 'early_stopping' is for fit.")
+    weight: float = params.teacher.distill_weight
+    known = None
+    if soft_targets is not None:
+        rows, known = soft_targets.with_soft_targets(rows, weight, random_state)
+    return Training(TrainingSet(rows, None, known), weight, epochs=1, stream=True)
+
+
+def _settled_weight(
+    params: FitParams,
+    soft_targets: SoftTargets,
+    rows: Rows,
+    valid: Rows | None,
+    random_state: np.random.RandomState,
+    new_net: NewNet,
+) -> float:
+    """Return the weight of the distillation loss, after calibrating the teacher."""
+    weight: float | str = params.teacher.distill_weight
+    if isinstance(weight, str):
+        return best_distill_weight(params, soft_targets, rows, valid, random_state, new_net)
+    if weight > 0 and params.teacher.teacher_cv is None and soft_targets.calibrates(rows.X.shape[0]):
+        train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
+        if valid is not None:
+            soft_targets.calibrate(valid, train)
+    return weight
+
+
+def best_distill_weight(
+    params: FitParams,
+    soft_targets: SoftTargets,
+    rows: Rows,
+    valid: Rows | None,
+    random_state: np.random.RandomState,
+    new_net: NewNet,
+) -> float:
+    """Return the weight of lowest log-loss on rows set aside; if wanted, calibrate the teacher on them on the way.
+
+    Raises
+    ------
+    ValueError
+        If no class has two rows, so that none can be set aside.
+    """
+    train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
+    if valid is None:
+        raise ValueError("The 'distill_weight' parameter cannot be 'auto' if no row can be set aside.")
+    train, known = soft_targets.with_soft_targets(train, 1.0, random_state)
+    if soft_targets.calibrates(len(rows)) and params.teacher.teacher_cv is None:
+        soft_targets.calibrate(valid)
+        train = soft_targets.calibrated(train)
+    data = TrainingSet(train, valid, known)
+
+    def valid_loss(weight: float) -> float:
+        # without a teacher, rows without a label would only dilute the mean
+        learned = data if weight else TrainingSet(train.labelled(), valid, known)
+        training = Training(learned, weight, n_passes(learned, params.net.max_epochs))
+        net = new_net(training, copy.deepcopy(random_state))
+        net.partial_fit(learned)
+        return float(np.nanmin(net.history[:, "valid_loss"]))
+
+    return min(DISTILL_WEIGHTS, key=valid_loss)
+
+
 def n_passes(data: TrainingSet, max_epochs: int) -> int:
     """Return the number of passes; rows without labels, which make a pass longer, may at most double the work."""
     has_label = data.train.has_label
     return math.ceil(max_epochs * min(1.0, 2 * int(has_label.sum()) / len(has_label)))
-
-
-def wants_validation(params: SplitParams, rows: Rows, distilled: bool, callbacks: Any) -> bool:
-    """Whether to set a validation part aside; a teacher that labels every row is worth more than stopping early."""
-    wanted: bool | str = params.early_stopping
-    if not isinstance(wanted, str):
-        return wanted
-    return (rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled) or wants_validation_part(callbacks)
 
 
 def split_rows(params: SplitParams, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:

@@ -9,7 +9,7 @@ from array_api_compat import is_torch_array
 
 from sklkl._utils.checks import invalid_input
 
-__all__ = ["to_numpy", "unmasked"]
+__all__ = ["proba_array", "to_numpy", "unmasked"]
 
 
 def unmasked(values: Any) -> Any:
@@ -45,6 +45,32 @@ def to_numpy(name: str, values: Any) -> Any:
         raise invalid_input(name, "a sparse tensor", "a dense array")
     values = values.detach().cpu()
     return (values.float() if str(values.dtype) == "torch.bfloat16" else values).resolve_conj().numpy()
+
+
+def proba_array(proba: Any, name: str = "teacher") -> np.ndarray:
+    """Return an answer as an array of real numbers.
+
+    Parameters
+    ----------
+    proba : array-like, Tensor or frame
+        The answer.
+    name : str
+        Who gave it, for messages.
+
+    Raises
+    ------
+    ValueError
+        If it is something else: None, a sparse matrix, texts, rows of several lengths.
+    """
+    try:
+        values = np.asarray(to_numpy(name, proba))
+        values = values.astype(np.float64) if values.dtype.kind in "OSU" else values
+    except (ValueError, TypeError):
+        values = np.array("")  # refused below
+    if proba is None or values.dtype.kind not in "biuf":
+        found = f"{type(proba).__name__} of {values.dtype}" if values.ndim else type(proba).__name__
+        raise ValueError(f"The {name} must give probabilities as an array, a row for each of X. Got {found} instead.")
+    return values
 
 
 def _dense_layout() -> Any:

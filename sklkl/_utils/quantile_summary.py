@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-# Quantiles that are kept of a longer column: evenly spaced, and as many more on the scale of a normal variable, whose
-# tails they resolve. With the extremes these are at most `N_KEPT`.
-_LEVELS = np.sort(np.r_[np.linspace(0, 1, 33)[1:-1], ndtr(np.linspace(-3.1, 3.1, 31))])
-N_KEPT = len(_LEVELS) + 2
+# How many values describe a column.
+N_KEPT = 64
+# How many are kept of a stream, before the half of them is: each time a little is lost.
+_MOST_OF_A_STREAM = 256
 
 
 class QuantileSummary(NamedTuple):
@@ -18,9 +18,9 @@ class QuantileSummary(NamedTuple):
 
     Parameters
     ----------
-    values : ndarray of shape (n_columns, N_KEPT), float64
+    values : ndarray of shape (n_columns, n_kept), float64
         Distinct values; the last one is repeated to the end.
-    mass : ndarray of shape (n_columns, N_KEPT), float64
+    mass : ndarray of shape (n_columns, n_kept), float64
         Weight of the rows at that value or nearer to it than to the others; 0 for what is repeated.
     """
 
@@ -46,8 +46,23 @@ class QuantileSummary(NamedTuple):
         middle = np.minimum(self.mass.cumsum(axis=1), self.mass.sum(axis=1, keepdims=True)) - mass / 2
         return np.asarray(ndtri(middle / self.mass.sum(axis=1, keepdims=True)))
 
+    def shortened(self) -> QuantileSummary:
+        """Return a summary of at most `N_KEPT` values."""
+        return _stacked([_compressed(*column, N_KEPT) for column in self._columns()], N_KEPT)
 
-def summarised(X: np.ndarray, weight: np.ndarray | None = None) -> QuantileSummary:
+    def merged(self, other: QuantileSummary) -> QuantileSummary:
+        """Return the summary of the rows of both, for a stream."""
+        both = [np.concatenate(parts, axis=1) for parts in zip(self, other, strict=True)]
+        columns = [_distinct(*column) for column in QuantileSummary(*both)._columns()]
+        half = _MOST_OF_A_STREAM // 2
+        short = [column if len(column[0]) <= _MOST_OF_A_STREAM else _compressed(*column, half) for column in columns]
+        return _stacked(short, _MOST_OF_A_STREAM)
+
+    def _columns(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [(values[mass > 0], mass[mass > 0]) for values, mass in zip(self.values, self.mass, strict=True)]
+
+
+def summarised(X: np.ndarray, weight: np.ndarray | None = None, *, stream: bool = False) -> QuantileSummary:
     """Return the summary of columns.
 
     Parameters
@@ -56,33 +71,37 @@ def summarised(X: np.ndarray, weight: np.ndarray | None = None) -> QuantileSumma
         Finite numbers.
     weight : ndarray of shape (n_rows,) or None
         Weights >= 0 of the rows; their mean counts as 1.
+    stream : bool
+        Whether it is to be merged with others: it then keeps more values.
     """
     mass = np.ones(len(X)) if weight is None else weight / weight.mean()
-    return _stacked([_compressed(column, mass) for column in X.T.astype(np.float64)])
+    n_kept = _MOST_OF_A_STREAM if stream else N_KEPT
+    return _stacked([_compressed(*_distinct(column, mass), n_kept) for column in X.T.astype(np.float64)], n_kept)
 
 
-def merged(first: QuantileSummary, second: QuantileSummary) -> QuantileSummary:
-    """Return the summary of the rows of both."""
-    columns = zip(np.hstack([first.values, second.values]), np.hstack([first.mass, second.mass]), strict=True)
-    return _stacked([_compressed(values[mass > 0], mass[mass > 0]) for values, mass in columns])
+def _distinct(values: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return distinct values in rising order, and their masses."""
+    values, place = np.unique(values[mass > 0], return_inverse=True)
+    return values, np.bincount(place, mass[mass > 0])
 
 
-def _compressed(values: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return distinct values in rising order with their masses; of many, quantiles."""
-    values, place = np.unique(values, return_inverse=True)
-    mass = np.bincount(place, mass)
-    values, mass = values[mass > 0], mass[mass > 0]
-    if len(values) <= N_KEPT:
+def _compressed(values: np.ndarray, mass: np.ndarray, n_kept: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return so many of the values: the extremes, and quantiles, with the masses of those nearest to each.
+
+    Half of the quantiles are evenly spaced, half on the scale of a normal variable, whose tails they resolve.
+    """
+    if len(values) <= n_kept:
         return values, mass
+    even = n_kept // 2
+    levels = np.r_[np.linspace(0, 1, even + 1)[1:-1], ndtr(np.linspace(-3.1, 3.1, n_kept - even - 1))]
     middle = (mass.cumsum() - mass / 2) / mass.sum()
-    inner = np.searchsorted(middle, _LEVELS).clip(max=len(values) - 1)
-    kept = np.unique(np.r_[0, inner, len(values) - 1])
+    kept = np.unique(np.r_[0, np.searchsorted(middle, levels).clip(max=len(values) - 1), len(values) - 1])
     starts = np.r_[0, (kept[:-1] + kept[1:] + 1) // 2]
     return values[kept], np.add.reduceat(mass, starts)
 
 
-def _stacked(columns: list[tuple[np.ndarray, np.ndarray]]) -> QuantileSummary:
-    values, mass = np.empty((len(columns), N_KEPT)), np.zeros((len(columns), N_KEPT))
+def _stacked(columns: list[tuple[np.ndarray, np.ndarray]], n_kept: int) -> QuantileSummary:
+    values, mass = np.empty((len(columns), n_kept)), np.zeros((len(columns), n_kept))
     for i, (of_column, its_mass) in enumerate(columns):
         values[i], values[i, : len(of_column)], mass[i, : len(of_column)] = of_column[-1], of_column, its_mass
     return QuantileSummary(values, mass)

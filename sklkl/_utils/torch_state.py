@@ -1,14 +1,16 @@
-"""torch's global state: what a fit or a prediction relies on is set, and all of it is left as it was."""
+"""torch's global state: what a fit or a prediction relies on is set, and left as it was, interrupted or not."""
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from importlib import import_module
+from threading import Thread
 from typing import Any, Self
 
 import torch
-
-from sklkl._utils.interrupts import insist
 
 _is_fresh_fork = False
 
@@ -31,6 +33,36 @@ def use_one_thread_after_fork() -> None:
     if _is_fresh_fork:
         torch.set_num_threads(1)
         _is_fresh_fork = False
+
+
+def insist(step: Callable[[], object]) -> bool:
+    """Take a step; if it is interrupted, take it again from its beginning, and return True.
+
+    For short steps whose repetition does no harm.
+    """
+    try:
+        step()
+    except KeyboardInterrupt:
+        insist(step)
+        return True
+    return False
+
+
+def import_whole(name: str) -> None:
+    """Import a module that takes long in a thread, where no interruption strikes, unless it was imported before.
+
+    Python removes a module whose import is interrupted but keeps what that has imported so far, and for a package such
+    as torch's compiler all later imports in this process may fail. An error is left to who uses the module.
+    """
+
+    def run() -> None:
+        with suppress(Exception):
+            import_module(name)
+
+    if name not in sys.modules:
+        thread = Thread(target=run)
+        thread.start()
+        thread.join()
 
 
 class OwnTorchState:

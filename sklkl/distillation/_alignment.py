@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sklkl._utils.answers import proba_array
+from sklkl._utils.arrays import proba_array
 from sklkl._utils.class_alignment import align_columns, class_positions
 from sklkl._utils.probabilities import unit_rows
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from sklkl._utils.answers import proba_array
+from sklkl._utils.arrays import proba_array
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.distillation._alignment import checked_proba
 
@@ -75,22 +75,26 @@ class FunctionTeacher:
         ValueError
             If the teacher's values are no probabilities.
         """
-        parts = [_as_lists(self._proba(part, multilabel)) for part in _batches(X)]
-        joined = [np.concatenate(labels) for labels in zip(*parts, strict=True)]
-        proba = joined if len(joined) > 1 else joined[0]
+        parts = [self._proba(part, multilabel) for part in _batches(X)]
+        proba = parts[0] if len(parts) == 1 else _joined(parts)
         return checked_proba(proba, _num_samples(X), multilabel=multilabel, numbers=numbers)
 
     def _proba(self, X: Any, multilabel: bool) -> Any:
         return self.function(X)
 
 
-def _batches(X: Any) -> Iterator[Any]:
+def _batches(X: Any) -> Iterable[Any]:
     n_rows = _num_samples(X)
     if n_rows <= _BATCH:
-        yield X
-        return
-    for start in range(0, n_rows, _BATCH):
-        yield _safe_indexing(X, np.arange(start, min(start + _BATCH, n_rows)))
+        return [X]
+    starts = range(0, n_rows, _BATCH)
+    return (_safe_indexing(X, np.arange(start, min(start + _BATCH, n_rows))) for start in starts)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return what ``predict_proba`` gave for some batches, an array each or a list of one a label, as for one."""
+    labels = [np.concatenate(label) for label in zip(*map(_as_lists, parts), strict=True)]
+    return labels if len(labels) > 1 else labels[0]
 
 
 def _as_lists(proba: Any) -> list[Any]:

@@ -61,7 +61,10 @@ def columns_of(X: Any) -> list[Column]:
     """Return the columns of an array, list or frame."""
     if hasattr(X, "columns"):
         return [_column(np.asarray(X[name]), is_category_typed(X[name])) for name in X.columns]
-    return [_column(column) for column in np.asarray(X).T]
+    values = np.asarray(X)
+    if values.dtype.kind == "f":
+        return [Column(column) for column in values.T.astype(np.float64)]
+    return [_column(column) for column in values.T]
 
 
 def _column(values: np.ndarray, categorical: bool = False) -> Column:

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from sklkl._utils.quantile_summary import QuantileSummary, merged, summarised
+from sklkl._utils.quantile_summary import QuantileSummary, summarised
 
 __all__ = ["DenseScaling", "Scaling", "SparseScaling", "input_scaling"]
 
@@ -76,7 +76,7 @@ class DenseScaling(nn.Module):
         super().__init__()
         self.eps = float(np.finfo(X.dtype).eps) if X.dtype.kind == "f" else 0.0
         self.stream = stream
-        summary = summarised(*_drawn(X, weight))
+        summary = summarised(*_drawn(X, weight), stream=stream)
         ranked = np.full(X.shape[1], True) if stream else summary.n_values > 2
         self.register_buffer("ranked", torch.from_numpy(np.flatnonzero(ranked)))
         for name, values in self._learned(summary).items():
@@ -88,7 +88,7 @@ class DenseScaling(nn.Module):
             return
         X, weight = _drawn(X.toarray() if hasattr(X, "toarray") else X, weight)
         before = QuantileSummary(*(buffer.double().cpu().numpy() for buffer in (self.values, self.mass)))
-        for name, values in self._learned(merged(before, summarised(X, weight))).items():
+        for name, values in self._learned(before.merged(summarised(X, weight, stream=True))).items():
             getattr(self, name).copy_(torch.from_numpy(values))
 
     @property
@@ -142,7 +142,8 @@ class DenseScaling(nn.Module):
         learned = {"center": center, "inverse_scale": inverse_scale}
         if self.stream:  # what further rows are merged with
             learned |= {"values": summary.values, "mass": summary.mass}
-        ranked = self.ranked.numpy()
+            summary = summary.shortened()
+        ranked = self.ranked.cpu().numpy()
         scores = summary.normal_scores()[ranked]
         knots = ((summary.values - center[:, None]) * inverse_scale[:, None])[ranked]
         steps = np.diff(knots, axis=1)

@@ -7,26 +7,30 @@ import inspect
 from typing import Any
 
 import torch
+from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.dataset import ValidSplit
 from skorch.history import History
+from torch.utils.data import IterableDataset
 
 from sklkl._utils.checks import check_choice, check_number
-from sklkl._utils.interrupts import import_whole
-from sklkl._utils.seeding import BorrowedState, borrowed_global_state, make_generator
-from sklkl._utils.torch_state import OwnTorchState
-from sklkl.data import Batches, Rows
+from sklkl._utils.seeding import borrowed_global_state, make_generator
+from sklkl._utils.torch_state import OwnTorchState, import_whole
+from sklkl.data import Batches, Rows, TrainingSet
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
-from sklkl.modules import MLP, Dropout, uncompiled
-from sklkl.net._datasets import NetData
+from sklkl.modules import Dropout, uncompiled
+from sklkl.net._datasets import own_rows
 from sklkl.net._moments import copy_moments
-from sklkl.net._penalty import pop_params, with_params
+from sklkl.net._penalty import fitted_penalty, pop_params, with_params
+from sklkl.net._steps import TrainStep
 from sklkl.net._storage import copied
 from sklkl.optim import ConstantRate, LearningRateName
+from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]
 
 
-class KLNet(NetData):
+class KLNet(TrainStep):
     """A skorch net with a KL penalty, for people who bring their own module, data, callbacks or loop.
 
     It is a :class:`skorch.NeuralNet`: everything said there holds, but for these differences. Data in memory are
@@ -97,8 +101,10 @@ class KLNet(NetData):
     ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
     """
 
+    classes_: Any
     penalty_: Any
-    generator_: torch.Generator
+    train_split: Any
+    unlabeled_rows_: bool
     # the net that this one resumes, while its parts are made
     _resumed: KLNet | None = None
 
@@ -197,6 +203,11 @@ class KLNet(NetData):
             self.penalty_, self.rate_state_ = copy.deepcopy((net.penalty_, net.rate_state_))
         return self
 
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        # the epoch loop records the losses itself, so skorch's PassthroughScoring would find nothing to do
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
     def initialize_module(self) -> KLNet:
         """Make the module; its randomness comes from this net's generator."""
         if self._resumed is not None:
@@ -225,19 +236,6 @@ class KLNet(NetData):
             if isinstance(layer, Dropout):
                 layer.generator = self.generator_ if quiet else None
 
-    # Training
-
-    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> KLNet:
-        """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`."""
-        borrowed = self._randomness()
-        if borrowed is None:
-            return super().fit_loop(X, y, epochs=epochs, **fit_params)
-        try:
-            with borrowed:
-                return super().fit_loop(X, y, epochs=epochs, **fit_params)
-        finally:
-            borrowed.give_back()
-
     def initialize_criterion(self) -> KLNet:
         """Make the criterion; one of torch's that would take the mean gives one value a row instead."""
         super().initialize_criterion()
@@ -256,13 +254,50 @@ class KLNet(NetData):
         self.learning_rate_, self.lr_ = ConstantRate(self.optimizer_, None), self.lr
         return self
 
-    def _randomness(self) -> BorrowedState | None:
-        """Return a context for training: a network or iterator from elsewhere may draw from torch's global state."""
-        own = type(self.module_) is MLP and self.iterator_train is Batches and not self.compile
-        device = torch.device(self.device)
-        if own and device.type == "cpu":
-            return None
-        return borrowed_global_state(self.generator_, device)
+    # Data
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Split the data, unless X is a ``TrainingSet``; parts of ``Rows`` become rows of their own, on the device."""
+        parts = (X.train, X.valid) if isinstance(X, TrainingSet) else self._split(X, y, **fit_params)
+        train, valid = (own_rows(part, self.device) for part in parts)
+        self.unlabeled_rows_ = isinstance(train, Rows) and train.y is not None and not bool(train.has_label.all())
+        self._labelled_rows = train.labelled() if self.unlabeled_rows_ else None
+        if self.kl_strength or isinstance(train, Rows):
+            n_classes = 2 if self.multilabel else len(self.classes_)
+            self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, train, n_classes)
+        if self.kl_strength:
+            adapted(self.penalty_).check_net(self)
+        return train, valid
+
+    def _split(self, X: Any, y: Any, **fit_params: Any) -> tuple[Any, Any]:
+        given = self.train_split
+        if self.multilabel and isinstance(given, ValidSplit) and given.stratified:
+            # skorch's own choice, which is made for one label a row
+            self.train_split = copy.copy(given)
+            self.train_split.stratified = False
+        try:
+            train, valid = super().get_split_datasets(X, y, **fit_params)
+        finally:
+            self.train_split = given
+        return train, valid
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
+        shuffle = vars(self).get("iterator_train__shuffle")
+        if isinstance(dataset, IterableDataset):  # it has an order of its own
+            self.__dict__.pop("iterator_train__shuffle", None)
+        try:
+            iterator = super().get_iterator(dataset, training=training)
+        finally:
+            if shuffle is not None:
+                self.iterator_train__shuffle = shuffle
+        if isinstance(iterator, Batches):
+            iterator.generator = iterator.generator or self.generator_
+        elif isinstance(dataset, Rows) and dataset.columns:
+            raise ValueError(
+                f"{type(iterator).__name__} would lose {sorted(dataset.columns)} of the rows; use Batches."
+            )
+        return iterator
 
 
 def check_parameters(kl_strength: Any, distill_weight: Any, distill_rows: Any) -> None:

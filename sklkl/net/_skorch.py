@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor, nn
 
 from sklkl._utils.torch_state import use_one_thread_after_fork
+from sklkl.net._storage import (
+    copied,
+    parametrized_again,
+    stored,
+    usable,
+    versions,
+    warn_of_other_versions,
+    without_parametrizations,
+)
 
 
 class TrainingHistory(Protocol):
@@ -37,8 +45,12 @@ class TrainingHistory(Protocol):
     def __getitem__(self, key: slice | str | tuple[Any, ...]) -> Any: ...
 
 
+# Best weights that callbacks keep for the time of a training.
+_LEFT_OVER = {"weights_": None, "best_model_weights_": None}
+
+
 class SkorchNet(NeuralNetClassifier):
-    """A skorch net with a cheaper switch of modes and reset of gradients, and probabilities of its own."""
+    """A skorch net with a cheaper switch of modes, that can be copied and pickled whatever its network is made of."""
 
     module_: nn.Module
     optimizer_: torch.optim.Optimizer
@@ -51,11 +63,6 @@ class SkorchNet(NeuralNetClassifier):
         def predict(self, X: Any) -> np.ndarray: ...
 
         def predict_proba(self, X: Any) -> np.ndarray: ...
-
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        # the epoch loop records the losses itself, so skorch's PassthroughScoring would find nothing to do
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def set_mode(self, training: bool) -> None:
         """Put the network in training or evaluation mode."""
@@ -79,3 +86,29 @@ class SkorchNet(NeuralNetClassifier):
 
     def _get_predict_nonlinearity(self) -> Any:
         return self.proba if self.predict_nonlinearity == "auto" else super()._get_predict_nonlinearity()
+
+    # Copies and pickles
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copy = object.__new__(type(self))
+        memo[id(self)] = copy
+        copy.__dict__.update(copied(dict(vars(self)), memo))
+        return copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        given = getattr(self, "module", None)
+        state: dict[str, Any] = copied(dict(vars(self)), {id(given): given, id(self): self}, change=stored)
+        for _, callback in state.get("callbacks_", ()):
+            vars(callback).update({name: value for name, value in _LEFT_OVER.items() if name in vars(callback)})
+        networks = [value for name, value in state.items() if isinstance(value, nn.Module) and name != "module"]
+        return {**state, "_parametrized": without_parametrizations(networks), "_versions": versions()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "__cuda_dependent_attributes__" in state:  # stored by an earlier version
+            super().__setstate__(state)
+            return
+        warn_of_other_versions(type(self).__name__, state.pop("_versions"))
+        parametrized_again(state.pop("_parametrized"))
+        if state.get("device") is not None and torch.device(state["device"]).type != "cpu":
+            state["device"] = str(usable(state["device"]))
+        self.__dict__.update(state)

@@ -16,12 +16,12 @@ from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import NO_LABEL, Batch, own_copy
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
+from sklkl.net._loop import TrainingLoop
 from sklkl.net._penalty import penalty_values
-from sklkl.net._training import Training
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
 
 
-class TrainStep(Training):
+class TrainStep(TrainingLoop):
     """A net whose loss is a sum of named terms, each a weighted mean over rows."""
 
     criterion_: Any

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+import skorch
 import torch
+from sklearn.exceptions import InconsistentVersionWarning
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -159,3 +163,23 @@ def parametrized_again(changed: list[tuple[nn.Module, list[str]]]) -> None:
         parametrize._inject_new_class(layer)
         for name in names:
             parametrize._inject_property(layer, name)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a stored net is made with, without a build's name."""
+    found = {"sklkl": sys.modules["sklkl"].__version__, "skorch": skorch.__version__, "torch": torch.__version__}
+    return {name: str(version).split("+")[0] for name, version in found.items()}
+
+
+def warn_of_other_versions(owner: str, then: dict[str, str]) -> None:
+    """Warn of what a stored net was made with, if that is not what is installed."""
+    for name, now in versions().items():
+        if then.get(name) != now:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=f"{owner} ({name})",
+                    current_sklearn_version=now,
+                    original_sklearn_version=then.get(name, "unknown"),
+                ),
+                stacklevel=3,
+            )

@@ -275,7 +275,6 @@ def test_in_a_pipeline_searched_over_the_strength(quick, table):
     assert search.score(X * 100, y) > -1
 
 
-@pytest.mark.parametrize("labels", [np.arange(3), np.array(["cat", "dog", "emu"])], ids=["numbers", "texts"])
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -287,10 +286,10 @@ def test_in_a_pipeline_searched_over_the_strength(quick, table):
     ],
     ids=["calibrated", "isotonic", "voting", "one vs rest", "pipeline"],
 )
-def test_in_scikit_learns_meta_estimators(quick, table, wrap, labels):
-    X, y = table[0], labels[table[1]]
+def test_in_scikit_learns_meta_estimators(quick, table, wrap):
+    X, y = table[0], np.array(["cat", "dog", "emu"])[table[1]]
     model = wrap(quick(lr=0.05, max_epochs=40)).fit(X, y)
-    assert model.classes_.tolist() == labels.tolist()
+    assert model.classes_.tolist() == ["cat", "dog", "emu"]
     np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
     assert model.score(X, y) > 0.75
 

@@ -35,18 +35,22 @@ fitted = [fit(own), fit(user)]
 expected = [clf.predict_proba(X) for clf in fitted]
 (torch.randn(1000, 1000) @ torch.randn(1000, 1000)).sum()  # large enough for torch to use its threads
 
-def in_child():
-    signal.alarm(300)
+def do_nothing():
+    assert torch.get_num_threads() == 2
+
+def use():
     for clf, params, proba in zip(fitted, (own, user), expected):
         # the child may use another number of threads: float64, so that only rounding of 1e-16 may differ
         assert np.allclose(clf.predict_proba(X), proba, atol=1e-6)
         assert np.allclose(fit(params).predict_proba(X), proba, atol=1e-6)
+    assert torch.get_num_threads() == 1
 
-def fork_and_wait():
+def fork_and_wait(work):
     pid = os.fork()
     if pid == 0:
+        signal.alarm(300)
         try:
-            in_child()
+            work()
         except BaseException as error:
             print(repr(error))
             os._exit(1)
@@ -54,11 +58,14 @@ def fork_and_wait():
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 """
-# after training, and while another thread trains, and so holds torch's global state
-FORK_TWICE = (
+# a child that uses nothing of this package keeps its threads; then after training, and while another thread trains, and
+# so holds torch's global state
+FORK_THRICE = (
     FORK
     + """
-assert fork_and_wait() == 0
+assert fork_and_wait(do_nothing) == 0
+assert fork_and_wait(use) == 0
+assert torch.get_num_threads() == 2
 inside, done = threading.Event(), threading.Event()
 def train():
     with borrowed_global_state(make_generator(0), torch.device("cpu")):
@@ -67,7 +74,7 @@ def train():
 thread = threading.Thread(target=train)
 thread.start()
 inside.wait()
-status = fork_and_wait()
+status = fork_and_wait(use)
 done.set()
 thread.join()
 assert status == 0
@@ -109,11 +116,11 @@ def test_two_jobs_give_the_same_scores_as_one(search, kind, backend, same_but_fo
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_after_torch_used_threads_never_hangs():
+def test_a_fork_after_torch_used_threads_never_hangs_and_keeps_them_if_it_trains_nothing():
     # threads that wait shall sleep: they are not what is tested
     environment = {**os.environ, "PYTHONPATH": str(Path(sklkl.__file__).parents[1]), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
-        [sys.executable, "-c", FORK_TWICE], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", FORK_THRICE], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

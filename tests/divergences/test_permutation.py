@@ -63,9 +63,10 @@ def test_missing_values_move_between_the_samples_as_a_whole_segment():
     assert first[:, -1].mean() == pytest.approx(20 * 100 / 150, abs=0.1)
 
 
-@pytest.mark.parametrize("n", [3, 5])
 @pytest.mark.parametrize(
-    "values", [[1, 1, 2, 3, 3, 3, 4, 8], [1, 2, 2, 2, 2, 5, np.nan, np.nan], np.arange(8)], ids=str
+    ("values", "n"),
+    [([1, 1, 2, 3, 3, 3, 4, 8], 3), ([1, 2, 2, 2, 2, 5, np.nan, np.nan], 5), (np.arange(8), 3)],
+    ids=str,
 )
 def test_splits_of_rows_are_all_choices_with_bins_made_anew(values, n):
     values = np.array(values, dtype=float)

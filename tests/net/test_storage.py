@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import sklkl
-from sklkl.net import _copies
+from sklkl.net import _skorch
 from sklkl.net._storage import copied, parts_in
 
 
@@ -190,9 +190,9 @@ def test_the_best_loss_is_known_from_epoch_to_epoch(quick_net, table32):
 @pytest.mark.parametrize("name", ["sklkl", "skorch", "torch"])
 def test_another_version_is_told(quick, table, monkeypatch, name):
     clf = quick().fit(*table)
-    then = _copies.versions()
+    then = _skorch.versions()
     with monkeypatch.context() as patch:
-        patch.setattr(_copies, "versions", lambda: {**then, name: "0.0.1"})
+        patch.setattr(_skorch, "versions", lambda: {**then, name: "0.0.1"})
         text = pickle.dumps(clf)
     with pytest.warns(InconsistentVersionWarning, match=rf"KLNet \({name}\) from version 0.0.1"):
         pickle.loads(text)

@@ -22,8 +22,7 @@ def weights(net):
 
 
 @pytest.mark.parametrize("n_idle", [1, 19, 20, 40])
-@pytest.mark.parametrize("why", ["loss", "weight"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize(("optimizer", "why"), [("adam", "loss"), ("sgd", "weight")])
 def test_after_idle_steps_nothing_is_left_of_the_initial_rate(optimizer, why, n_idle):
     (x, y), found = table(), []
     for lr in RATES:

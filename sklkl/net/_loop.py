@@ -1,0 +1,287 @@
+"""A training from its first hook to its last: epochs whose losses are read once, who may end it, and interruptions."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from functools import partial
+from itertools import islice, takewhile
+from typing import Any, Self
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.dataset import get_len
+
+from sklkl._utils.seeding import BorrowedState, borrowed_global_state
+from sklkl._utils.torch_state import OwnTorchState, insist
+from sklkl.callbacks import StopTraining
+from sklkl.data import Batches, Rows
+from sklkl.losses import TermMeans
+from sklkl.modules import MLP
+from sklkl.net._datasets import weighted_rows, with_labels_only
+from sklkl.net._interrupts import asks_to_stop
+from sklkl.net._skorch import SkorchNet
+from sklkl.optim import ConstantRate
+
+# later versions of skorch tell their loop which method routes metadata
+_ROUTED = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
+
+# How many records a stream keeps; of those before, only their number.
+N_EPOCHS_OF_STREAM = 50
+_FORGOTTEN: dict[str, Any] = {"batches": []}
+
+
+def _overrides(instance: Any, base: type, method: str) -> bool:
+    return getattr(type(instance), method, None) is not getattr(base, method)
+
+
+def _n_batches(iterator: Any) -> int | None:
+    """Return the number of batches; None where nobody knows it, as with an ``IterableDataset``."""
+    try:
+        return len(iterator)
+    except TypeError:
+        return None
+
+
+class TrainingLoop(SkorchNet):
+    """A net whose train step returns named terms and their mass instead of one loss that is read at once.
+
+    Every interruption is raised, with what was learned in the epochs before in good order.
+    """
+
+    generator_: torch.Generator
+    learning_rate_: Any
+    stream: bool
+    rate_state_: dict[str, Any] | None = None
+    interrupted_: bool
+    has_learned_: bool = False
+    _is_stopped = False
+    _rate_runs = False
+    # what callbacks see as training data where some rows have no label
+    _labelled_rows: Rows | None = None
+
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, **fit_params: Any
+    ) -> Self:
+        """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
+
+        Parameters
+        ----------
+        X, y, classes, **fit_params
+            As in skorch.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights >= 0 of rows that are held as :class:`sklkl.data.Rows`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If training was interrupted from the keyboard, after callbacks have ended it in good order.
+        """
+        if sample_weight is not None:
+            X = weighted_rows(self.dataset, X, y, sample_weight)
+        with OwnTorchState():
+            if not self.initialized_:
+                self.initialize()
+            try:
+                self._train(X, y, **fit_params)
+            finally:
+                self._labelled_rows = None
+        return self
+
+    def _train(self, X: Any, y: Any, **fit_params: Any) -> None:
+        method = {"_routing_method": fit_params.pop("_routing_method", "partial_fit")} if _ROUTED else {}
+        self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
+        if self.stream:
+            self._forget_old_epochs()
+        n_before, interrupted = len(self.history), False
+        try:
+            self.notify("on_train_begin", X=X, y=y)
+            self.fit_loop(X, y, **method, **fit_params)
+        except KeyboardInterrupt:
+            interrupted = True
+        error = None
+        try:
+            interrupted |= self._end(X, y)
+        except Exception as problem:
+            if not interrupted:
+                raise
+            error = problem
+        self.has_learned_ = error is None and len(self.history) > n_before
+        if interrupted:
+            raise KeyboardInterrupt("training was interrupted; the net keeps what it has learned so far") from error
+        self.interrupted_ = False
+
+    def _end(self, X: Any, y: Any) -> bool:
+        """End a training in good order; return whether that was interrupted."""
+        self._is_stopped = False
+        interrupted = insist(self._end_epochs)
+        try:
+            self.notify("on_train_end", X=X, y=y)
+        except KeyboardInterrupt:  # raised after the last of the callbacks
+            interrupted = True
+        return insist(partial(self.set_mode, False)) or interrupted
+
+    # Epochs
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Self:
+        """Run the epochs, see :meth:`skorch.NeuralNet.fit_loop`; none if a callback has stopped training already."""
+        borrowed = self._randomness()
+        if borrowed is None:
+            self._run_epochs(X, y, epochs, **fit_params)
+            return self
+        try:
+            with borrowed:
+                self._run_epochs(X, y, epochs, **fit_params)
+        finally:
+            borrowed.give_back()
+        return self
+
+    def _randomness(self) -> BorrowedState | None:
+        """Return a context for training: a network or iterator from elsewhere may draw from torch's global state."""
+        own = type(self.module_) is MLP and self.iterator_train is Batches and not self.compile
+        device = torch.device(self.device)
+        if own and device.type == "cpu":
+            return None
+        return borrowed_global_state(self.generator_, device)
+
+    def _run_epochs(self, X: Any, y: Any, epochs: int | None, **fit_params: Any) -> None:
+        if self._is_stopped:
+            return
+        self.learning_rate_, self._rate_runs = None, True
+        self.total_epochs_ = self.max_epochs if epochs is None else epochs
+        try:
+            super().fit_loop(X, y, epochs=epochs, **fit_params)
+        except StopTraining:
+            pass
+        finally:
+            self._end_epochs()
+
+    def _end_epochs(self) -> None:
+        """Drop an epoch that was not finished, and end the rate; a repetition does nothing more."""
+        if self.history and "lr" not in self.history[-1]:
+            self.history.pop()
+        if self._rate_runs:
+            self._end_learning_rate()
+
+    def _start_learning_rate(self, n_batches: int | None) -> None:
+        total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
+        self.learning_rate_ = self.make_learning_rate(total_steps)
+        state = self.rate_state_ or {}
+        if self.stream and state.get("learning_rate") == self.learning_rate:
+            self.learning_rate_.load_state_dict(state)
+
+    def _end_learning_rate(self) -> None:
+        rate, state = self.learning_rate_, None
+        if rate is not None:
+            self.lr_ = float(rate.lr_)
+            state = {"learning_rate": self.learning_rate, **rate.state_dict()} if self.stream else None
+            rate.close()  # a cycle ends at no rate at all
+        constant = ConstantRate(self.optimizer_, None)
+        self.rate_state_, self.learning_rate_, self._rate_runs = state, constant, False
+
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Record the rate, and what was measured for it; an epoch that has a rate is finished."""
+        for name, value in self.learning_rate_.report().items():
+            self.history.record(name, value)
+        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """Run one epoch, reading the losses back from the device once at its end."""
+        if iterator is None:
+            return
+        if training and self.learning_rate_ is None:
+            self._start_learning_rate(_n_batches(iterator))
+        self._grad_hooks = self._has_hooks("on_grad_computed")
+        means = TermMeans()
+        hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
+        for batch in iterator:
+            if hooks:
+                step = self._run_batch_with_hooks(batch, training, prefix, step_fn, **fit_params)
+            else:
+                step = step_fn(batch, **fit_params)
+            means.add(step["terms"], step["mass"])
+        if not means.masses:
+            raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
+        if not self.history[-1]["batches"]:
+            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
+        self._record(prefix, means)
+        self.history.record(prefix + "_batch_count", len(means.masses))
+
+    def _run_batch_with_hooks(self, batch: Any, training: bool, prefix: str, step_fn: Any, **params: Any) -> Any:
+        self.notify("on_batch_begin", batch=batch, training=training)
+        step = step_fn(batch, **params)
+        self.history.record_batch(prefix + "_loss", step["loss"].item())
+        self.history.record_batch(prefix + "_batch_size", get_len(batch[0]))
+        self.notify("on_batch_end", batch=batch, training=training, **step)
+        return step
+
+    def _has_hooks(self, name: str) -> bool:
+        return _overrides(self, NeuralNet, name) or any(_overrides(cb, Callback, name) for _, cb in self.callbacks_)
+
+    def _record(self, prefix: str, means: TermMeans) -> None:
+        terms = means.read()
+        loss = sum(terms.values())
+        name = prefix + "_loss"
+        best = self._best_so_far(name)
+        self.history.record(name, loss)
+        self.history.record(name + "_best", loss < best)
+        if prefix == "train":
+            for term, value in terms.items():
+                self.history.record(f"{prefix}_{term}", value)
+
+    def _best_so_far(self, name: str) -> float:
+        """Return the lowest loss of the epochs before, which is the last one that was the lowest when it came."""
+        epochs = islice(reversed(self.history), 1, None)
+        known = takewhile(lambda epoch: "epoch" in epoch, epochs)
+        return next((epoch[name] for epoch in known if epoch.get(name + "_best")), math.inf)
+
+    def _forget_old_epochs(self) -> None:
+        """Empty all but the last records, so that what a stream costs and weighs does not grow with its length."""
+        for number in reversed(range(len(self.history) - N_EPOCHS_OF_STREAM + 1)):
+            if "epoch" not in list.__getitem__(self.history, number):
+                break
+            self.history[number] = _FORGOTTEN
+
+    # Hooks
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call a hook of the net and every callback, then end training if one has asked for that or was interrupted.
+
+        Rows without a label are not shown to callbacks, which would count them.
+        """
+        if self._labelled_rows is not None:
+            if cb_kwargs.get("dataset_train") is not None:
+                cb_kwargs["dataset_train"] = self._labelled_rows
+            if method_name == "on_batch_end" and cb_kwargs["training"]:
+                cb_kwargs = with_labels_only(cb_kwargs)
+                if not len(cb_kwargs["y_pred"]):
+                    return
+        self._call_hooks(method_name, **cb_kwargs)
+
+    def _call_hooks(self, method_name: str, **cb_kwargs: Any) -> None:
+        stopped = interrupted = False
+        for owner in (self, *(callback for _, callback in self.callbacks_)):
+            try:
+                getattr(owner, method_name)(self, **cb_kwargs)
+            except StopTraining:
+                stopped = True
+            except KeyboardInterrupt as error:
+                if asks_to_stop(error, owner):
+                    stopped = True
+                else:
+                    interrupted = True
+            except Exception as error:
+                if not interrupted:
+                    raise
+                raise KeyboardInterrupt from error
+        if interrupted:
+            raise KeyboardInterrupt
+        if stopped:
+            self._stop(method_name)
+
+    def _stop(self, method_name: str) -> None:
+        if method_name == "on_train_begin":
+            self._is_stopped = True
+        elif method_name != "on_train_end":  # there is nothing left to stop
+            raise StopTraining
