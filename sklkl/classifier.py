@@ -114,9 +114,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Number of passes over the training rows; fewer where rows without labels would more than double the work.
     early_stopping : bool or "auto", default="auto"
         Whether to set a validation part aside and keep the weights of the epoch of lowest validation log-loss.
-        ``"auto"`` does so from 200 rows on, unless a teacher has a part in the loss.
+        ``"auto"`` does so from 200 rows on, unless a teacher has a part in the loss; also where a callback looks at
+        one, or where :meth:`fit` is given one of your own, beside which False is an error.
     validation_fraction : float in (0, 1), default=0.15
-        Share of the rows in the validation part, stratified by class.
+        Share of the rows in the validation part, stratified by class; not used where one of your own is given.
     n_iter_no_change : int >= 1 or None, default=30
         Stop after that many epochs without a better validation log-loss; None goes through all epochs. Give a
         one-cycle rate time: it is often best at its end.
@@ -154,9 +155,9 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     module_ : torch.nn.Module
         The network with its best weights.
     history_ : skorch.history.History
-        What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty``,
-        ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with ``"kl_adaptive"`` also
-        ``step_kl`` (mean over the steps measured, in nats; NaN if none was) and ``rejected_steps``.
+        What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty`` (means over
+        all rows, also without a label), ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with
+        ``"kl_adaptive"`` also ``step_kl`` (mean of steps measured, in nats; NaN if none was) and ``rejected_steps``.
     lr_ : float
         The learning rate that was found, at its peak.
     n_iter_ : int
@@ -278,7 +279,16 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         self._store_passed_on(module__params)
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, teacher_proba: Any = None, X_unlabeled: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        teacher_proba: Any = None,
+        X_unlabeled: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> KLClassifier:
         """Train the network.
 
@@ -296,6 +306,13 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
             Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
             such rows use them without a teacher too.
+        X_val : array-like, sparse matrix or frame of shape (n_val, n_features), default=None
+            Inputs of a validation part of your own, with ``y_val``, which serves wherever rows of X would be set aside;
+            ``early_stopping="auto"`` is then True. ``Pipeline(..., transform_input=["X_val"])`` transforms them as X.
+        y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
+            Their labels, which y must have too.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights >= 0. Class weights multiply them, ``"balanced"`` as it is for y.
 
         Returns
         -------
@@ -316,7 +333,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         with Attempt(self) as attempt:
             params = checked_params(self)
             previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
-            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled)
+            valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, **valid)
             fit_net(attempt, params, data, previous=previous).publish(attempt.draft)
         return self._unless_interrupted()
 

@@ -70,6 +70,17 @@ def is_sparse(X: object) -> bool:
     return bool(sparse.issparse(X))
 
 
+def own_copy(x: Any) -> Any:
+    """Return inputs, in whatever containers, in memory of their own: a network from elsewhere might write to them."""
+    if type(x) is dict:  # others may be more than the values in them
+        return {name: own_copy(part) for name, part in x.items()}
+    if type(x) in (list, tuple):
+        return type(x)(map(own_copy, x))
+    if isinstance(x, Tensor):
+        return x.clone()
+    return x.copy() if isinstance(x, np.ndarray) else x
+
+
 def has_label(codes: Tensor) -> Tensor:
     """Return which rows have a label, from class codes of shape (n_rows,) or (n_rows, n_labels)."""
     return (codes if codes.ndim == 1 else codes[:, 0]) >= 0

@@ -23,7 +23,7 @@ from sklkl._fit.attempt import Attempt
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
-from sklkl._fit.teacher_checks import limit_tags
+from sklkl._fit.teacher_checks import limit_tags, uses_unlabeled
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import (
     HasMethods,
@@ -111,7 +111,17 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.report_fraction = report_fraction
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_unlabeled: Any = None) -> Distiller:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_unlabeled: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Distiller:
         """Fit the teacher, then the student to the teacher's probabilities.
 
         Parameters
@@ -124,6 +134,13 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Weights of the rows, for teacher and student.
         X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
             Further inputs for the teacher to label.
+        X_val : array-like, sparse matrix or frame of shape (n_val, n_features), default=None
+            Inputs of a validation part of your own, as the teacher wants them, with ``y_val``; see
+            :meth:`sklkl.KLClassifier.fit`. The report is measured on other rows.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels, which y must have too.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights >= 0.
 
         Returns
         -------
@@ -153,10 +170,12 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         random_state = local_random_state(self.random_state)
         student, teacher = (seeded(part, random_state) for part in (self.student, self.teacher))
         seed = random_state.randint(2**31 - 1)
+        valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        data = FitData(X, y, sample_weight, X_unlabeled=X_unlabeled, **valid)
         report = None
         if self.report_fraction is not None:
-            report = self._report(student, teacher, seed, X, y, sample_weight, X_unlabeled)
-        self.student_, self.teacher_ = distilled(student, teacher, X, y, sample_weight, X_unlabeled)
+            report = self._report(student, teacher, seed, data)
+        self.student_, self.teacher_ = distilled(student, teacher, data)
         self.classes_ = self.student_.classes_
         self.__dict__.pop("report_", None)  # that of an earlier fit
         if report is not None:
@@ -164,19 +183,16 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         _check_finished(self.student_)
         return self
 
-    def _report(
-        self, student: Any, teacher: Any, seed: int, X: Any, y: Any, sample_weight: Any, X_unlabeled: Any
-    ) -> dict[str, dict[str, float]]:
-        train, test = _held_out(y, sample_weight, self.report_fraction, seed)
-        weight = None if sample_weight is None else _safe_indexing(sample_weight, train)
-        known, labels = _safe_indexing(X, train), _safe_indexing(y, train)
-        taught, teacher = distilled(student, teacher, known, labels, weight, X_unlabeled)
+    def _report(self, student: Any, teacher: Any, seed: int, data: FitData) -> dict[str, dict[str, float]]:
+        numbers = _held_out(data.y, data.sample_weight, self.report_fraction, seed)
+        train, test = (_part(data, part) for part in numbers)
+        train = _without_labels(train, np.setdiff1d(data.y, train.y))
+        taught, teacher = distilled(student, teacher, train)
         _check_finished(taught)
-        alone, _ = distilled(student, None, known, labels, weight)
+        alone, _ = distilled(student, None, train)
         _check_finished(alone)
         models = {"teacher": teacher, "student": taught, "student without teacher": alone}
-        weight = None if sample_weight is None else _safe_indexing(sample_weight, test)
-        return measured(models, _safe_indexing(X, test), _safe_indexing(y, test), weight)
+        return measured(models, test.X, test.y, test.sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the student's most probable label of each row.
@@ -249,6 +265,12 @@ def _final(student: Any) -> Any:
     return student.steps[-1][1] if isinstance(student, Pipeline) else student
 
 
+def _steps(pipeline: Any) -> list[tuple[str, Any]]:
+    """Return the steps of a pipeline with their names, each before its own if it is a pipeline too."""
+    own = pipeline.steps if isinstance(pipeline, Pipeline) else []
+    return [inner for name, step in own for inner in ((name, step), *_steps(step))]
+
+
 def _check_student(student: Any) -> None:
     if not isinstance(_final(student), KLClassifier):
         raise ValueError(
@@ -256,7 +278,7 @@ def _check_student(student: Any) -> None:
         )
     if _final(student).teacher is not None:
         raise ValueError("The student of a Distiller must not have a 'teacher' of its own.")
-    for name, step in student.steps[:-1] if isinstance(student, Pipeline) else []:
+    for name, step in _steps(student)[:-1]:
         if hasattr(step, "fit_resample"):
             raise ValueError(
                 f"The 'student' parameter of Distiller must be a Pipeline that leaves rows as they are. Got {step!r} "
@@ -269,21 +291,40 @@ def _check_finished(student: Any) -> None:
         raise KeyboardInterrupt("training was interrupted; the student keeps what it has learned so far")
 
 
-def distilled(
-    student: Any, teacher: Any, X: Any, y: Any, sample_weight: Any = None, X_unlabeled: Any = None
-) -> tuple[Any, Any]:
+def _part(data: FitData, numbers: np.ndarray) -> FitData:
+    """Return what was given, with some of the rows only."""
+    X, y = _safe_indexing(data.X, numbers), _safe_indexing(data.y, numbers)
+    weight = None if data.sample_weight is None else _safe_indexing(data.sample_weight, numbers)
+    return replace(data, X=X, y=y, sample_weight=weight)
+
+
+def _without_labels(data: FitData, labels: np.ndarray) -> FitData:
+    """Return what was given, but for rows of the validation part that have one of these labels."""
+    if data.X_val is None or data.y_val is None or len(labels) == 0:
+        return data
+    kept = np.flatnonzero(~np.isin(indexable_rows(data.y_val), labels))
+    names = ("X_val", "y_val", "sample_weight_val")
+    given = {name: indexable_rows(getattr(data, name)) for name in names}
+    none = len(kept) == 0
+    parts = {name: None if none or rows is None else _safe_indexing(rows, kept) for name, rows in given.items()}
+    return replace(data, **parts)
+
+
+def distilled(student: Any, teacher: Any, data: FitData) -> tuple[Any, Any]:
     """Return a fitted clone of the student, which may have been interrupted, and of the teacher."""
     student = clone(student)
     final = _final(student)
     steps = student[:-1] if isinstance(student, Pipeline) and len(student) > 1 else None
-    seen = X if steps is None else steps.fit_transform(X, y)
+    seen = data.X if steps is None else steps.fit_transform(data.X, data.y)
     transform = None if steps is None else steps.transform
     alone = {"augment": None, "teacher_cv": None, "distill_rows": "all"} if teacher is None else {}
     final.set_params(**alone)
     with Attempt(final) as attempt:
         params = checked_params(final)
         params = replace(params, teacher=replace(params.teacher, teacher=teacher))
-        data = FitData(seen, y, sample_weight, X_unlabeled=X_unlabeled, teacher_X=X, transform=transform)
+        data = replace(data, X=seen, teacher_X=data.X, transform=transform)
+        if teacher is None and not uses_unlabeled(params.net):
+            data = replace(data, X_unlabeled=None)
         trained = fit_net(attempt, params, data)
         trained.publish(attempt.draft)
     if steps is not None:

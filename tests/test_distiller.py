@@ -174,6 +174,18 @@ def test_the_report_is_what_scikit_learn_measures_on_rows_held_out(distiller, ta
         assert figures["agreement"] == (fitted.predict(X[test]) == tree.predict(X[test])).mean()
 
 
+@pytest.mark.parametrize(("penalty", "used"), [("vat", True), ("confidence", False)])
+def test_the_student_without_a_teacher_gets_rows_without_labels_if_it_can_use_them(distiller, table, penalty, used):
+    X, y = table
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    params = {"kl_penalty": penalty, "kl_strength": 1.0, "augment": None}
+    model = distiller(report_fraction=0.25, **params).fit(X, y, X_unlabeled=X + 1)
+    train, test = train_test_split(np.arange(120), test_size=0.25, stratify=y, random_state=seed)
+    alone = clone(model.student).fit(X[train], y[train], X_unlabeled=X + 1 if used else None)
+    expected = pytest.approx(log_loss(y[test], alone.predict_proba(X[test])))
+    assert model.report_["student without teacher"]["log_loss"] == expected
+
+
 def test_the_report_is_plausible(distiller, table):
     report = distiller(RandomForestClassifier(30, random_state=0), report_fraction=0.3).fit(*table).report_
     assert report["teacher"]["agreement"] == 1
@@ -483,3 +495,6 @@ def test_steps_that_resample_are_refused(place, quick, table):
     steps.insert(place, Resampler())
     with pytest.raises(ValueError, match="leaves rows as they are. Got Resampler.* which resamples them"):
         Distiller(make_pipeline(*steps), LogisticRegression()).fit(*table)
+    inner = make_pipeline(*steps[:-1], StandardScaler())
+    with pytest.raises(ValueError, match="Got Resampler.* as its step 'resampler', which resamples them"):
+        Distiller(make_pipeline(inner, quick()), LogisticRegression()).fit(*table)

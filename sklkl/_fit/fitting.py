@@ -12,14 +12,22 @@ import torch
 
 from sklkl._fit.attempt import Attempt, Previous, Trained
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
+from sklkl._fit.monitors import asks_for_validation
 from sklkl._fit.net_factory import new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
 from sklkl._fit.training_set import Training, stream_training, training_of
+from sklkl._fit.validation_rows import validation_rows
+from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
+
+_NO_VALIDATION = (
+    "A callback looks at a validation part, and there is none: {}. Set 'early_stopping' to True, or pass one to fit as "
+    "'X_val' and 'y_val'."
+)
 
 
 def fit_net(
@@ -65,7 +73,7 @@ def fit_net(
         trained = Trained(net, task.classes, training.distill_weight, True, task.rows, task.soft_targets)
         attempt.trainings.append(trained)
         try:
-            net.partial_fit(training.data)
+            _train(net, training)
         except KeyboardInterrupt:
             if not net.has_learned_:
                 raise
@@ -107,10 +115,12 @@ def _prepared(
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
+    valid = validation_rows(estimator, params, data, inputs, found)
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
     else:
-        training = training_of(params, rows, soft_targets, random_state, partial(new_net, params.net, found))
+        build = partial(new_net, params.net, found)
+        training = training_of(params, rows, valid, soft_targets, random_state, build)
     return _Task(found, rows, soft_targets, training, random_state)
 
 
@@ -119,6 +129,21 @@ def _is_plain(params: TeacherParams, data: FitData) -> bool:
     no_teacher = params.teacher is None and params.teacher_cv is None and data.teacher_proba is None
     no_rows = params.augment in (None, "auto") and params.distill_rows == "all" and data.X_unlabeled is None
     return no_teacher and no_rows
+
+
+def _train(net: KLNet, training: Training) -> None:
+    """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
+    try:
+        net.partial_fit(training.data)
+    except KeyError as error:
+        if training.data.valid is None and asks_for_validation(error):
+            raise ValueError(_NO_VALIDATION.format(error)) from error
+        raise
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            allowed = "such that every batch has two rows or more, as batch normalisation needs them"
+            raise invalid_input("batch_size", "a batch of one row", allowed, of="KLClassifier") from error
+        raise
 
 
 def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from sklkl._fit.parameters import InputParams
 from sklkl._utils.checks import invalid, invalid_input, refusal
 from sklkl._utils.columns import is_missing
-from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.sklearn_private import _check_sample_weight, _check_y
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import Rows
 
@@ -52,6 +54,17 @@ def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None
     """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
     if isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader)):
         raise TypeError(refusal(name, type(X).__name__, allowed))
+
+
+@contextmanager
+def called(name: str, instead_of: str = "X") -> Iterator[None]:
+    """Let an error about data of one kind call them by their own name."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        found, n_found = re.subn(rf"(Input )?\b{instead_of}\b", name, str(error), count=1)
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(found if n_found else f"{name} cannot be used: {found}") from error
 
 
 def indexable_rows(values: Any) -> Any:
@@ -118,14 +131,19 @@ def read_inputs(
     X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
     if any_rank:
         check_whole_numbers(given, dtype)
+    return Inputs(X, *_target(y, classes, multilabel, "in the training that is resumed"))
+
+
+def _target(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels or an indicator, and the sorted labels; ``like`` says whose kind of target it must be."""
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
     if multilabel is not None and multilabel != (y.ndim == 2):
-        raise _other_target(multilabel)
+        raise _other_target(multilabel, like)
     if y.ndim == 2:
-        return Inputs(X, *_multilabel(y, classes))
-    return Inputs(X, y, LabelEncoder().fit(y).classes_ if classes is None else classes)
+        return _multilabel(y, classes)
+    return y, LabelEncoder().fit(y).classes_ if classes is None else classes
 
 
 def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
@@ -137,9 +155,18 @@ def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
     return inputs
 
 
-def _other_target(multilabel: bool) -> ValueError:
+def read_more_labels(estimator: Any, y: Any, inputs: Inputs, classes: np.ndarray) -> np.ndarray:
+    """Return further labels, validated against those of the training rows; `classes` are all that are known."""
+    y, multilabel = _check_y(label_array(y), multi_output=True, estimator=estimator), inputs.y.ndim == 2
+    y, _ = _target(y, classes, multilabel, "the target of the training rows")
+    if not multilabel:
+        class_codes(y, classes)  # or an error
+    return y
+
+
+def _other_target(multilabel: bool, like: str) -> ValueError:
     kinds = ["one label for each row", "a multilabel indicator"]
-    return invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as in the training that is resumed")
+    return invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
 
 
 def _multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -329,6 +356,14 @@ def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, cla
             "class_weight", class_weight, "finite weights >= 0 of the classes, which may not all be zero", of=_OWNER
         )
     return by_class
+
+
+def settled_class_weight(class_weight: Any, sample_weight: Any, inputs: Inputs, classes: np.ndarray) -> Any:
+    """Return class weights that do not depend on the rows: ``"balanced"`` as a dict of what it is for these rows."""
+    if not isinstance(class_weight, str):
+        return class_weight
+    weight, codes = _sample_weights(sample_weight, inputs.X), class_codes(inputs.y, classes)
+    return dict(zip(classes, _class_weights(class_weight, weight / weight.max(), codes, classes), strict=True))
 
 
 def _within_range(*factors: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def _logits(net: KLNet, rows: Rows) -> Tensor:
     edges = [*range(0, len(rows), size), len(rows)]
     net.set_mode(training=False)
     with torch.no_grad():
-        return torch.cat([net.infer(batch[0].to(net.device).clone()) for batch in rows.split(edges)])
+        return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])
 
 
 def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: Tensor) -> None:

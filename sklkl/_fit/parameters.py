@@ -88,9 +88,12 @@ class FitData:
     X, y, sample_weight, teacher_proba, X_unlabeled
         As in :meth:`sklkl.KLClassifier.fit`.
     teacher_X : array-like or None
-        X as the teacher sees it, where that is not as the network does; ``X_unlabeled`` is then of this kind too.
+        X as the teacher sees it, where that is not as the network does; ``X_unlabeled`` and ``X_val`` are then of this
+        kind too.
     transform : callable or None
         From what the teacher sees to what the network sees, where these are not the same.
+    X_val, y_val, sample_weight_val
+        As in :meth:`sklkl.KLClassifier.fit`.
     """
 
     X: Any
@@ -100,6 +103,9 @@ class FitData:
     X_unlabeled: Any = None
     teacher_X: Any = None
     transform: Callable[[Any], Any] | None = None
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Any = None
 
 
 @dataclass(frozen=True)

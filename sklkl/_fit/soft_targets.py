@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +12,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sklkl._fit.inputs import Inputs, check_container, indexable_rows, ordinary_weights
+from sklkl._fit.inputs import Inputs, called, check_container, indexable_rows, ordinary_weights
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
@@ -58,21 +57,22 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
     X = data.X if data.teacher_X is None else data.teacher_X
     check_container(data.X_unlabeled, "X_unlabeled")
     check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
-    X, y, weight, proba, unlabeled = map(
-        indexable_rows, (X, inputs.y, data.sample_weight, data.teacher_proba, data.X_unlabeled)
+    check_container(data.X_val, "X_val")
+    X, y, weight, proba, unlabeled, X_val = map(
+        indexable_rows, (X, inputs.y, data.sample_weight, data.teacher_proba, data.X_unlabeled, data.X_val)
     )
     unlabeled = None if unlabeled is not None and unlabeled.shape[:1] == (0,) else unlabeled
     weight = ordinary_weights(weight, inputs.X)
     given = GivenRows(X, y, weight, class_weighted=params.inputs.class_weight is not None)
     teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
-    penalised = check_teaching(params, teacher, X, proba, unlabeled)
+    penalised = check_teaching(params, teacher, X, proba, unlabeled, X_val)
     classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, teacher, proba, inputs.classes)
     further = FurtherRows(params.teacher, X, unlabeled, data.transform, read, penalised)
     if teacher is not None or proba is not None or params.teacher.n_generations > 1:
         further.check()
     teacher = teacher if proba is None else GivenProba(proba, classes)
     nothing = teacher is None and unlabeled is None
-    return None if nothing else SoftTargets(params.teacher, teacher, given, further, classes)
+    return None if nothing else SoftTargets(params.teacher, teacher, given, further, classes, X_val)
 
 
 class Part(NamedTuple):
@@ -188,12 +188,8 @@ class FurtherRows:
 
     def read(self, X: Any) -> Any:
         """Return inputs as the network is to see them; an error calls them by their own name."""
-        name = "X_unlabeled" if X is self.X_unlabeled else "A synthetic row of 'augment'"
-        try:
+        with called("X_unlabeled" if X is self.X_unlabeled else "A synthetic row of 'augment'"):
             return self.validate(X if self.transform is None else self.transform(X))
-        except ValueError as error:
-            found, n_found = re.subn(r"(Input )?\bX\b", name, str(error), count=1)
-            raise ValueError(found if n_found else f"{name} cannot be used: {found}") from error
 
 
 @dataclass
@@ -212,6 +208,8 @@ class SoftTargets:
         Rows without labels.
     classes : ndarray of shape (n_classes,)
         The student's labels.
+    X_val : array, sparse matrix, frame or None
+        Inputs of a validation part that was given, as the teacher knows them; None if rows are set aside.
 
     Attributes
     ----------
@@ -224,6 +222,7 @@ class SoftTargets:
     given: GivenRows
     further: FurtherRows
     classes: np.ndarray
+    X_val: Any = None
     temperature: float = field(default=1.0, init=False)
 
     def with_soft_targets(
@@ -293,16 +292,17 @@ class SoftTargets:
         Parameters
         ----------
         valid : Rows
-            Numbered rows that were set aside.
+            Numbered rows that were set aside, or those of the validation part that was given.
         train : Rows or None
             Numbered rows to which the teacher is fitted first; None if it is fitted.
         """
         assert self.teacher is not None
         if train is not None:
             self.fit_teacher(train)
-        part = self.given.part(valid)
-        proba = self.teacher.predict_proba(part.X, multilabel=part.multilabel, numbers=part.numbers)
-        self._calibrate(proba, part.codes)
+        numbers, codes = valid.columns["number"].cpu().numpy(), valid.codes
+        X = _safe_indexing(self.given.X if self.X_val is None else self.X_val, numbers)
+        proba = self.teacher.predict_proba(X, multilabel=codes.ndim == 2, numbers=numbers)
+        self._calibrate(proba, codes)
 
     def _calibrate(self, proba: np.ndarray, codes: Tensor) -> None:
         targets, known = self._aligned(proba)

@@ -8,15 +8,20 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
-from sklkl._fit.parameters import FitParams, TeacherParams
+from sklkl._fit.parameters import FitParams, NetParams, TeacherParams
 from sklkl._utils.frames import column_labels
 from sklkl._utils.sklearn_private import _num_samples
 from sklkl.distillation import EstimatorTeacher, Teacher, is_ready, known_labels
 from sklkl.penalties import adapted, make_penalty
 
 
+def uses_unlabeled(net: NetParams) -> bool:
+    """Whether rows without a label carry the penalty."""
+    return net.kl_strength > 0 and adapted(make_penalty(net.kl_penalty)).uses_unlabeled
+
+
 def check_teaching(
-    fit_params: FitParams, teacher: Teacher | None, X: Any, teacher_proba: Any, X_unlabeled: Any
+    fit_params: FitParams, teacher: Teacher | None, X: Any, teacher_proba: Any, X_unlabeled: Any, X_val: Any
 ) -> bool:
     """Return whether rows without a label carry the penalty; see that data and parameters go together.
 
@@ -26,11 +31,13 @@ def check_teaching(
         If they do not.
     """
     params, net = fit_params.teacher, fit_params.net
-    penalised = net.kl_strength > 0 and adapted(make_penalty(net.kl_penalty)).uses_unlabeled
+    penalised = uses_unlabeled(net)
     if params.teacher is not None and teacher_proba is not None:
         raise ValueError("Pass either the 'teacher' parameter or 'teacher_proba' to fit, not both.")
     if teacher_proba is not None and _num_samples(teacher_proba) != _num_samples(X):
         raise ValueError(f"'teacher_proba' has {_num_samples(teacher_proba)} rows, X has {_num_samples(X)}.")
+    if teacher_proba is not None and X_val is not None and params.calibrate_teacher is True:
+        raise ValueError("'calibrate_teacher' cannot be True with 'teacher_proba', which has no rows for 'X_val'.")
     if params.teacher_cv is not None and not isinstance(teacher, EstimatorTeacher):
         raise ValueError("'teacher_cv' fits the teacher on parts of the rows: 'teacher' must be an estimator.")
     if params.teacher_cv is not None and isinstance(params.teacher, FrozenEstimator):

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 
+from sklkl._fit.monitors import validation_monitor, wants_validation_part
 from sklkl._fit.parameters import FitParams, SplitParams
 from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT, SoftTargets
+from sklkl._utils.checks import invalid
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
 
@@ -49,21 +51,32 @@ NewNet = Callable[[Training, np.random.RandomState], KLNet]
 def training_of(
     params: FitParams,
     rows: Rows,
+    valid: Rows | None,
     soft_targets: SoftTargets | None,
     random_state: np.random.RandomState,
     new_net: NewNet,
 ) -> Training:
-    """Return a training set and how to train on it; what a teacher is worth is found first, where that is wanted."""
+    """Return a training set and how to train on it; what a teacher is worth is found first, where that is wanted.
+
+    A validation part ``valid`` that was given serves wherever rows would be set aside.
+    """
+    monitor = None if valid is not None else validation_monitor(params.net.callbacks)
+    if monitor is not None and params.split.early_stopping is False:
+        raise invalid("early_stopping", False, f"'auto' or True, as the callback {monitor}", of="KLClassifier")
     weight = params.teacher.distill_weight
     if soft_targets is not None and soft_targets.teacher is not None:
-        weight = _settled_weight(params, soft_targets, rows, random_state, new_net)
+        weight = _settled_weight(params, soft_targets, rows, valid, random_state, new_net)
         distilled = weight > 0
     else:
         weight, distilled = 0.5 if weight == "auto" else weight, False
-    early: bool | str = params.split.early_stopping
-    if isinstance(early, str):  # a teacher that labels every row is worth more than stopping early
-        early = rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled
-    train, valid = split_rows(params.split, rows, random_state) if early else (rows, None)
+    train = rows
+    if valid is None and _stops_early(params, rows, distilled):
+        train, valid = split_rows(params.split, rows, random_state)
+    if valid is None and monitor is not None:
+        raise ValueError(
+            f"The callback {monitor}, but no row can be set aside, as no class has two. Pass rows of your own to fit "
+            f"as 'X_val' and 'y_val'. Got early_stopping={params.split.early_stopping!r}."
+        )
     if soft_targets is None:
         return Training(TrainingSet(train, valid), weight, params.net.max_epochs)
     train, known = soft_targets.with_soft_targets(train, weight, random_state)
@@ -71,10 +84,21 @@ def training_of(
     return Training(data, weight, n_passes(data, params.net.max_epochs))
 
 
+def _stops_early(params: FitParams, rows: Rows, distilled: bool) -> bool:
+    """Whether to set rows aside; a teacher that labels every row is worth more than stopping early."""
+    wanted: bool | str = params.split.early_stopping
+    if not isinstance(wanted, str):
+        return wanted
+    return (rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled) or wants_validation_part(params.net.callbacks)
+
+
 def stream_training(
     params: FitParams, rows: Rows, soft_targets: SoftTargets | None, random_state: np.random.RandomState
 ) -> Training:
     """Return one pass over rows to which others may come, without a validation part."""
+    monitor = validation_monitor(params.net.callbacks)
+    if monitor is not None:
+        raise ValueError(f"The callback {monitor}, which partial_fit does not have; 'early_stopping' is for fit.")
     weight: float = params.teacher.distill_weight
     known = None
     if soft_targets is not None:
@@ -86,22 +110,28 @@ def _settled_weight(
     params: FitParams,
     soft_targets: SoftTargets,
     rows: Rows,
+    valid: Rows | None,
     random_state: np.random.RandomState,
     new_net: NewNet,
 ) -> float:
     """Return the weight of the distillation loss, after calibrating the teacher."""
     weight: float | str = params.teacher.distill_weight
     if isinstance(weight, str):
-        return best_distill_weight(params, soft_targets, rows, random_state, new_net)
+        return best_distill_weight(params, soft_targets, rows, valid, random_state, new_net)
     if weight > 0 and params.teacher.teacher_cv is None and soft_targets.calibrates(rows.X.shape[0]):
-        train, valid = split_rows(params.split, rows, random_state)
+        train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:
             soft_targets.calibrate(valid, train)
     return weight
 
 
 def best_distill_weight(
-    params: FitParams, soft_targets: SoftTargets, rows: Rows, random_state: np.random.RandomState, new_net: NewNet
+    params: FitParams,
+    soft_targets: SoftTargets,
+    rows: Rows,
+    valid: Rows | None,
+    random_state: np.random.RandomState,
+    new_net: NewNet,
 ) -> float:
     """Return the weight of lowest log-loss on rows set aside; if wanted, calibrate the teacher on them on the way.
 
@@ -110,7 +140,7 @@ def best_distill_weight(
     ValueError
         If no class has two rows, so that none can be set aside.
     """
-    train, valid = split_rows(params.split, rows, random_state)
+    train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
     if valid is None:
         raise ValueError("The 'distill_weight' parameter cannot be 'auto' if no row can be set aside.")
     train, known = soft_targets.with_soft_targets(train, 1.0, random_state)

@@ -36,7 +36,10 @@ def stacked_frames(X: Any, Y: Any) -> Any:
     if library == "polars":
         import polars as pl
 
-        return pl.concat(_plain_categories(pl, X, Y), how="vertical_relaxed")
+        rows = pl.concat(_plain_categories(pl, X, Y), how="vertical_relaxed")
+        # signed numbers and unsigned ones of 64 bits; other libraries have nothing wider either
+        wide = [name for name, kind in rows.schema.items() if str(kind) == "Int128"]
+        return rows.with_columns(pl.col(wide).cast(pl.Float64))
     if library == "pyarrow":
         import pyarrow as pa  # type: ignore[import-untyped]
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn import config_context, get_config
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
@@ -116,6 +117,7 @@ class EstimatorTeacher(FunctionTeacher):
 
     def __init__(self, estimator: Any) -> None:
         self.estimator, self.ready = estimator, isinstance(estimator, FrozenEstimator)
+        self._is_asking = False
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EstimatorTeacher:
         """Fit a clone of the estimator.
@@ -125,6 +127,7 @@ class EstimatorTeacher(FunctionTeacher):
         ValueError
             If there are weights and the estimator takes none.
         """
+        self._ask_for(sample_weight)
         self.estimator_ = clone(self.estimator)
         with self._routing(sample_weight):
             self.estimator_.fit(X, y, **self._weights(sample_weight))
@@ -184,12 +187,22 @@ class EstimatorTeacher(FunctionTeacher):
             for p, known in zip(proba, classes, strict=True)
         ]
 
+    def _ask_for(self, sample_weight: Any) -> None:
+        """Let the parts of an ensemble of pipelines request weights: scikit-learn passes none into those without."""
+        _, last = _weighted_part(self.estimator)
+        ensemble = isinstance(last, (StackingClassifier, VotingClassifier))
+        pipelines = ensemble and any(isinstance(part, Pipeline) for _, part in last.estimators)
+        if sample_weight is not None and pipelines and not self._requests(sample_weight):
+            self.estimator, self._is_asking = _asking(self.estimator), True
+
     def _routing(self, sample_weight: Any) -> Any:
         """Return the context to fit in: weights are passed on without a request, unless they were requested."""
         return config_context(enable_metadata_routing=self._requests(sample_weight))
 
     def _requests(self, sample_weight: Any) -> bool:
         """Whether the user has metadata routing on, and a part of the estimator asks for the weights."""
+        if self._is_asking:
+            return sample_weight is not None
         if sample_weight is None or not get_config()["enable_metadata_routing"]:
             return False
         router = get_routing_for_object(self.estimator)
@@ -209,6 +222,24 @@ class EstimatorTeacher(FunctionTeacher):
                 f"The teacher {last!r} takes no sample_weight, but 'sample_weight' or 'class_weight' gives weights."
             )
         return {f"{prefix}sample_weight": sample_weight}
+
+
+def _asking(estimator: Any) -> Any:
+    """Return a clone whose predictors request weights, while other parts and scores go without."""
+    with config_context(enable_metadata_routing=True):
+        asking = clone(estimator)
+        for part in asking.get_params().values():
+            if isinstance(part, BaseEstimator):
+                _request(part, "fit", is_classifier(part) or is_regressor(part))
+                _request(part, "score", False)
+    return asking
+
+
+def _request(part: Any, method: str, wanted: bool) -> None:
+    """Say whether a method is to be given weights, if it takes any."""
+    request = getattr(part, f"set_{method}_request", None)
+    if request is not None and "sample_weight" in inspect.signature(request).parameters:
+        request(sample_weight=wanted)
 
 
 def _weighted_part(estimator: Any) -> tuple[str, Any]:

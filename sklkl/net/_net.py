@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
-from sklkl._utils.torch_state import OwnTorchState
+from sklkl._utils.torch_state import OwnTorchState, import_whole
 from sklkl.data import Batches, Rows, TrainingSet
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
@@ -159,6 +159,7 @@ class KLNet(TrainStep):
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
+        import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
         with OwnTorchState():
             return super().initialize()
 

@@ -52,4 +52,4 @@ def penalty_values(net: Any, log_proba: Tensor, batch: Any) -> Tensor:
         values = penalty(log_proba, batch)
     if not net.unlabeled_rows_ or penalty.uses_unlabeled:
         return values
-    return values * (batch[1] >= 0)
+    return values.masked_fill(batch[1] < 0, 0.0)  # not a product, which would be NaN where they are infinite

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.torch_state import OwnTorchState
-from sklkl.data import NO_LABEL, Batch
+from sklkl.data import NO_LABEL, Batch, own_copy
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
-from sklkl.modules import label_log_proba, log_softmax, softmax
+from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._penalty import penalty_values
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
@@ -94,10 +94,15 @@ class TrainStep(TrainingLoop):
         logits = self.infer(x, **fit_params)
         return label_log_proba(logits) if self.multilabel else log_softmax(logits)
 
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the network's output, see :meth:`skorch.NeuralNet.infer`; a network that writes to x gets a copy."""
+        return super().infer(x if type(self.module_) is MLP else own_copy(x), **fit_params)
+
     def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
         """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
         on_device = isinstance(batch, Batch) and not fit_params
-        logits = self.module_(batch[0]) if on_device else self.infer(batch[0], **fit_params)
+        simple = on_device and type(self.module_) is MLP
+        logits = self.module_(batch[0]) if simple else self.infer(batch[0], **fit_params)
         try:
             terms = self.loss_terms(logits, batch, training)
         except (IndexError, RuntimeError):

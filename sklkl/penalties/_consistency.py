@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -133,8 +133,9 @@ class VirtualAdversarial(Penalty):
     def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
         x, net = _inputs(batch, net)
-        if not x.is_floating_point():
-            raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {x.dtype}.")
+        if not (isinstance(x, Tensor) and x.is_floating_point()):
+            found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {found}.")
         with torch.no_grad():
             before = net.log_proba(x, training=False)
         direction = _unit(torch.randn(x.shape, generator=net.generator_, dtype=x.dtype).to(x.device))
@@ -149,7 +150,13 @@ class VirtualAdversarial(Penalty):
         """Return the gradient of the divergence at a small step in a direction."""
         step = (self.xi * direction).requires_grad_()
         divergence = _kl(before, net.log_proba(x + step * units, training=False)).sum()
-        return torch.autograd.grad(divergence, step)[0]
+        (gradient,) = torch.autograd.grad(divergence, step, allow_unused=True)
+        if gradient is None:
+            raise ValueError(
+                "The penalty 'vat' moves x, but the network's output has no gradient in x, as with an Embedding or "
+                "x.long()."
+            )
+        return gradient
 
 
 def _units(net: PenaltyNet, x: Tensor) -> Tensor | float:
@@ -158,7 +165,7 @@ def _units(net: PenaltyNet, x: Tensor) -> Tensor | float:
     return 1.0 if scaling is None else scaling.unit().to(x.dtype)
 
 
-def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Tensor, PenaltyNet]:
+def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Any, PenaltyNet]:
     """Return what another forward pass needs."""
     if batch is None or net is None:
         raise ValueError("The penalty needs another forward pass: pass the batch and the net.")

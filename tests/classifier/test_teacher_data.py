@@ -12,6 +12,8 @@ from sklearn.metrics import log_loss
 from sklearn.multioutput import MultiOutputClassifier
 from torch import nn
 
+from sklkl.penalties import Penalty
+
 
 def softmax(X):
     logits = np.asarray(X.todense() if sparse.issparse(X) else X)[:, :3]
@@ -81,6 +83,21 @@ def test_they_carry_the_distillation_term_only(taught, table, trained_on):
     net.module_.zero_grad()
     (terms["data_fit"] + terms["kl_penalty"])[120:].sum().backward()
     assert all((p.grad == 0).all() for p in net.module_.parameters())
+
+
+class FarFromLabels(Penalty):
+    """Infinite on every row that has no label."""
+
+    def __call__(self, log_proba, batch):
+        values = log_proba.exp().square().sum(-1)
+        return values.where(batch[1] >= 0, torch.inf)
+
+
+def test_an_infinite_penalty_on_them_counts_nothing(taught, table):
+    X, y = table
+    clf = taught(kl_penalty=FarFromLabels(), kl_strength=0.1).fit(X, y, X_unlabeled=X + 1)
+    assert np.isfinite(clf.history_[:, ("train_loss", "train_kl_penalty")]).all()
+    assert clf.history_[-1, "train_kl_penalty"] > 0
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,19 @@ def test_weights_find_the_part_that_takes_them(teacher, table):
     assert np.abs(weighted - EstimatorTeacher(teacher).fit(X, y).predict_proba(X)).max() > 1e-4
 
 
+def test_weights_reach_pipelines_in_a_vote_without_being_requested(table, quick):
+    X, y = table
+    w = np.random.RandomState(0).randint(1, 4, size=len(y)).astype(float)
+    piped, plain = make_pipeline(StandardScaler(), LogisticRegression()), GaussianNB()
+    vote = VotingClassifier([("piped", piped), ("plain", plain)], voting="soft")
+    fitted = EstimatorTeacher(vote).fit(X, y, w).predict_proba(X)
+    parts = clone(piped).fit(X, y, logisticregression__sample_weight=w), clone(plain).fit(X, y, w)
+    np.testing.assert_allclose(fitted, np.mean([part.predict_proba(X) for part in parts], axis=0), rtol=1e-6)
+    stack = make_pipeline(StandardScaler(), StackingClassifier([("piped", piped)], cv=2))
+    quick(teacher=stack, class_weight="balanced", teacher_cv=2, augment=None).fit(X, y)
+    assert not np.allclose(fitted, EstimatorTeacher(vote).fit(X, y).predict_proba(X))
+
+
 @pytest.mark.parametrize("kind", ["threshold", "one against all", "vote of pipelines"])
 def test_weights_that_were_requested_are_routed(kind, quick, table):
     X, y = table[0], (table[1] > 0).astype(int)

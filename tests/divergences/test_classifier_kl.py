@@ -273,6 +273,9 @@ FRAMES = {
     "polars integers": [pl.DataFrame({"x": range(k, k + 120)}).cast(t) for k, t in ((0, pl.Int32), (30, pl.Int64))],
     "polars integer and float": [pl.DataFrame({"x": np.arange(120.0)}).cast(t) for t in (pl.UInt8, pl.Float32)],
     "pyarrow": [pa.table({"x": pa.array(range(k, k + 120), t)}) for k, t in ((0, pa.int16()), (30, pa.float64()))],
+    "polars with and without a sign": [
+        pl.DataFrame({"x": pl.Series(range(120), dtype=t)}) for t in (pl.Int8, pl.UInt64)
+    ],
     "of two libraries": [pl.DataFrame({"x": range(120)}), pd.DataFrame({"x": np.arange(120.0)})],
 }
 

@@ -108,6 +108,15 @@ def test_values_that_are_no_labels_are_refused(metric, labels):
         m.get_scorer("neg_mean_kl", labels=y)
 
 
+@each_metric
+def test_lists_of_unlike_lengths_are_refused(metric):
+    for ragged in ([[1], [0, 1]], [[1], {2}]):
+        with pytest.raises(ValueError, match="'y_true' parameter must be an array. Got parts of unlike lengths"):
+            metric(ragged, TENSOR.numpy())
+    with pytest.raises(ValueError, match="'y_proba' parameter must be an array. Got parts of unlike lengths"):
+        metric([0, 1], [[0.5, 0.5], [1.0]])
+
+
 @pytest.mark.parametrize(("n_classes", "n"), [(6, 200), (10, 1000), (100, 1000), (300, 200)])
 def test_bias_of_many_classes(n_classes, n):
     random = np.random.default_rng(0)

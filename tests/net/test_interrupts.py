@@ -1,10 +1,13 @@
 """An interruption is raised whenever it comes, and what was learned before it is kept; a callback may end training."""
 
 import ctypes
+import importlib
 import random
 import signal
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +16,10 @@ from sklearn.naive_bayes import GaussianNB
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
+import sklkl
 from sklkl import KLClassifier
 from sklkl._utils import seeding
-from sklkl._utils.torch_state import insist
+from sklkl._utils.torch_state import import_whole, insist
 from sklkl.callbacks import StopTraining
 from sklkl.net._interrupts import asks_to_stop
 
@@ -283,6 +287,46 @@ def test_a_step_that_must_be_taken_is_taken_again_when_interrupted():
     assert insist(step)
     assert taken == [0, 1, 2, 3]
     assert not insist(step)
+
+
+SLOW = """
+import time
+for part in range(40):
+    time.sleep(0.01)
+"""
+
+
+def test_an_interrupt_spoils_no_import(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with pytest.raises(KeyboardInterrupt):
+        import_whole("slow_to_import")
+    import_whole("slow_to_import")
+    assert importlib.import_module("slow_to_import").part == 39
+    import_whole("no_such_module")  # is an error for who uses it
+
+
+FIRST_FIT = """
+import signal
+from sklkl import KLClassifier
+X, y = [[0.0], [1.0]] * 10, [0, 1] * 10
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+try:
+    KLClassifier(max_epochs=10**6, n_iter_no_change=None).fit(X, y)
+except KeyboardInterrupt:
+    print(KLClassifier(max_epochs=1).fit(X, y).n_iter_)
+"""
+
+
+@pytest.mark.faults
+def test_the_first_fit_of_a_process_may_be_interrupted():
+    """Which is in the middle of what torch imports for its first optimiser."""
+    folder = str(Path(sklkl.__file__).parents[1])
+    command = [sys.executable, "-W", "ignore", "-c", FIRST_FIT]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["1"], done.stderr
 
 
 # At random times

@@ -274,6 +274,31 @@ def test_a_class_that_is_masked_costs_nothing(penalty):
     assert all(p.grad.isfinite().all() for p in net.module_.parameters())
 
 
+class Words(nn.Module):
+    """A network whose inputs are numbers of words."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.words, self.output = nn.Embedding(9, 4), nn.Linear(4, n_classes)
+
+    def forward(self, x):
+        return self.output(self.words(x.long()).mean(1))
+
+
+def test_vat_needs_a_gradient_in_x(quick):
+    X, y = np.arange(8).reshape(4, 2), [0, 1, 0, 1]
+    clf = quick(module=Words, kl_penalty="vat", kl_strength=0.1)
+    with pytest.raises(ValueError, match="'vat' moves x, but the network's output has no gradient in x"):
+        clf.fit(X, y)
+    assert clf.set_params(kl_strength=0.0).fit(X, y).predict(X).shape == (4,)
+
+
+def test_vat_needs_one_tensor():
+    net, x = make_net(with_dropout()), inputs()
+    with pytest.raises(ValueError, match="'vat' moves x, which must be floating. Got dict"):
+        VirtualAdversarial()(None, Batch({"x": x}, None), net)
+
+
 def test_the_built_in_network_and_sparse_rows(quick, table):
     from scipy import sparse
 

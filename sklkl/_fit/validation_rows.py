@@ -1,0 +1,72 @@
+"""A validation part that was given to ``fit``, in place of rows set aside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sklkl._fit.inputs import Inputs, called, labelled_rows, read_more, read_more_labels, settled_class_weight
+from sklkl._fit.parameters import FitData, FitParams, InputParams, SplitParams
+from sklkl._utils.checks import invalid, invalid_input
+from sklkl.data import Rows
+
+
+def validation_rows(
+    estimator: Any, params: FitParams, data: FitData, inputs: Inputs, classes: np.ndarray
+) -> Rows | None:
+    """Return the validation part that was given, with the column ``number``; None if none was.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Which knows the columns of X.
+    params : FitParams
+        Validated parameters.
+    data : FitData
+        What was given to ``fit``.
+    inputs : Inputs
+        The training rows, validated.
+    classes : ndarray of shape (n_classes,)
+        Sorted labels, all that the network knows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If only a part of it was given, ``early_stopping`` is False, or the data are not like those of the training
+        rows. Errors call them ``X_val``, ``y_val`` and ``sample_weight_val``.
+    """
+    if not _is_given(data, params.split):
+        return None
+    X = _read(estimator, params.inputs, data, inputs.X.shape[1:])
+    with called("y_val", "y"):
+        y = read_more_labels(estimator, data.y_val, inputs, classes)
+    if len(y) != X.shape[0]:
+        raise invalid_input(("X_val", "y_val"), f"{X.shape[0]} and {len(y)} rows", "of the same length")
+    class_weight = settled_class_weight(params.inputs.class_weight, data.sample_weight, inputs, classes)
+    weighted = replace(params.inputs, class_weight=class_weight)
+    with called("sample_weight_val", "sample_weight"):
+        return labelled_rows(weighted, Inputs(X, y, classes), data.sample_weight_val, classes, numbered=True)
+
+
+def _is_given(data: FitData, split: SplitParams) -> bool:
+    """Whether there is a validation part, all of it."""
+    given = {name: getattr(data, name) is not None for name in ("X_val", "y_val", "sample_weight_val")}
+    if not any(given.values()):
+        return False
+    missing = [name for name in ("X_val", "y_val") if not given[name]]
+    if missing:
+        raise ValueError(f"A validation part is 'X_val' and 'y_val' together. Got {' and '.join(missing)} = None.")
+    if split.early_stopping is False:
+        allowed = "'auto' or True where a validation part is given as 'X_val' and 'y_val'"
+        raise invalid("early_stopping", False, allowed, of="KLClassifier")
+    return True
+
+
+def _read(estimator: Any, params: InputParams, data: FitData, shape: tuple[int, ...]) -> Any:
+    with called("X_val"):
+        X = read_more(estimator, params, data.X_val if data.transform is None else data.transform(data.X_val))
+    if X.shape[1:] != shape:
+        raise invalid_input("X_val", f"rows of shape {X.shape[1:]}", f"of rows of shape {shape}, as X")
+    return X
