@@ -179,7 +179,7 @@ def test_a_stream_does_not_grow(quick, table):
         sizes.append(len(pickle.dumps(clf)))
     assert clf.n_iter_ == 181
     assert [record["epoch"] for record in clf.history_ if "epoch" in record] == list(range(132, 182))
-    assert sizes[2] < sizes[0] + 500
+    assert sizes[2] < sizes[0] + 700  # five bytes count an epoch
     assert seconds[2] < 3 * seconds[0]
 
 
