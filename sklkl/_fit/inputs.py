@@ -332,6 +332,8 @@ def _sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):  # what is too large for float64 becomes inf, which is refused
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True)
+        if not weight.any():  # scikit-learn refuses these since 1.9
+            raise ValueError("Got weights that are all zero; at least one must be non-zero.")
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
             f"The 'sample_weight' parameter must be finite numbers >= 0, one for each row, and not all zero. {error}"

@@ -44,8 +44,8 @@ class Polyak(Rule):
     >>> rule = Polyak(c=2.0, growth=10.0)
     >>> rule.start(np.array(0.1), n_classes=2, n_outputs=1)
     >>> rule.choose(loss=np.array(0.6), slope=np.array(4.0))
-    >>> rule.rate.round(3)
-    np.float64(0.075)
+    >>> float(rule.rate.round(3))
+    0.075
     """
 
     needs_slope = True

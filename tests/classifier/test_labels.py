@@ -137,12 +137,14 @@ def test_nullable_labels_beyond_what_a_float_holds_stay_apart(quick, make_table)
     assert clf.classes_.tolist() == [2**60, 2**60 + 1]
 
 
-@pytest.mark.parametrize(
-    "y",
-    [pl.Series(["b", "a"] * 60, dtype=pl.Enum(["b", "a"])), np.array(["b", "a"] * 60, dtype=np.dtypes.StringDType())],
-    ids=["polars Enum", "StringDType"],
-)
-def test_texts_of_other_libraries(quick, table, y):
+def test_texts_of_polars(quick, table):
+    y = pl.Series(["b", "a"] * 60, dtype=pl.Enum(["b", "a"]))
+    assert quick().fit(table[0], y).classes_.tolist() == ["a", "b"]
+
+
+def test_texts_of_varying_length(quick, table):
+    pytest.importorskip("numpy", minversion="2.0", reason="older ones have no StringDType")
+    y = np.array(["b", "a"] * 60, dtype=np.dtypes.StringDType())
     assert quick().fit(table[0], y).classes_.tolist() == ["a", "b"]
 
 

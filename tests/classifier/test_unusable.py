@@ -112,11 +112,14 @@ class NoClosure(torch.optim.SGD):
 
 @pytest.mark.usefixtures("never_trained")
 @pytest.mark.parametrize("rule", ["kl_adaptive", "onecycle", "constant"])
-@pytest.mark.parametrize("optimizer", [torch.optim.SparseAdam, torch.optim.Muon, torch.optim.Optimizer])
+@pytest.mark.parametrize("name", ["SparseAdam", "Muon", "Optimizer"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_an_optimizer_that_cannot_train_this_network_is_named(quick, table, optimizer, rule, method):
+def test_an_optimizer_that_cannot_train_this_network_is_named(quick, table, name, rule, method):
+    if name == "Muon":
+        pytest.importorskip("torch", minversion="2.9", reason="older ones have no Muon")
+    optimizer = getattr(torch.optim, name)
     args = {"classes": range(3)} if method == "partial_fit" else {}
-    message = f"'optimizer' parameter of KLClassifier must be .* Got {optimizer.__name__}, which says"
+    message = f"'optimizer' parameter of KLClassifier must be .* Got {name}, which says"
     with pytest.raises(ValueError, match=message):
         getattr(quick(optimizer=optimizer, learning_rate=rule), method)(*table, **args)
 

@@ -133,6 +133,8 @@ def test_repeats_with_a_seed(shifted, method, global_state_untouched):
 @each_method
 @pytest.mark.parametrize("kind", [np.ndarray.tolist, np.float32, pd.DataFrame, pl.DataFrame], ids=repr)
 def test_rows_of_other_kinds(shifted, kind, method):
+    if kind is np.float32 and method == "classifier":
+        pytest.importorskip("sklearn", minversion="1.9", reason="LogisticRegression of older ones is coarse in float32")
     X, y, X_target, _ = shifted
     named = kind in (pd.DataFrame, pl.DataFrame)
     kinds = [kind(rows, **({"columns": ["a", "b"]} if kind is pd.DataFrame else {})) for rows in (X, X_target)]
