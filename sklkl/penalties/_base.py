@@ -127,6 +127,8 @@ def _equal(a: Any, b: Any) -> bool:
         return True
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         return isinstance(a, Tensor) and isinstance(b, Tensor) and torch.equal(a, b)
+    if isinstance(a, torch.Generator) and isinstance(b, torch.Generator):  # by its seed: one may have drawn since
+        return a.device == b.device and a.initial_seed() == b.initial_seed()
     try:
         return type(a) is type(b) and bool(np.array_equal(a, b))
     except (TypeError, ValueError):

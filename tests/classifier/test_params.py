@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -197,6 +197,30 @@ def test_a_penalty_object_is_copied_and_gives_what_its_name_gives(quick, table, 
     assert np.array_equal(by_object.predict_proba(table[0]), by_name.predict_proba(table[0]))
     assert vars(penalty) == before
     assert by_object.net_.penalty_ is not penalty
+
+
+def test_a_penalty_may_hold_what_cannot_be_pickled(quick, table):
+    class Noisy(BaseEstimator):
+        def __init__(self, function, generator):
+            self.function, self.generator = function, generator
+
+        def fit(self, rows, n_classes):
+            self.n_rows_ = len(rows)
+            return self
+
+        def partial_fit(self, rows, n_classes):
+            self.n_rows_ += len(rows)
+            return self
+
+        def __call__(self, log_proba, batch):
+            return self.function(log_proba) + torch.rand(len(log_proba), generator=self.generator)
+
+    penalty = Noisy(lambda log_proba: log_proba.exp().square().sum(-1), torch.Generator().manual_seed(3))
+    clf = quick(kl_penalty=penalty, kl_strength=0.1).fit(*table)
+    assert clf.net_.penalty_.n_rows_ == 120
+    for _ in range(3):  # the penalty is the same, though it has drawn from a generator of its own
+        clf.partial_fit(*table, classes=range(3))
+    assert clf.net_.penalty_.n_rows_ == 480
 
 
 # Networks of the user's own

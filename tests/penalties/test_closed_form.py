@@ -335,6 +335,8 @@ class Array(Penalty):
         (Array(np.arange(3)), Array(np.arange(4)), False),
         (Array(torch.ones(2)), Array(torch.ones(2)), True),
         (Array(torch.ones(2)), Array(np.ones(2)), False),
+        (Array(torch.Generator().manual_seed(1)), Array(torch.Generator().manual_seed(1)), True),
+        (Array(torch.Generator().manual_seed(1)), Array(torch.Generator().manual_seed(2)), False),
         (Quadratic(), Quadratic(), True),
         (Quadratic(), Confidence(), False),
     ],
