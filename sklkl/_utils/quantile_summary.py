@@ -9,6 +9,8 @@ from scipy.special import ndtr, ndtri
 
 # How many values describe a column.
 N_KEPT = 64
+# Masses are compared with levels that are lower by this, so that their rounding decides nothing.
+_ROUNDING = 1e-9
 # How many are kept of a stream, before the half of them is: each time a little is lost.
 _MOST_OF_A_STREAM = 256
 
@@ -35,8 +37,7 @@ class QuantileSummary(NamedTuple):
     def quantile(self, level: float) -> np.ndarray:
         """Return of each column the smallest value that this share of the mass does not exceed."""
         cumulative = self.mass.cumsum(axis=1)
-        # rounding must not carry the last level beyond the last value
-        at = (cumulative >= level * (1 - 1e-12) * cumulative[:, -1:]).argmax(axis=1)
+        at = (cumulative >= level * (1 - _ROUNDING) * cumulative[:, -1:]).argmax(axis=1)
         return self.values[np.arange(len(at)), at]
 
     def normal_scores(self) -> np.ndarray:
@@ -95,7 +96,7 @@ def _compressed(values: np.ndarray, mass: np.ndarray, n_kept: int) -> tuple[np.n
     even = n_kept // 2
     levels = np.r_[np.linspace(0, 1, even + 1)[1:-1], ndtr(np.linspace(-3.1, 3.1, n_kept - even - 1))]
     middle = (mass.cumsum() - mass / 2) / mass.sum()
-    kept = np.unique(np.r_[0, np.searchsorted(middle, levels).clip(max=len(values) - 1), len(values) - 1])
+    kept = np.unique(np.r_[0, np.searchsorted(middle, levels - _ROUNDING).clip(max=len(values) - 1), len(values) - 1])
     starts = np.r_[0, (kept[:-1] + kept[1:] + 1) // 2]
     return values[kept], np.add.reduceat(mass, starts)
 

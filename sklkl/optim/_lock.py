@@ -12,8 +12,9 @@ from sklkl.optim._rule import Rule, as_array, as_tensor, bounded
 
 # Steps of training that are assumed where their number is unknown.
 _HORIZON = 50
-# A loss of more than this many times that of equal probabilities is that of a network that is sure and wrong.
-_LOST = 2.0
+# Predictions are saturated if KL(p‖uniform) is more than this share of what it can be, and wrong if the loss is more than
+# this many times that of equal probabilities.
+_SATURATED, _WRONG = 0.9, 2.0
 
 
 class Lock(Rule):
@@ -26,8 +27,8 @@ class Lock(Rule):
     and declines along half a cosine to nothing; if the number of steps is unknown, with one over the root of the
     steps. A step that is measured and moves further than 8 times its target is shortened, throughout.
 
-    Where predictions are sure and wrong, as those of a network on unscaled inputs, a step of a few nats is a small one
-    among many: a target is then larger by the square of ``loss / (2 * log(n_classes))``, if that is more than 1.
+    Where the predictions are saturated from the beginning, as on unscaled inputs, a step of a few nats is a small one
+    among many: a target is then larger by the square of ``loss / (2 * log(n_classes))``, while that is more than 1.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ class Lock(Rule):
 
     searches = True
     automatic: float
-    lost_loss: float
+    chance: float
+    saturated: np.ndarray
     sum_peaks: np.ndarray
     n_peaks: np.ndarray
     peak: np.ndarray
@@ -81,7 +83,8 @@ class Lock(Rule):
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
         super().start(rates, n_classes, n_outputs)
         self.automatic = n_outputs * self._automatic(n_classes)
-        self.lost_loss = _LOST * n_outputs * math.log(max(2, n_classes))
+        self.chance = n_outputs * math.log(max(2, n_classes))
+        self.saturated = np.zeros_like(self.is_new)
         self.sum_peaks, self.n_peaks = np.zeros_like(self.log_rate), np.zeros_like(self.log_rate)
         self.peak = np.exp(self.log_rate)
 
@@ -123,10 +126,12 @@ class Lock(Rule):
             return self.peak
         return self._mean_peak(self.log_rate - math.log(self._ramp(self.n_steps)))
 
-    def see_loss(self, loss: np.ndarray) -> None:
-        """Learn from the loss whether predictions are sure and wrong."""
+    def see(self, loss: np.ndarray, sure: np.ndarray) -> None:
+        """Learn whether the predictions of new networks are saturated, and whether those that were are still wrong."""
+        self.saturated = np.where(self.is_new, sure > _SATURATED * self.chance, self.saturated)
         # whatever the loss, the target is finite
-        self.excess = np.clip(np.nan_to_num(loss) / self.lost_loss, 1.0, 1e6) ** 2
+        excess = np.clip(np.nan_to_num(loss) / (_WRONG * self.chance), 1.0, 1e3) ** 2
+        self.excess = np.where(self.saturated, excess, 1.0)
 
     @property
     def target(self) -> np.ndarray:
@@ -173,12 +178,14 @@ class Lock(Rule):
     def state_dict(self) -> dict[str, Any]:
         """Return what changes from step to step, in types that ``torch.load`` accepts."""
         peaks = {"sum": as_tensor(self.sum_peaks), "n": as_tensor(self.n_peaks), "mean": as_tensor(self.peak)}
-        return super().state_dict() | {"automatic": self.automatic, "lost_loss": self.lost_loss, "peaks": peaks}
+        known = {"automatic": self.automatic, "chance": self.chance, "saturated": as_tensor(self.saturated)}
+        return super().state_dict() | known | {"peaks": peaks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from a state, with this rule's own parameters."""
         super().load_state_dict(state)
-        self.automatic, self.lost_loss, peaks = state["automatic"], state["lost_loss"], state["peaks"]
+        self.automatic, self.chance, peaks = state["automatic"], state["chance"], state["peaks"]
+        self.saturated = as_array(state["saturated"])
         self.sum_peaks, self.n_peaks, self.peak = (as_array(peaks[name]) for name in ("sum", "n", "mean"))
 
     def _ramp(self, step: int) -> float:

@@ -86,8 +86,8 @@ class Rule:
         """The largest divergence that is accepted of the coming step."""
         return math.inf
 
-    def see_loss(self, loss: np.ndarray) -> None:
-        """Learn the loss before a step that is measured, if the rule cares."""
+    def see(self, loss: np.ndarray, sure: np.ndarray) -> None:
+        """Learn, before a step that is measured, the loss and the mean of KL(p‖uniform), if the rule cares."""
 
     def choose(self, loss: np.ndarray, slope: np.ndarray, usable: np.ndarray | bool = True) -> None:
         """Set the rate by how much a step at rate 1 lowers the loss at first, if the rule ``needs_slope``."""

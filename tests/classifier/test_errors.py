@@ -15,6 +15,7 @@ BAD_VALUES = {
     "hidden_layer_sizes": [0, -1, "wide", None, (0,), (-1,), (1.5,), ("a",), ((3,),), (8, 0)],
     "activation": ["swish", None, nn.ReLU],
     "dropout": [-0.1, 1.0, NAN, "half", None],
+    "scale_inputs": [None, 1, "yes"],
     "module": ["mlp", 3, dict],
     "kl_penalty": ["entropy", None, 3, object()],
     "kl_strength": [-0.1, NAN, INF, "strong", None],
@@ -215,7 +216,7 @@ def test_the_network_sees_no_more_than_two_rows_before_it_is_trained(quick, tabl
         return logits
 
     quick(module=Returns, module__function=watched, batch_size=30, max_epochs=1, learning_rate="onecycle").fit(*table)
-    assert seen == [2] + [30] * 4 + [100]  # at the end it is looked at once more
+    assert seen == [2] + [30] * 8  # at the end it is looked at once more
 
 
 # A validation part that cannot be

@@ -76,10 +76,10 @@ def streamed(clf, X, y, start, stop):
 def test_a_stream_goes_on_with_the_rate_it_has_found(digits):
     X, y, X_test, y_test = digits
     clf = KLClassifier(hidden_layer_sizes=(64,), lr=1e-6, random_state=0)
-    losses = [log_loss(y_test, streamed(clf, X, y, *part).predict_proba(X_test)) for part in [(0, 5), (5, 22)]]
+    losses = [log_loss(y_test, streamed(clf, X, y, *part).predict_proba(X_test)) for part in [(0, 5), (5, 11)]]
     assert losses[1] < 0.6 * losses[0]
     assert losses[1] < 0.8
-    assert clf.net_.rate_state_["rule"]["n_steps"] == 22
+    assert clf.net_.rate_state_["rule"]["n_steps"] == 11
 
 
 def test_a_copy_of_a_stream_goes_on_in_the_same_way(digits):
