@@ -285,7 +285,7 @@ def distilled(
         params = checked_params(final)
         params = replace(params, teacher=replace(params.teacher, teacher=teacher))
         data = FitData(seen, y, sample_weight, X_unlabeled=X_unlabeled, teacher_X=X, transform=transform)
-        trained = fit_net(attempt, params, data)
+        trained = fit_net(attempt, params, data, tells=teacher is not None)
         trained.publish(attempt.draft)
     if steps is not None:
         student.steps[:-1] = steps.steps  # a pipeline with a memory fits copies

@@ -54,10 +54,11 @@ def table():
 
 @pytest.fixture
 def quick():
-    """Return ``quick(**params)``: a classifier of one small layer, three epochs and a fixed seed."""
+    """Return ``quick(**params)``: a classifier of one small layer or a ``module``, three epochs and a fixed seed."""
 
     def make(**params):
-        return KLClassifier(**{"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0, **params})
+        layers = {} if params.get("module") else {"hidden_layer_sizes": (8,)}
+        return KLClassifier(**{**layers, "max_epochs": 3, "random_state": 0, **params})
 
     return make
 

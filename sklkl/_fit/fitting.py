@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from sklkl._fit.attempt import Attempt, Previous, Trained
+from sklkl._fit.idle import Circumstances, warn_of_idle
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
-from sklkl._fit.net_factory import new_net, resumed_net
+from sklkl._fit.net_factory import check_structure, new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import soft_targets_of
@@ -39,6 +40,7 @@ def fit_net(
     previous: Previous | None = None,
     classes: np.ndarray | None = None,
     stream: bool = False,
+    tells: bool = True,
 ) -> Trained:
     """Train a net.
 
@@ -56,12 +58,16 @@ def fit_net(
         Sorted labels that are known already; None learns them from y.
     stream : bool
         Whether further rows may come: one pass over these, without a validation part.
+    tells : bool
+        Whether to warn of parameters that have no effect; of a stream only the first part does.
 
     Returns
     -------
     Trained
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
+    if previous is not None:
+        check_structure(previous.net, params.net)
     plain = _is_plain(params.teacher, data)
     estimator = attempt.draft
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
@@ -75,6 +81,8 @@ def fit_net(
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
+    if tells and not (stream and previous is not None):
+        warn_of_idle(estimator, Circumstances(params, rows, soft_targets, stream))
     build = partial(new_net, params.net, found)
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
