@@ -64,6 +64,16 @@ def quick():
 
 
 @pytest.fixture
+def stream():
+    """Return ``stream(**params)``: a classifier like ``quick`` for ``partial_fit``, whose calls are one epoch each."""
+
+    def make(**params):
+        return KLClassifier(**{"hidden_layer_sizes": (8,), "random_state": 0, **params})
+
+    return make
+
+
+@pytest.fixture
 def exact():
     """Return ``exact(**params)``: a classifier without any chance after its starting weights."""
 

@@ -81,8 +81,6 @@ def fit_net(
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
-    if tells and not (stream and previous is not None):
-        warn_of_idle(estimator, Circumstances(params, rows, soft_targets, stream))
     build = partial(new_net, params.net, found)
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
@@ -94,9 +92,10 @@ def fit_net(
         attempt.trainings.append(trained)
         return trained._replace(interrupted=_train(net, training))
 
-    trained = train(
-        build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
-    )
+    net = build(training, random_state) if previous is None else resumed_net(previous.net, params.net, training)
+    if tells and not (stream and previous is not None):  # of what is valid
+        warn_of_idle(estimator, Circumstances(params, rows, soft_targets, stream))
+    trained = train(net)
     for _ in range(1, 1 if stream else params.teacher.n_generations):
         if not trained.interrupted:
             training = replace(training, data=_taught_by(trained.net, training.data))
