@@ -94,7 +94,10 @@ def _structure(factory: partial[nn.Module]) -> dict[str, Any]:
 
 def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KLNet:
     data, n_rows = training.data, training.data.train.X.shape[0]
-    module, (optimizer, optimizer_params) = _module_factory(params, data.train.X.shape[1], n_classes), _optimizer(params)
+    module, (optimizer, optimizer_params) = (
+        _module_factory(params, data.train.X.shape[1], n_classes),
+        _optimizer(params),
+    )
     callbacks = [*_callbacks(params), ("best_weights", BestWeights(params.n_iter_no_change))]
     distillation = Distillation(params.distill_divergence, params.temperature, data.known_classes)
     return KLNet(

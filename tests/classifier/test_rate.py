@@ -101,9 +101,7 @@ def test_a_fit_after_a_stream_begins_anew(quick, stream, table):
 
 
 def test_gradients_can_be_clipped(quick, table):
-    plain, clipped = (
-        quick(callbacks=c, optimizer="sgd", dropout=0.0) for c in (None, [GradientNormClipping(1e-3)])
-    )
+    plain, clipped = (quick(callbacks=c, optimizer="sgd", dropout=0.0) for c in (None, [GradientNormClipping(1e-3)]))
     steps = [clf.fit(*table).lr_ for clf in (plain, clipped)]
     assert steps[1] > 10 * steps[0]  # the same divergence wants a greater rate
 
