@@ -63,6 +63,11 @@ class Circumstances:
         return self.is_taught or (self.teacher.n_generations > 1 and not self.stream)
 
     @property
+    def is_multilabel(self) -> bool:
+        """Whether a row may have several labels."""
+        return self.rows.y is not None and self.rows.y.ndim == 2
+
+    @property
     def augments(self) -> bool:
         """Whether synthetic rows are made."""
         return self.soft_targets is not None and self.soft_targets.further.augment is not None
@@ -82,8 +87,8 @@ class Circumstances:
     @property
     def splits(self) -> bool:
         """Whether any rows are set aside."""
-        asked = self.soft_targets is not None and self.is_taught and self.teacher.distill_weight != 0
-        return self.has_valid or (asked and self.soft_targets.calibrates_aside(len(self.rows)))
+        calibrates = self.soft_targets is not None and self.soft_targets.calibrates_aside(len(self.rows))
+        return self.has_valid or (calibrates and self.teacher.distill_weight != 0)
 
     @property
     def uses_lr(self) -> bool:
@@ -99,7 +104,7 @@ class Need(NamedTuple):
     words: str
 
 
-# Of the needs of a parameter that are not met, the first is told.
+# What each parameter needs to have an effect; of those that are not met, the first is told.
 NEEDS = (
     Need(
         ("hidden_layer_sizes", "activation", "dropout"),
@@ -140,7 +145,7 @@ NEEDS = (
         lambda fit: fit.teacher.distill_weight != 0 or fit.adopts_classes,
         "distill_weight > 0",
     ),
-    Need(("teacher_classes",), lambda fit: fit.rows.y.ndim == 1, "a target of one label a row"),
+    Need(("teacher_classes",), lambda fit: not fit.is_multilabel, "a target of one label a row"),
     Need(("augment_factor",), lambda fit: fit.augments, "augment='munge' or 'noise', or a function,"),
     Need(("lr", "optimizer__lr"), lambda fit: fit.uses_lr, "learning_rate='constant' or 'onecycle'"),
     Need(("lr",), lambda fit: "optimizer__lr" not in fit.net.passed_on, "leaving out 'optimizer__lr'"),
@@ -168,7 +173,7 @@ NEEDS = (
 )  # fmt: skip
 
 
-# What asks for nothing has what it asks for, wherever there is nothing.
+# A value that switches something off has the effect it asks for wherever that is off.
 _OFF = {"augment": None, "calibrate_teacher": False, "early_stopping": False, "n_iter_no_change": None}
 
 
@@ -183,7 +188,7 @@ def warn_of_idle(estimator: Any, fit: Circumstances) -> None:
     needs: dict[str, str] = {}
     for need in NEEDS:
         if not need.is_met(fit):
-            needs = dict.fromkeys(need.names, need.words) | needs
+            needs = dict.fromkeys(need.names, need.words) | needs  # the first is kept
     params, defaults = estimator.get_params(deep=False), inspect.signature(type(estimator)).parameters
     for name in filter(needs.__contains__, params):
         if not _is_default(name, params[name], defaults):
@@ -195,5 +200,6 @@ def warn_of_idle(estimator: Any, fit: Circumstances) -> None:
 
 def _is_default(name: str, value: Any, defaults: Mapping[str, inspect.Parameter]) -> bool:
     """Return whether a value is that of the constructor, or asks for nothing."""
-    known = [defaults[name].default] if name in defaults else []  # those that are passed on have none
-    return any(same_value(value, other) for other in [*known, *([_OFF[name]] if name in _OFF else [])])
+    if name not in defaults:  # it is passed on
+        return False
+    return same_value(value, defaults[name].default) or (name in _OFF and same_value(value, _OFF[name]))

@@ -70,10 +70,8 @@ def check_structure(net: KLNet, params: NetParams) -> None:
     ValueError
         If a parameter of the network was changed.
     """
-    made = net.module.keywords
-    old, new = (
-        _structure(made_by) for made_by in (net.module, _module_factory(params, made["n_features"], made["n_classes"]))
-    )
+    sizes = net.module.keywords["n_features"], net.module.keywords["n_classes"]
+    old, new = map(_structure, (net.module, _module_factory(params, *sizes)))
     for name in [*old, *new]:
         if name not in old or name not in new or not same_value(old[name], new[name]):
             before, now = (repr(found[name]) if name in found else "left out" for found in (old, new))
@@ -93,11 +91,8 @@ def _structure(factory: partial[nn.Module]) -> dict[str, Any]:
 
 
 def _net(params: NetParams, training: Training, n_classes: int, seed: int) -> KLNet:
-    data, n_rows = training.data, training.data.train.X.shape[0]
-    module, (optimizer, optimizer_params) = (
-        _module_factory(params, data.train.X.shape[1], n_classes),
-        _optimizer(params),
-    )
+    data, (n_rows, n_features) = training.data, training.data.train.X.shape[:2]
+    module, (optimizer, optimizer_params) = _module_factory(params, n_features, n_classes), _optimizer(params)
     callbacks = [*_callbacks(params), ("best_weights", BestWeights(params.n_iter_no_change))]
     distillation = Distillation(params.distill_divergence, params.temperature, data.known_classes)
     return KLNet(

@@ -275,10 +275,12 @@ class PassedOnParams(WarnsOnce):
     def _drop_refused(self, prefix: str, kept: Mapping[str, Any]) -> None:
         """Drop what was to be passed on to the part before and cannot be to the new one."""
         start, part = prefix + "__", getattr(self, prefix)
+        new = repr(part) if part is None or isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
         old = [name.removeprefix(start) for name in vars(self) if name.startswith(start) and name not in kept]
         for name in sorted(refused(prefix, part, old)):
             delattr(self, start + name)
             self._warn_once(
-                f"The {start + name!r} parameter of {type(self).__name__} is dropped, as {part!r} does not accept it.",
+                f"The {start + name!r} parameter of {type(self).__name__} is dropped, as the new {prefix!r} does not "
+                f"accept it, which is {new}.",
                 stacklevel=3,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, Self
 
+import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 

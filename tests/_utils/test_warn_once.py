@@ -84,6 +84,6 @@ def test_an_error_is_raised_every_time():
 
 
 def test_it_names_the_line_that_is_to_blame():
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="of this") as caught:
         Talker().fit()
     assert caught[0].filename == __file__
