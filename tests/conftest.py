@@ -68,7 +68,8 @@ def stream():
     """Return ``stream(**params)``: a classifier like ``quick`` for ``partial_fit``, whose calls are one epoch each."""
 
     def make(**params):
-        return KLClassifier(**{"hidden_layer_sizes": (8,), "random_state": 0, **params})
+        layers = {} if params.get("module") else {"hidden_layer_sizes": (8,)}
+        return KLClassifier(**{**layers, "random_state": 0, **params})
 
     return make
 
