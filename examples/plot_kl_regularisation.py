@@ -43,7 +43,8 @@ plain |= {"learning_rate": "onecycle", "lr": 5e-3}
 
 
 def test_log_loss(labels, penalty, strength):
-    clf = KLClassifier(kl_penalty=penalty, kl_strength=strength, random_state=0, **plain)
+    penalised = {"kl_penalty": penalty, "kl_strength": strength} if strength else {}
+    clf = KLClassifier(random_state=0, **penalised, **plain)
     return log_loss(y_test, clf.fit(X_train, labels).predict_proba(X_test))
 
 

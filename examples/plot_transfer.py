@@ -31,7 +31,7 @@ settings |= {"learning_rate": "onecycle", "lr": 5e-3}
 
 def going_on_from(before, **params):
     """Return an untrained network that starts as the one before, which is its teacher too."""
-    return KLClassifier(teacher=before, init_from=before, **{**settings, "augment": None, **params})
+    return KLClassifier(init_from=before, **{"teacher": before, **settings, "augment": None, **params})
 
 
 # %%
@@ -118,7 +118,7 @@ def new_guise(X_train, X_test, y_train, y_test):
 
     def after(n_upright, distill_rows):
         distilled = n_upright > 0 or distill_rows == "all"
-        params = {"distill_rows": distill_rows, "distill_weight": 0.5} if distilled else {"distill_weight": 0.0}
+        params = {"distill_rows": distill_rows, "distill_weight": 0.5} if distilled else {"teacher": None}
         upright = X_train[:n_upright] if n_upright else None
         network = going_on_from(before, **params).fit(turned(X_train), y_train, X_unlabeled=upright)
         return network.score(X_test, y_test), network.score(turned(X_test), y_test)

@@ -124,7 +124,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with the sample weights; classes that a dict does not name weigh 1.
     warm_start : bool, default=False
-        Whether :meth:`fit` resumes training from the weights of the last fit, with a new cycle of the rate.
+        Whether :meth:`fit` resumes training from the weights of the last fit, with a new cycle of the rate. Parameters
+        that were changed in between are followed; those of which the network is made are refused.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random: starting weights, validation part, order of the rows, dropout, and of the teacher
         where it has no seed of its own. None gives a new result each time. The global states of numpy and torch are
@@ -140,7 +141,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     callbacks : list of skorch callbacks or None, default=None
         Shallow copies are used, which are in ``net_.callbacks_``: what a callback holds, such as a list, is shared.
     **module__params : Any
-        Parameters named ``module__...`` and ``optimizer__...``, passed on to the module and the optimiser.
+        Parameters named ``module__...`` and ``optimizer__...``, passed on to the module and the optimiser. Where
+        :meth:`set_params` makes that another one, those that it does not accept are dropped, with a warning.
 
     Attributes
     ----------
@@ -322,13 +324,19 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Raises
         ------
         ValueError
-            If a parameter or the data are invalid, or if training produced no finite epoch. The estimator is then as
-            it was before.
+            If a parameter or the data are invalid, if training produced no finite epoch, or if that of another
+            network is to be resumed. The estimator is then as it was before.
         TypeError
             If y mixes strings with other types, or X, y or others come in a container that is no array or frame.
         KeyboardInterrupt
             If training was interrupted. Once an epoch is finished, the model so far is kept and ``interrupted_`` is
             True; before that the estimator is as it was.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter that is not its default cannot have an effect, with what would give it one; the clones of a
+            search say so once.
         """
         with Attempt(self) as attempt:
             params = checked_params(self)
@@ -362,6 +370,11 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         ------
         ValueError, TypeError, KeyboardInterrupt
             As in :meth:`fit`; also if ``classes`` is missing or not the same as before, or y has other labels.
+
+        Warns
+        -----
+        UserWarning
+            As :meth:`fit` does, in the first call.
 
         Examples
         --------

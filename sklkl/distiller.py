@@ -325,7 +325,7 @@ def distilled(student: Any, teacher: Any, data: FitData) -> tuple[Any, Any]:
         data = replace(data, X=seen, teacher_X=data.X, transform=transform)
         if teacher is None and not uses_unlabeled(params.net):
             data = replace(data, X_unlabeled=None)
-        trained = fit_net(attempt, params, data)
+        trained = fit_net(attempt, params, data, tells=teacher is not None)
         trained.publish(attempt.draft)
     if steps is not None:
         student.steps[:-1] = steps.steps  # a pipeline with a memory fits copies

@@ -67,10 +67,22 @@ def table():
 
 @pytest.fixture
 def quick():
-    """Return ``quick(**params)``: a classifier of one small layer, three epochs and a fixed seed."""
+    """Return ``quick(**params)``: a classifier of one small layer or a ``module``, three epochs and a fixed seed."""
 
     def make(**params):
-        return KLClassifier(**{"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0, **params})
+        layers = {} if params.get("module") else {"hidden_layer_sizes": (8,)}
+        return KLClassifier(**{**layers, "max_epochs": 3, "random_state": 0, **params})
+
+    return make
+
+
+@pytest.fixture
+def stream():
+    """Return ``stream(**params)``: a classifier like ``quick`` for ``partial_fit``, whose calls are one epoch each."""
+
+    def make(**params):
+        layers = {} if params.get("module") else {"hidden_layer_sizes": (8,)}
+        return KLClassifier(**{**layers, "random_state": 0, **params})
 
     return make
 

@@ -71,7 +71,7 @@ BOOSTING = HistGradientBoostingClassifier(categorical_features="from_dtype", max
 @pytest.mark.parametrize("augment", [None, "munge", "noise"])
 def test_a_raw_frame_for_the_teacher_and_a_pipeline_for_the_student(quick, augment):
     X, y = mixed(400)
-    student = preprocessed(quick(distill_weight=1.0, augment=augment, max_epochs=40, lr=0.02, hidden_layer_sizes=(32,)))
+    student = preprocessed(quick(distill_weight=1.0, augment=augment, max_epochs=40, hidden_layer_sizes=(32,)))
     model = Distiller(student, BOOSTING, random_state=0, report_fraction=None).fit(X, y)
     assert model.classes_.tolist() == ["no", "yes"]
     assert (model.predict(X) == model.teacher_.predict(X)).mean() > 0.85
@@ -118,7 +118,7 @@ def test_the_teacher_is_fitted_to_all_rows_whatever_its_weight(distiller, table,
 @pytest.mark.parametrize("weight", [1.0, 0.0])
 def test_the_teacher_has_the_class_weights_whatever_its_weight(distiller, table, weight):
     X, y = table
-    model = distiller(distill_weight=weight, class_weight={0: 9.0, 2: 0.0}, teacher_classes="common", augment=None)
+    model = distiller(distill_weight=weight, class_weight={0: 9.0, 2: 0.0}, teacher_classes="closed", augment=None)
     model.set_params(teacher__max_depth=1).fit(X, y, sample_weight=np.arange(120.0))
     used = (y != 2) & (np.arange(120) > 0)
     row_weight = np.arange(120.0) * np.choose(y, [9.0, 1.0, 0.0])

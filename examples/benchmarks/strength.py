@@ -24,8 +24,9 @@ STRENGTHS = [0.0, 0.01, 0.03, 0.1]
 
 def compare(X_train, X_test, y_train, y_test, seed, penalty, folds):
     """Return the chosen strength and the test log-loss with it and with strength 0."""
-    classifier = KLClassifier(kl_penalty=penalty, learning_rate="onecycle", random_state=seed, device="cpu")
-    search = GridSearchCV(classifier, {"kl_strength": STRENGTHS}, scoring="neg_log_loss", cv=folds)
+    classifier = KLClassifier(learning_rate="onecycle", random_state=seed, device="cpu")
+    grid = [{"kl_strength": STRENGTHS[:1]}, {"kl_penalty": [penalty], "kl_strength": STRENGTHS[1:]}]
+    search = GridSearchCV(classifier, grid, scoring="neg_log_loss", cv=folds)
     search.fit(X_train, y_train)
     chosen = search.best_params_["kl_strength"]
     searched = log_loss(y_test, search.predict_proba(X_test), labels=search.classes_)

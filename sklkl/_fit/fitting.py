@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from sklkl._fit.attempt import Attempt, Previous, Trained
+from sklkl._fit.idle import Circumstances, warn_of_idle
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
 from sklkl._fit.monitors import asks_for_validation
-from sklkl._fit.net_factory import new_net, resumed_net
+from sklkl._fit.net_factory import check_structure, new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
@@ -38,6 +39,7 @@ def fit_net(
     previous: Previous | None = None,
     classes: np.ndarray | None = None,
     stream: bool = False,
+    tells: bool = True,
 ) -> Trained:
     """Train a net.
 
@@ -55,14 +57,19 @@ def fit_net(
         Sorted labels that are known already; None learns them from y.
     stream : bool
         Whether further rows may come: one pass over these, without a validation part.
+    tells : bool
+        Whether to warn of parameters that have no effect; of a stream only the first part does.
 
     Returns
     -------
     Trained
         The net; ``interrupted`` says whether training ended early, after some epochs.
     """
+    if previous is not None:
+        check_structure(previous.net, params.net)
     task = _prepared(attempt.draft, params, data, previous, classes, stream)
     training, net = task.training, None
+    tells = tells and not (stream and previous is not None)
     for _ in range(1 if stream else params.teacher.n_generations):
         if net is not None:
             training, previous = replace(training, data=_taught_by(net, training.data)), None
@@ -70,6 +77,11 @@ def fit_net(
             net = new_net(params.net, task.classes, training, task.random_state)
         else:
             net = resumed_net(previous.net, params.net, training)
+        if tells:  # of what is valid
+            has_valid, given = training.data.valid is not None, data.X_val is not None
+            circumstances = Circumstances(params, task.rows, task.soft_targets, stream, has_valid, given)
+            warn_of_idle(attempt.draft, circumstances)
+            tells = False
         trained = Trained(net, task.classes, training.distill_weight, True, task.rows, task.soft_targets)
         attempt.trainings.append(trained)
         try:

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sklkl._fit.parameters import NetParams
+from sklkl._fit.parameters import NetParams, refused
 from sklkl._fit.starting_weights import scaling_to_start_from, start_from
 from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.equality import same_value
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.distillation import Distillation
@@ -69,6 +70,37 @@ def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
     return resumed
 
 
+def check_structure(net: KLNet, params: NetParams) -> None:
+    """See that the network whose training is resumed is the one that the parameters describe.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the network was changed.
+    """
+    sizes = net.module.keywords["n_features"], net.module.keywords["n_classes"]
+    old, new = _structure(net.module), _structure(_module_factory(params, *sizes, None))
+    # what starts from another network scales its inputs as that does
+    if params.init_from is None and params.module is None:
+        old["scale_inputs"], new["scale_inputs"] = scaling_of(net.module_) is not None, params.scale_inputs
+    for name in [*old, *new]:
+        if name not in old or name not in new or not same_value(old[name], new[name]):
+            before, now = (repr(found[name]) if name in found else "left out" for found in (old, new))
+            raise invalid_input(name, now, f"{before}, as in the training that is resumed", of=_OWNER)
+
+
+def _structure(factory: partial[nn.Module]) -> dict[str, Any]:
+    """Return what a network is made of, by the names of the parameters."""
+    own, others = factory.func is build_module, ("n_features", "n_classes", "scaling")
+    made = {name: value for name, value in factory.keywords.items() if name not in others}
+    dtype = made.pop("dtype")
+    return {
+        "module": None if own else factory.args[0],
+        "dtype": dtype,
+        **{name if own else f"module__{name}": value for name, value in made.items()},
+    }
+
+
 def _initialized(
     params: NetParams, training: Training, n_classes: int, seed: int, scaling: Scaling | None, old: KLNet | None = None
 ) -> KLNet:
@@ -112,8 +144,9 @@ def _unsuited(optimizer: Any, error: Exception) -> ValueError:
 
 
 def _net(params: NetParams, training: Training, n_classes: int, seed: int, scaling: Scaling | None) -> KLNet:
-    data, n_rows = training.data, training.data.train.X.shape[0]
-    module, (optimizer, optimizer_params) = _module_factory(params, data.train, n_classes, scaling), _optimizer(params)
+    data, (n_rows, n_features) = training.data, training.data.train.X.shape[:2]
+    module = _module_factory(params, n_features, n_classes, scaling)
+    optimizer, optimizer_params = _optimizer(params)
     callbacks = [*_callbacks(params), ("best_weights", BestWeights(params.n_iter_no_change))]
     distillation = Distillation(params.distill_divergence, params.temperature, data.known_classes)
     return KLNet(
@@ -143,8 +176,8 @@ def _net(params: NetParams, training: Training, n_classes: int, seed: int, scali
     )
 
 
-def _module_factory(params: NetParams, rows: Rows, n_classes: int, scaling: Scaling | None) -> partial[nn.Module]:
-    common: dict[str, Any] = {"n_features": rows.X.shape[1], "n_classes": n_classes, "dtype": params.dtype}
+def _module_factory(params: NetParams, n_features: int, n_classes: int, scaling: Scaling | None) -> partial[nn.Module]:
+    common: dict[str, Any] = {"n_features": n_features, "n_classes": n_classes, "dtype": params.dtype}
     module = params.module
     if module is not None:
         receiver = type(module) if isinstance(module, nn.Module) else module
@@ -211,13 +244,12 @@ def _optimizer(params: NetParams) -> tuple[Any, dict[str, Any]]:
         raise invalid("optimizer", given, f"one of {sorted(OPTIMIZERS)} or a class of torch optimisers", of=_OWNER)
     optimizer, defaults = OPTIMIZERS[given] if known else (given, {})
     decay = {} if params.weight_decay == "auto" else accepted(optimizer, weight_decay=params.weight_decay)
-    # skorch's name for layer-wise parameters: [("pattern of names", {"lr": 0.0}), ...]
-    passed_on = _passed_on(params.passed_on, "optimizer", optimizer, also=("param_groups",))
+    passed_on = _passed_on(params.passed_on, "optimizer", optimizer)
     arguments = {**defaults, **decay, **passed_on}
     return optimizer, {f"optimizer__{name}": value for name, value in arguments.items()}
 
 
-def _passed_on(params: Mapping[str, Any], prefix: str, receiver: Any, also: tuple[str, ...] = ()) -> dict[str, Any]:
+def _passed_on(params: Mapping[str, Any], prefix: str, receiver: Any) -> dict[str, Any]:
     """Return the arguments for one part, checked against what it accepts, or what is accepted for it.
 
     Raises
@@ -227,11 +259,11 @@ def _passed_on(params: Mapping[str, Any], prefix: str, receiver: Any, also: tupl
     """
     start = prefix + "__"
     given = {name.removeprefix(start): value for name, value in params.items() if name.startswith(start)}
-    refused = set(given) - set(accepted(receiver, **given)) - set(also) if given else set()
-    if refused:
+    others = refused(prefix, receiver, given) if given else set()
+    if others:
         name = getattr(receiver, "__name__", repr(receiver))
         raise ValueError(
-            f"The {start + min(refused)!r} parameter of {_OWNER} is passed on to {name}, which does not accept it; its "
+            f"The {start + min(others)!r} parameter of {_OWNER} is passed on to {name}, which does not accept it; its "
             f"signature is {inspect.signature(receiver)}."
         )
     return given

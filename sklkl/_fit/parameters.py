@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import nn
 
 from sklkl._utils.checks import invalid
+from sklkl._utils.equality import same_value
 from sklkl._utils.sklearn_private import (
     HasMethods,
     Interval,
@@ -18,6 +20,7 @@ from sklkl._utils.sklearn_private import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklkl._utils.warn_once import WarnsOnce
 from sklkl.distillation import (
     AUGMENTATIONS,
     DISTILL_DIVERGENCES,
@@ -28,7 +31,7 @@ from sklkl.distillation import (
     DistillRows,
     Policy,
 )
-from sklkl.modules import ACTIVATIONS, ActivationName
+from sklkl.modules import ACTIVATIONS, ActivationName, accepted
 from sklkl.optim import LEARNING_RATES, OPTIMIZERS, LearningRateName
 from sklkl.penalties import PENALTIES
 
@@ -237,7 +240,17 @@ def torch_device(device: Any) -> torch.device:
     return found
 
 
-class PassedOnParams:
+def refused(prefix: str, part: Any, names: Iterable[str]) -> set[str]:
+    """Return those names that a part, a module or an optimiser, does not accept as keyword arguments."""
+    receiver = OPTIMIZERS[part][0] if isinstance(part, str) and part in OPTIMIZERS else part
+    if isinstance(receiver, nn.Module) or not callable(receiver):  # a network that is made already, or nothing
+        return set(names)
+    # skorch's name for layer-wise parameters: [("pattern of names", {"lr": 0.0}), ...]
+    also = {"param_groups"} if prefix == "optimizer" else set()
+    return set(names) - accepted(receiver, **dict.fromkeys(names)).keys() - also
+
+
+class PassedOnParams(WarnsOnce):
     """Let an estimator take, show, set and clone keyword arguments named ``prefix__name``.
 
     To be mixed in before :class:`sklearn.base.BaseEstimator`. scikit-learn resolves ``prefix__name`` only if the
@@ -261,8 +274,34 @@ class PassedOnParams:
         return params | {name: value for name, value in vars(self).items() if self._is_passed_on(name)}
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters by name, those that are passed on included."""
+        """Set parameters by name, those that are passed on included.
+
+        Where the part to which parameters are passed on becomes another one, those that it does not accept are dropped,
+        unless they are set in the same call; ``del estimator.prefix__name`` drops one that is accepted.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter is dropped.
+        """
         passed_on = {name: params.pop(name) for name in list(params) if self._is_passed_on(name)}
+        before = {prefix: getattr(self, prefix) for prefix in self._passed_on_prefixes if prefix in params}
         super().set_params(**params)  # type: ignore[misc]
+        for prefix, part in before.items():
+            if not same_value(part, params[prefix]):
+                self._drop_refused(prefix, kept=passed_on)
         self._store_passed_on(passed_on)
         return self
+
+    def _drop_refused(self, prefix: str, kept: Mapping[str, Any]) -> None:
+        """Drop what was to be passed on to the part before and cannot be to the new one."""
+        start, part = prefix + "__", getattr(self, prefix)
+        new = repr(part) if part is None or isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
+        old = [name.removeprefix(start) for name in vars(self) if name.startswith(start) and name not in kept]
+        for name in sorted(refused(prefix, part, old)):
+            delattr(self, start + name)
+            self._warn_once(
+                f"The {start + name!r} parameter of {type(self).__name__} is dropped, as the new {prefix!r} does not "
+                f"accept it, which is {new}.",
+                stacklevel=3,
+            )

@@ -286,6 +286,10 @@ class SoftTargets:
             return self.teacher is not None and not self.teacher.ready and n_rows >= MIN_ROWS_TO_SPLIT
         return self.teacher is not None and self.params.calibrate_teacher
 
+    def calibrates_aside(self, n_rows: int) -> bool:
+        """Whether to do so on rows that are set aside."""
+        return self.params.teacher_cv is None and self.calibrates(n_rows)
+
     def calibrate(self, valid: Rows, train: Rows | None = None) -> None:
         """Learn the temperature of all soft targets from now on.
 

@@ -118,7 +118,7 @@ def _settled_weight(
     weight: float | str = params.teacher.distill_weight
     if isinstance(weight, str):
         return best_distill_weight(params, soft_targets, rows, valid, random_state, new_net)
-    if weight > 0 and params.teacher.teacher_cv is None and soft_targets.calibrates(rows.X.shape[0]):
+    if weight > 0 and soft_targets.calibrates_aside(len(rows)):
         train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:
             soft_targets.calibrate(valid, train)
@@ -144,7 +144,7 @@ def best_distill_weight(
     if valid is None:
         raise ValueError("The 'distill_weight' parameter cannot be 'auto' if no row can be set aside.")
     train, known = soft_targets.with_soft_targets(train, 1.0, random_state)
-    if soft_targets.calibrates(len(rows)) and params.teacher.teacher_cv is None:
+    if soft_targets.calibrates_aside(len(rows)):
         soft_targets.calibrate(valid)
         train = soft_targets.calibrated(train)
     data = TrainingSet(train, valid, known)

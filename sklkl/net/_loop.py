@@ -168,14 +168,18 @@ class TrainingLoop(SkorchNet):
         total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
         self.learning_rate_ = self.make_learning_rate(total_steps)
         state = self.rate_state_ or {}
-        if self.stream and state.get("learning_rate") == self.learning_rate:
+        if self.stream and self._rate_settings().items() <= state.items():
             self.learning_rate_.load_state_dict(state)
+
+    def _rate_settings(self) -> dict[str, Any]:
+        """Return what the rate of a stream was found for; where it is another, the rate is found anew."""
+        return {"learning_rate": self.learning_rate, "kl_target": self.kl_target, "optimizer": self.optimizer}
 
     def _end_learning_rate(self) -> None:
         rate, state = self.learning_rate_, None
         if rate is not None:
             self.lr_ = float(rate.lr_)
-            state = {"learning_rate": self.learning_rate, **rate.state_dict()} if self.stream else None
+            state = {**self._rate_settings(), **rate.state_dict()} if self.stream else None
             rate.close()  # a cycle ends at no rate at all
         constant = ConstantRate(self.optimizer_, None)
         self.rate_state_, self.learning_rate_, self._rate_runs = state, constant, False

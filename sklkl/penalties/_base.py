@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol, Self
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from sklkl._utils.equality import same_value
 from sklkl.data import Batch, Rows
 
 __all__ = ["Penalty", "PenaltyNet"]
@@ -113,23 +113,9 @@ class Penalty(BaseEstimator):
     def has_parameters_of(self, other: Penalty) -> bool:
         """Return whether another penalty, fitted or not, is of this kind and has the same parameters, by value."""
         own, others = self._settings(), other._settings()
-        same = (name in others and _equal(value, others[name]) for name, value in own.items())
+        same = (name in others and same_value(value, others[name]) for name, value in own.items())
         return type(self) is type(other) and all(same)
 
     def _settings(self) -> dict[str, Any]:
         """Return what tells this penalty from others of its class."""
         return self.get_params()
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Return whether two values are the same; what cannot be compared is not."""
-    if a is b:
-        return True
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        return isinstance(a, Tensor) and isinstance(b, Tensor) and torch.equal(a, b)
-    if isinstance(a, torch.Generator) and isinstance(b, torch.Generator):  # by its seed: one may have drawn since
-        return a.device == b.device and a.initial_seed() == b.initial_seed()
-    try:
-        return type(a) is type(b) and bool(np.array_equal(a, b))
-    except (TypeError, ValueError):
-        return False

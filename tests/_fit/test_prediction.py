@@ -319,7 +319,8 @@ def test_a_network_that_writes_to_its_input_does_not_write_to_x(fitted, table, d
 @pytest.mark.parametrize("module", [None, WIDENED["layers"]], ids=["own", "user"])
 def test_logits_that_are_not_finite_are_refused(quick, table, method, n_rows, module):
     X, y = table
-    clf = quick(module=module, activation="identity", scale_inputs=False).fit(X, y)
+    own = {"activation": "identity", "scale_inputs": False}
+    clf = quick(**own if module is None else {"module": module}).fit(X, y)
     with torch.no_grad():
         clf.module_[-1].weight.fill_(1e30)
         clf.module_[-1].bias.fill_(1e30)

@@ -26,7 +26,7 @@ def weights(clf):
 
 @pytest.fixture
 def old(quick, table):
-    return quick(hidden_layer_sizes=(8, 6), max_epochs=10, lr=0.02).fit(*table)
+    return quick(hidden_layer_sizes=(8, 6), max_epochs=10).fit(*table)
 
 
 @pytest.fixture
@@ -210,9 +210,9 @@ def test_a_frozen_layer_stays_as_it_is(start, old, table):
 def test_the_old_network_as_teacher_keeps_what_it_knew(quick, make_table):
     """New classes come without rows of the old ones: the KL over the common classes keeps their order."""
     X, y = make_table(600, n_classes=4)
-    old = quick(hidden_layer_sizes=(32,), max_epochs=40, lr=0.02, dropout=0.0).fit(X[y < 3], y[y < 3])
+    old = quick(hidden_layer_sizes=(32,), max_epochs=40, dropout=0.0).fit(X[y < 3], y[y < 3])
     later = X[y >= 2], y[y >= 2]
-    common = {"hidden_layer_sizes": (32,), "max_epochs": 20, "lr": 0.02, "dropout": 0.0, "early_stopping": False}
+    common = {"hidden_layer_sizes": (32,), "max_epochs": 20, "dropout": 0.0, "early_stopping": False}
 
     def old_accuracy(**params):
         teacher = FrozenEstimator(old)

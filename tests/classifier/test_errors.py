@@ -114,6 +114,7 @@ def test_a_bad_hyperparameter_keeps_the_old_model(quick, table, name, value, met
 
 
 @pytest.mark.usefixtures("never_trained")
+@pytest.mark.filterwarnings("ignore:The 'kl_penalty' parameter of KLClassifier has no effect")
 @pytest.mark.parametrize("strength", [0.0, 0.1])
 @pytest.mark.parametrize(
     ("penalty", "message"),

@@ -180,7 +180,7 @@ def test_the_built_in_network_measures_large_whole_numbers(quick):
 @pytest.mark.parametrize("module", [None, lambda n_classes: nn.Linear(20, n_classes)], ids=["own", "user"])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_prediction_from_a_file_takes_little_more_than_its_result(quick, make_table, tmp_path, method, module, dtype):
-    clf = quick(module=module, hidden_layer_sizes=(4,), max_epochs=1).fit(*make_table(50, n_features=20))
+    clf = quick(module=module, max_epochs=1).fit(*make_table(50, n_features=20))
     np.save(tmp_path / "X.npy", np.zeros((150_000, 20), dtype=dtype))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
     tracemalloc.start()

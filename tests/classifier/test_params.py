@@ -88,7 +88,8 @@ def test_hidden_layer_sizes(quick, table, sizes, widths):
 def test_numpy_numbers_are_numbers(quick, table):
     sizes = np.array([4, 3])
     params = {"hidden_layer_sizes": sizes, "kl_strength": np.float32(0.1), "max_epochs": np.int64(2)}
-    params |= {"batch_size": np.int32(16), "dropout": np.float64(0.1), "lr": np.float32(0.01)}
+    params |= {"batch_size": np.int32(16), "dropout": np.float64(0.1)}
+    params |= {"lr": np.float32(0.01), "learning_rate": "constant"}
     assert quick(**params).fit(*table).n_iter_ == 2
 
 
@@ -131,7 +132,7 @@ def test_a_compiled_network_trains_predicts_and_is_pickled(quick, table, monkeyp
     X, y = table
     # everything of torch.compile but the C++ compiler, which a machine may not have
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-    clf = quick(compile=True, kl_strength=0.1, dropout=0.2, max_epochs=60, lr=0.05).fit(X, y)
+    clf = quick(compile=True, kl_strength=0.1, dropout=0.2, max_epochs=60).fit(X, y)
     assert clf.score(X, y) > 0.75
     copied = pickle.loads(pickle.dumps(clf))
     np.testing.assert_allclose(copied.predict_proba(X), clf.predict_proba(X), rtol=1e-5)  # it is compiled anew
@@ -173,7 +174,7 @@ def test_a_torch_optimizer_class(quick, table):
 
 def test_grid_search_over_parameters_that_are_passed_on(quick, table):
     grid = {"module__units": [1, 16], "optimizer__betas": [(0.9, 0.99)], "module": [Network]}
-    search = GridSearchCV(quick(max_epochs=20, lr=0.05), grid, cv=3).fit(*table)
+    search = GridSearchCV(quick(module=Network, max_epochs=20), grid, cv=3).fit(*table)
     assert search.best_params_["module__units"] == 16
     assert search.best_estimator_.module_[0].out_features == 16
 
@@ -233,7 +234,7 @@ def test_a_penalty_may_hold_what_cannot_be_pickled(quick, table):
 )
 def test_kinds_of_module(quick, table, module):
     X, y = table
-    clf = quick(module=module, max_epochs=60, lr=0.05).fit(X, y)
+    clf = quick(module=module, max_epochs=60).fit(X, y)
     assert clf.score(X, y) > 0.75
 
 
@@ -243,7 +244,7 @@ def test_a_module_instance_is_copied_with_its_weights_and_never_changed(quick, t
     clf = quick(module=instance, lr=1e-12, learning_rate="constant", weight_decay=0.0).fit(*table)
     assert clf.module_ is not instance
     torch.testing.assert_close(clf.module_.weight.detach(), before)
-    quick(module=instance, lr=0.5).fit(*table)
+    quick(module=instance).fit(*table)
     assert torch.equal(instance.weight, before)
     assert instance.training
     assert clf.get_params()["module"] is instance
@@ -262,7 +263,7 @@ def test_images_and_sequences(quick, module, shape):
     random = np.random.RandomState(0)
     X, y = random.randn(*shape), random.randint(2, size=80)
     X[y == 1] += 1
-    clf = quick(module=module, max_epochs=20, lr=0.05, kl_strength=0.05, early_stopping=True).fit(X, y)
+    clf = quick(module=module, max_epochs=20, kl_strength=0.05, early_stopping=True).fit(X, y)
     assert clf.score(X, y) > 0.9
     assert cross_val_score(clf, X, y, cv=2).mean() > 0.8
     clf.partial_fit(X[:9], y[:9])
@@ -272,7 +273,7 @@ def test_images_and_sequences(quick, module, shape):
 def test_a_network_with_batch_normalisation(quick, make_table):
     X, y = make_table(257)  # batches of nearly equal size: none of a single row
     module = functools.partial(nn.Sequential, nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
-    clf = quick(module=module, batch_size=128, early_stopping=False, max_epochs=20, lr=0.02).fit(X, y)
+    clf = quick(module=module, batch_size=128, early_stopping=False, max_epochs=20).fit(X, y)
     assert clf.score(X, y) > 0.7
     assert np.array_equal(clf.predict(X[:3]), clf.predict(X)[:3])
 
@@ -291,7 +292,7 @@ def test_a_batch_that_cannot_be_normalised_is_told(quick, make_table, n_rows, ba
 
 def test_in_a_pipeline_searched_over_the_strength(quick, table):
     X, y = table
-    pipeline = make_pipeline(StandardScaler(), quick(lr=0.02, max_epochs=20))
+    pipeline = make_pipeline(StandardScaler(), quick(max_epochs=20))
     grid = {"klclassifier__kl_strength": [0.0, 0.1, 50.0]}
     search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(X * 100, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -312,13 +313,13 @@ def test_in_a_pipeline_searched_over_the_strength(quick, table):
 )
 def test_in_scikit_learns_meta_estimators(quick, table, wrap):
     X, y = table[0], np.array(["cat", "dog", "emu"])[table[1]]
-    model = wrap(quick(lr=0.05, max_epochs=40)).fit(X, y)
+    model = wrap(quick(max_epochs=40)).fit(X, y)
     assert model.classes_.tolist() == ["cat", "dog", "emu"]
     np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
     assert model.score(X, y) > 0.75
 
 
 def test_cross_val_score(quick, table):
-    scores = cross_val_score(quick(lr=0.05, max_epochs=40), *table, cv=4, scoring="neg_log_loss")
+    scores = cross_val_score(quick(max_epochs=40), *table, cv=4, scoring="neg_log_loss")
     assert len(scores) == 4
     assert (scores > -np.log(3)).all()

@@ -41,9 +41,9 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 # partial_fit
 
 
-def test_a_stream_learns(quick, make_table):
+def test_a_stream_learns(stream, make_table):
     X, y = make_table(600)
-    clf = quick(lr=0.02, batch_size=20)
+    clf = stream(batch_size=20)
     for _ in range(5):
         for start in range(0, 600, 100):
             clf.partial_fit(X[start : start + 100], y[start : start + 100], classes=[0, 1, 2])
@@ -51,54 +51,54 @@ def test_a_stream_learns(quick, make_table):
     assert clf.score(X, y) > 0.8
 
 
-def test_a_stream_knows_classes_it_has_not_seen(quick, table):
+def test_a_stream_knows_classes_it_has_not_seen(stream, table):
     X, y = table
-    clf = quick().partial_fit(X[y == 1], y[y == 1], classes=[0, 1, 2])
+    clf = stream().partial_fit(X[y == 1], y[y == 1], classes=[0, 1, 2])
     assert clf.predict_proba(X).shape == (120, 3)
     clf.partial_fit(X, y)
     assert clf.classes_.tolist() == [0, 1, 2]
 
 
-def test_classes_are_needed_at_first(quick, table):
+def test_classes_are_needed_at_first(stream, table):
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
-        quick().partial_fit(*table)
+        stream().partial_fit(*table)
 
 
-def test_classes_given_in_any_order_are_sorted(quick, table):
+def test_classes_given_in_any_order_are_sorted(stream, table):
     X, codes = table
     y = np.array(["cat", "dog", "emu"])[codes]
-    clf = quick().partial_fit(X, y, classes=["emu", "cat", "dog"])
+    clf = stream().partial_fit(X, y, classes=["emu", "cat", "dog"])
     assert clf.classes_.tolist() == ["cat", "dog", "emu"]
-    assert np.array_equal(clf.predict_proba(X), quick().partial_fit(X, codes, classes=range(3)).predict_proba(X))
+    assert np.array_equal(clf.predict_proba(X), stream().partial_fit(X, codes, classes=range(3)).predict_proba(X))
 
 
-def test_other_classes_later_are_refused(quick, table):
+def test_other_classes_later_are_refused(stream, table):
     X, y = table
-    clf = quick().partial_fit(X, y, classes=[0, 1, 2])
+    clf = stream().partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="is not the same as on last call"):
         clf.partial_fit(X, y, classes=[0, 1])
 
 
 @pytest.mark.parametrize("label", [7, -1])
-def test_unknown_labels_are_refused(quick, table, label):
+def test_unknown_labels_are_refused(stream, table, label):
     X, y = table
-    clf = quick().partial_fit(X, y, classes=[0, 1, 2])
+    clf = stream().partial_fit(X, y, classes=[0, 1, 2])
     before = clf.predict_proba(X)
     with pytest.raises(ValueError, match=rf"labels \[{label}\] that are not among the classes \[0, 1, 2\]"):
         clf.partial_fit(X, np.where(np.arange(120) == 3, label, y))
     assert np.array_equal(clf.predict_proba(X), before)
 
 
-def test_labels_of_another_type_later_are_refused(quick, table):
+def test_labels_of_another_type_later_are_refused(stream, table):
     X, codes = table
-    clf = quick().partial_fit(X, np.array(["a", "b", "c"])[codes], classes=["a", "b", "c"])
+    clf = stream().partial_fit(X, np.array(["a", "b", "c"])[codes], classes=["a", "b", "c"])
     with pytest.raises((ValueError, TypeError)):
         clf.partial_fit(X, codes)
 
 
-def test_another_width_later_is_refused(quick, table):
+def test_another_width_later_is_refused(stream, table):
     X, y = table
-    clf = quick().partial_fit(X, y, classes=[0, 1, 2])
+    clf = stream().partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="X has 3 features, but KLClassifier is expecting 5"):
         clf.partial_fit(X[:, :3], y)
 
@@ -112,9 +112,9 @@ def test_partial_fit_goes_on_after_fit(quick, table):
     np.testing.assert_allclose(clf.predict_proba(X), before, atol=1e-5)
 
 
-def test_fit_begins_anew_after_partial_fit(quick, table):
+def test_fit_begins_anew_after_partial_fit(quick, stream, table):
     X, y = table
-    clf = quick().partial_fit(X[:, :3], y, classes=[0, 1, 2]).fit(X, y)
+    clf = stream().partial_fit(X[:, :3], y, classes=[0, 1, 2]).set_params(max_epochs=3).fit(X, y)
     assert clf.n_iter_ == 3
     assert np.array_equal(clf.predict_proba(X), quick().fit(X, y).predict_proba(X))
 
@@ -131,27 +131,27 @@ def test_the_optimizer_goes_on_with_the_network(quick, table, method):
     assert steps == {24 if method == "fit" else 16}
 
 
-def test_one_row_after_another(quick, table):
+def test_one_row_after_another(stream, table):
     X, y = table
-    clf = quick()
+    clf = stream()
     for row in range(10):
         clf.partial_fit(X[[row]], y[[row]], classes=[0, 1, 2])
     assert clf.n_iter_ == 10
 
 
-def test_the_automatic_batch_size_is_that_of_each_part(quick, make_table):
+def test_the_automatic_batch_size_is_that_of_each_part(stream, make_table):
     X, y = make_table(1000)
-    clf = quick().partial_fit(X[:1], y[:1], classes=[0, 1, 2]).partial_fit(X, y)
+    clf = stream().partial_fit(X[:1], y[:1], classes=[0, 1, 2]).partial_fit(X, y)
     assert (
         clf.history_[-1, "train_batch_count"]
-        == quick().partial_fit(X, y, classes=[0, 1, 2]).history_[-1, "train_batch_count"]
+        == stream().partial_fit(X, y, classes=[0, 1, 2]).history_[-1, "train_batch_count"]
     )
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_penalties_in_a_stream(quick, table, penalty):
+def test_penalties_in_a_stream(stream, table, penalty):
     X, y = table
-    clf = quick(kl_penalty=penalty, kl_strength=0.1)
+    clf = stream(kl_penalty=penalty, kl_strength=0.1)
     for start in (0, 1, 40):
         clf.partial_fit(X[start : start + 40], y[start : start + 40], classes=[0, 1, 2])
     assert np.isfinite(clf.history_[:, "train_kl_penalty"]).all()
@@ -159,18 +159,18 @@ def test_penalties_in_a_stream(quick, table, penalty):
 
 @pytest.mark.parametrize("penalty", ["prior", Prior()], ids=str)
 @pytest.mark.parametrize("pickled", [False, True])
-def test_the_prior_of_a_stream_is_that_of_all_rows_so_far(quick, table, penalty, pickled):
+def test_the_prior_of_a_stream_is_that_of_all_rows_so_far(stream, table, penalty, pickled):
     X, y = table
-    clf = quick(kl_penalty=penalty, kl_strength=0.1)
+    clf = stream(kl_penalty=penalty, kl_strength=0.1)
     for part in (slice(0, 7), slice(7, 60), slice(60, 120)):
         clf.partial_fit(X[part], y[part], classes=[0, 1, 2])
         clf = pickle.loads(pickle.dumps(clf)) if pickled else clf
     np.testing.assert_allclose(clf.net_.penalty_.prior_, np.bincount(y) / 120, rtol=1e-6)
 
 
-def test_a_failed_part_does_not_count_for_the_prior(quick, table):
+def test_a_failed_part_does_not_count_for_the_prior(stream, table):
     X, y = table
-    clf = quick(kl_penalty="prior", kl_strength=0.1).partial_fit(X, y, classes=[0, 1, 2])
+    clf = stream(kl_penalty="prior", kl_strength=0.1).partial_fit(X, y, classes=[0, 1, 2])
     bad = X.copy()
     bad[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):

@@ -106,7 +106,7 @@ def test_row_16_common_classes_only(taught, lettered):
     """The teacher knows a and b: the ratio of these two is learned, c is free."""
     X, y = lettered
     proba = np.column_stack([np.full(120, 0.9), np.full(120, 0.1)])
-    steady = {"max_epochs": 60, "lr": 0.05, "dropout": 0.0, "weight_decay": 0.0}
+    steady = {"max_epochs": 60, "dropout": 0.0, "weight_decay": 0.0}
     clf = taught(teacher_classes="common", distill_weight=1.0, **steady)
     learned = clf.fit(X, y, teacher_proba=pd.DataFrame(proba, columns=["a", "b"])).predict_proba(X)
     np.testing.assert_allclose(learned[:, 0] / (learned[:, 0] + learned[:, 1]), 0.9, atol=0.05)
@@ -210,7 +210,7 @@ def test_row_18_a_failing_teacher_keeps_the_old_model(quick, table):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 10.0])
 def test_rows_19_and_20_zeros_are_finite_and_nothing_is_negative(taught, table, divergence, temperature):
     X, y = table
-    clf = taught(distill_divergence=divergence, temperature=temperature, max_epochs=20, lr=0.05)
+    clf = taught(distill_divergence=divergence, temperature=temperature, max_epochs=20)
     history = clf.fit(X, y, teacher_proba=np.eye(3)[y]).history_
     values = np.array(history[:, "train_distillation"])
     assert np.isfinite(values).all()

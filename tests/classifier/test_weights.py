@@ -115,8 +115,8 @@ def test_a_class_without_weight_stays_a_class(quick, table):
 def test_weights_count_in_batches(quick, table):
     """In several batches too, a heavy class is predicted more often."""
     X, y = table
-    heavy = quick(max_epochs=20, batch_size=16, lr=0.02).fit(X, y, sample_weight=np.where(y == 1, 20.0, 1.0))
-    plain = quick(max_epochs=20, batch_size=16, lr=0.02).fit(X, y)
+    heavy = quick(max_epochs=20, batch_size=16).fit(X, y, sample_weight=np.where(y == 1, 20.0, 1.0))
+    plain = quick(max_epochs=20, batch_size=16).fit(X, y)
     assert heavy.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.1
 
 
@@ -188,11 +188,12 @@ def test_class_weights_multiply_sample_weights(exact, table):
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
-def test_class_weights_count_in_partial_fit(exact, table):
+def test_class_weights_count_in_partial_fit(stream, table):
     X, y = table
+    params = {"dropout": 0.0, "batch_size": 1000, "dtype": "float64"}
     by_class = {0: 0.5, 1: 2.0, 2: 1.0}
-    expected = exact().partial_fit(X, y, classes=range(3), sample_weight=[by_class[label] for label in y])
-    actual = exact(class_weight=by_class).partial_fit(X, y, classes=range(3))
+    expected = stream(**params).partial_fit(X, y, classes=range(3), sample_weight=[by_class[label] for label in y])
+    actual = stream(class_weight=by_class, **params).partial_fit(X, y, classes=range(3))
     np.testing.assert_allclose(actual.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
 
 
@@ -233,12 +234,13 @@ def test_class_weights_as_scikit_learn_reads_them(exact, table, class_weight):
 
 @pytest.mark.parametrize("class_weight", [{0: 2.0, 2: 3.0}, {0: 2.0, 1: 1.0, 2: 3.0, 9: 4.0}])
 @pytest.mark.parametrize("kept", [[1, 2], [0, 1], [1]], ids=str)
-def test_class_weights_of_classes_that_a_batch_lacks(exact, table, class_weight, kept):
+def test_class_weights_of_classes_that_a_batch_lacks(stream, table, class_weight, kept):
     X, y = table
+    params = {"dropout": 0.0, "batch_size": 1000, "dtype": "float64"}
     X, y = X[np.isin(y, kept)], y[np.isin(y, kept)]
     by_class = np.array([class_weight.get(label, 1.0) for label in range(3)])
-    clf = exact(class_weight=class_weight).partial_fit(X, y, classes=range(3))
-    expected = exact().partial_fit(X, y, classes=range(3), sample_weight=by_class[y])
+    clf = stream(class_weight=class_weight, **params).partial_fit(X, y, classes=range(3))
+    expected = stream(**params).partial_fit(X, y, classes=range(3), sample_weight=by_class[y])
     np.testing.assert_allclose(clf.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
 
 

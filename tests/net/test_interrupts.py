@@ -161,7 +161,7 @@ def test_an_interrupt_in_a_later_generation_keeps_one_that_has_learned(quick, ta
 
 
 def test_an_interrupt_in_partial_fit_leaves_the_net_before(quick, table):
-    clf = quick().partial_fit(*table, classes=[0, 1, 2])
+    clf = quick(max_epochs=100).partial_fit(*table, classes=[0, 1, 2])
     net, expected = clf.net_, clf.predict_proba(table[0])
     clf.callbacks = [on("on_batch_end", press)]
     with pytest.raises(KeyboardInterrupt):

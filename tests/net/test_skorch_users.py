@@ -100,6 +100,7 @@ def test_the_network_is_in_evaluation_mode_after_every_fit(quick, quick_net, tab
         "validation": {"early_stopping": True},
         "teacher": {"teacher": GaussianNB()},
         "generations": {"n_generations": 2},
+        "stream": {"max_epochs": 100},
     }.get(kind, {})
     clf = quick_net() if kind == "net" else quick(dropout=0.5, **params)
     clf = clf.partial_fit(X, y, classes=[0, 1, 2]) if kind == "stream" else clf.fit(X, y)

@@ -75,9 +75,9 @@ each_network = pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     "duplicate", [copy.deepcopy, lambda x: cloudpickle.loads(cloudpickle.dumps(x))], ids=["copy", "cloudpickle"]
 )
-def test_a_copy_predicts_and_learns_the_same(quick, table, network, duplicate):
+def test_a_copy_predicts_and_learns_the_same(stream, table, network, duplicate):
     X, y = table
-    clf = quick(module=network).partial_fit(X, y, classes=[0, 1, 2])
+    clf = stream(module=network).partial_fit(X, y, classes=[0, 1, 2])
     twin = duplicate(clf)
     np.testing.assert_allclose(twin.predict_proba(X), clf.predict_proba(X), rtol=1e-5)
     further = clf.partial_fit(X, y).predict_proba(X)
@@ -137,7 +137,13 @@ class Keeps(Callback):
 def test_what_was_trained_on_a_gpu_loads_without_one(quick, table, monkeypatch, kl_penalty, stream, store):
     """Storages get the tag that those of a GPU have."""
     X, y = table
-    clf = quick(kl_penalty=kl_penalty, kl_strength=0.1, dropout=0.2, callbacks=[Keeps()])
+    clf = quick(
+        kl_penalty=kl_penalty,
+        kl_strength=0.1,
+        dropout=0.2,
+        callbacks=[Keeps()],
+        **({"max_epochs": 100} if stream else {}),
+    )
     clf = clf.partial_fit(X, y, classes=[0, 1, 2]) if stream else clf.fit(X, y)
     dump = {"pickle": pickle.dump, "joblib": joblib.dump, "cloudpickle": cloud_dump}[store]
     file = io.BytesIO()
@@ -168,9 +174,9 @@ def test_nothing_that_only_training_needed_is_stored(quick, table):
     assert not any(part.ndim and len(part) in (len(X), 102) for part in kept)
 
 
-def test_a_stream_does_not_grow(quick, table):
+def test_a_stream_does_not_grow(stream, table):
     X, y = table[0][:10], table[1][:10]
-    clf, sizes, seconds = quick().partial_fit(X, y, classes=[0, 1, 2]), [], []
+    clf, sizes, seconds = stream().partial_fit(X, y, classes=[0, 1, 2]), [], []
     for _ in range(3):
         start = time.process_time()
         for _ in range(60):

@@ -1,0 +1,206 @@
+"""Parameters that were set and cannot have an effect: a warning names each, and what would give it one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, NamedTuple
+
+from sklkl._fit.parameters import FitParams, NetParams, TeacherParams, refused
+from sklkl._fit.soft_targets import SoftTargets
+from sklkl._utils.equality import same_value
+from sklkl.data import Rows
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What decides whether a parameter can have an effect.
+
+    Parameters
+    ----------
+    params : FitParams
+        Validated parameters.
+    rows : Rows
+        Validated rows.
+    soft_targets : SoftTargets or None
+        What there is to learn from other than labels.
+    stream : bool
+        Whether further rows may come.
+    has_valid : bool
+        Whether there is a validation part.
+    gives_valid : bool
+        Whether it was given to ``fit``.
+    """
+
+    params: FitParams
+    rows: Rows
+    soft_targets: SoftTargets | None
+    stream: bool
+    has_valid: bool
+    gives_valid: bool
+
+    @property
+    def net(self) -> NetParams:
+        """Parameters of the net."""
+        return self.params.net
+
+    @property
+    def teacher(self) -> TeacherParams:
+        """Parameters of the teacher."""
+        return self.params.teacher
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether the built-in network would have hidden layers."""
+        sizes = self.net.hidden_layer_sizes
+        return isinstance(sizes, Integral) or len(tuple(sizes)) > 0
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether there is a teacher, or its probabilities."""
+        return self.soft_targets is not None and self.soft_targets.teacher is not None
+
+    @property
+    def distils(self) -> bool:
+        """Whether any network learns from another model."""
+        return self.is_taught or (self.teacher.n_generations > 1 and not self.stream)
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether a row may have several labels."""
+        return self.rows.y is not None and self.rows.y.ndim == 2
+
+    @property
+    def augments(self) -> bool:
+        """Whether synthetic rows are made."""
+        return self.soft_targets is not None and self.soft_targets.further.augment is not None
+
+    @property
+    def adopts_classes(self) -> bool:
+        """Whether the teacher's classes become the student's too, whatever its weight."""
+        return self.teacher.teacher_classes in ("union", "closed")
+
+    @property
+    def splits(self) -> bool:
+        """Whether any rows are set aside."""
+        calibrates = self.soft_targets is not None and self.soft_targets.calibrates_aside(len(self.rows))
+        weighed = self.is_taught and self.teacher.distill_weight == "auto"
+        return not self.gives_valid and (self.has_valid or weighed or (calibrates and self.teacher.distill_weight != 0))
+
+    @property
+    def uses_lr(self) -> bool:
+        """Whether the initial rate matters, which only its ratio to those of other layers does if the rate is found."""
+        return self.net.learning_rate != "kl_adaptive" or "optimizer__param_groups" in self.net.passed_on
+
+
+class Need(NamedTuple):
+    """What parameters need to have an effect, and the words for it."""
+
+    names: tuple[str, ...]
+    is_met: Callable[[Circumstances], bool]
+    words: str
+
+
+# What each parameter needs to have an effect; of those that are not met, the first is told.
+NEEDS = (
+    Need(
+        ("hidden_layer_sizes", "activation", "dropout"),
+        lambda fit: fit.net.module is None,
+        "module=None, the built-in network,",
+    ),
+    Need(("scale_inputs",), lambda fit: fit.net.module is None, "module=None, the built-in network,"),
+    Need(
+        ("activation", "dropout"),
+        lambda fit: fit.net.module is not None or fit.has_layers,
+        "a layer in 'hidden_layer_sizes'",
+    ),
+    Need(("kl_penalty",), lambda fit: fit.net.kl_strength > 0, "kl_strength > 0"),
+    Need(
+        ("distill_weight", "distill_rows", "temperature", "distill_divergence"),
+        lambda fit: fit.distils,
+        "a teacher, by 'teacher', by 'teacher_proba' in fit or by n_generations > 1,",
+    ),
+    Need(
+        ("calibrate_teacher", "teacher_classes"),
+        lambda fit: fit.is_taught,
+        "a teacher, by 'teacher' or by 'teacher_proba' in fit,",
+    ),
+    Need(
+        ("augment", "augment_factor"),
+        lambda fit: fit.teacher.teacher is not None,
+        "a 'teacher', which labels synthetic rows,",
+    ),
+    Need(
+        (
+            "distill_rows", "temperature", "distill_divergence", "teacher_cv", "calibrate_teacher", "augment",
+            "augment_factor",
+        ),
+        lambda fit: fit.teacher.distill_weight != 0,
+        "distill_weight > 0",
+    ),
+    Need(
+        ("teacher", "teacher_classes"),
+        lambda fit: fit.teacher.distill_weight != 0 or fit.adopts_classes,
+        "distill_weight > 0",
+    ),
+    Need(("teacher_classes",), lambda fit: not fit.is_multilabel, "a target of one label a row"),
+    Need(("augment_factor",), lambda fit: fit.augments, "augment='munge' or 'noise', or a function,"),
+    Need(("lr", "optimizer__lr"), lambda fit: fit.uses_lr, "learning_rate='constant' or 'onecycle'"),
+    Need(("lr",), lambda fit: "optimizer__lr" not in fit.net.passed_on, "leaving out 'optimizer__lr'"),
+    Need(("kl_target",), lambda fit: fit.net.learning_rate == "kl_adaptive", "learning_rate='kl_adaptive'"),
+    Need(
+        ("weight_decay",),
+        lambda fit: not refused("optimizer", fit.net.optimizer, ["weight_decay"]),
+        "an 'optimizer' that accepts one",
+    ),
+    Need(
+        ("weight_decay",),
+        lambda fit: "optimizer__weight_decay" not in fit.net.passed_on,
+        "leaving out 'optimizer__weight_decay'",
+    ),
+    Need(
+        (
+            "max_epochs", "early_stopping", "validation_fraction", "n_iter_no_change", "n_generations",
+            "calibrate_teacher",
+        ),
+        lambda fit: not fit.stream,
+        "fit, as partial_fit goes over its rows once and sets none aside,",
+    ),
+    Need(("validation_fraction",), lambda fit: not fit.gives_valid, "leaving out 'X_val'"),
+    Need(("validation_fraction",), lambda fit: fit.splits, "early_stopping=True"),
+    Need(("n_iter_no_change",), lambda fit: fit.has_valid, "early_stopping=True"),
+)  # fmt: skip
+
+
+# A value that switches something off has the effect it asks for wherever that is off.
+_OFF = {"augment": None, "calibrate_teacher": False, "early_stopping": False, "n_iter_no_change": None}
+
+
+def warn_of_idle(estimator: Any, fit: Circumstances) -> None:
+    """Warn of every parameter of an estimator that is not its default and cannot have an effect.
+
+    Warns
+    -----
+    UserWarning
+        For each such parameter; clones of one estimator do so once.
+    """
+    needs: dict[str, str] = {}
+    for need in NEEDS:
+        if not need.is_met(fit):
+            needs = dict.fromkeys(need.names, need.words) | needs  # the first is kept
+    params, defaults = estimator.get_params(deep=False), inspect.signature(type(estimator)).parameters
+    for name in filter(needs.__contains__, params):
+        if not _is_default(name, params[name], defaults):
+            estimator._warn_once(
+                f"The {name!r} parameter of {type(estimator).__name__} has no effect; {needs[name]} would give it one.",
+                stacklevel=4,
+            )
+
+
+def _is_default(name: str, value: Any, defaults: Mapping[str, inspect.Parameter]) -> bool:
+    """Return whether a value is that of the constructor, or asks for nothing."""
+    if name not in defaults:  # it is passed on
+        return False
+    return same_value(value, defaults[name].default) or (name in _OFF and same_value(value, _OFF[name]))
