@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch.optim import Optimizer
 
-from sklkl._fit.attempt import Attempt, Previous
+from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams, checked_params
 from sklkl._fit.prediction import NetPredictions
@@ -44,9 +44,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     dropout : float in [0, 1), default=0.3
         Dropout rate after each hidden layer of the built-in network. Not used with a ``module``.
     scale_inputs : bool, default=True
-        Whether the built-in network scales its inputs, whose units then do not matter: by
-        :class:`sklkl.modules.DenseScaling`, or :class:`sklkl.modules.SparseScaling` for sparse ones. Learned from the
-        training rows, and kept in the network. Not used with a ``module``.
+        Whether the built-in network scales its inputs, whose units then do not matter, by what it learns from the
+        training rows, see :class:`sklkl.modules.DenseScaling` and :class:`sklkl.modules.SparseScaling`.
     module : torch.nn.Module class, factory or instance, default=None
         Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
@@ -94,8 +93,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         A fitted :class:`KLClassifier` (in a ``FrozenEstimator``) or a network to start from: layers of the same name
         and shape get its weights, the output layer those of the classes both know.
     lr : float in (0, 1e20], default=2e-3
-        Learning rate: the peak of the cycle for ``"onecycle"``; for ``"kl_adaptive"`` only where it begins to look for
-        the rate of the first step, which leaves no trace.
+        Learning rate: the peak of the cycle for ``"onecycle"``; without effect for ``"kl_adaptive"``.
     learning_rate : {"kl_adaptive", "onecycle", "constant"}, default="kl_adaptive"
         How the rate moves over ``max_epochs``. ``"kl_adaptive"`` finds it by how far a step moves the predictions, see
         :class:`sklkl.optim.KLAdaptiveLR`. In :meth:`partial_fit`, which knows no end, ``"onecycle"`` is constant.
@@ -119,13 +117,12 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class; not used where one of your own is given.
     n_iter_no_change : int >= 1 or None, default=30
-        Stop after that many epochs without a better validation log-loss; None goes through all epochs. Give a
-        one-cycle rate time: it is often best at its end.
+        Stop after that many epochs without a better validation log-loss; None goes through all epochs.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with the sample weights; classes that a dict does not name weigh 1.
     warm_start : bool, default=False
-        Whether :meth:`fit` resumes training from the weights of the last fit, with a new cycle of the rate. Parameters
-        that were changed in between are followed; those of which the network is made are refused.
+        Whether :meth:`fit` resumes training from the weights of the last fit. Parameters that were changed in between
+        are followed; those of which the network is made are refused.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random: starting weights, validation part, order of the rows, dropout, and of the teacher
         where it has no seed of its own. None gives a new result each time. The global states of numpy and torch are
@@ -335,8 +332,9 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Warns
         -----
         UserWarning
-            If a parameter that is not its default cannot have an effect, with what would give it one; the clones of a
-            search say so once.
+            If a parameter that is not its default cannot have an effect; the clones of a search say so once.
+        ConvergenceWarning
+            If the network is worse on its training rows than a prediction without any input.
         """
         with Attempt(self) as attempt:
             params = checked_params(self)
@@ -344,7 +342,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
             data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, **valid)
             fit_net(attempt, params, data, previous=previous).publish(attempt.draft)
-        return self._unless_interrupted()
+        return finished(self)
 
     @available_if(can_teach_a_stream)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> KLClassifier:
@@ -371,11 +369,6 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         ValueError, TypeError, KeyboardInterrupt
             As in :meth:`fit`; also if ``classes`` is missing or not the same as before, or y has other labels.
 
-        Warns
-        -----
-        UserWarning
-            As :meth:`fit` does, in the first call.
-
         Examples
         --------
         >>> import numpy as np
@@ -396,12 +389,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             first = _check_partial_fit_first_call(draft, classes)
             previous = None if first else Previous(self.net_, self.classes_)
             fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
-        return self._unless_interrupted()
-
-    def _unless_interrupted(self) -> KLClassifier:
-        if self.interrupted_:
-            raise KeyboardInterrupt("training was interrupted; the classifier keeps what it has learned so far")
-        return self
+        return finished(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

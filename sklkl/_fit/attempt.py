@@ -107,3 +107,10 @@ class Attempt:
         others = {name: value for name, value in vars(self.estimator).items() if name not in lost}
         new = {name: value for name, value in learned.items() if value is not self.before.get(name, missing)}
         self.estimator.__dict__ = {**others, **new}
+
+
+def finished(estimator: Any) -> Any:
+    """Return a fitted estimator; raise the interruption that ended its training, if one did."""
+    if estimator.interrupted_:
+        raise KeyboardInterrupt("training was interrupted; the classifier keeps what it has learned so far")
+    return estimator

@@ -78,7 +78,8 @@ def fit_net(
         else:
             net = resumed_net(previous.net, params.net, training)
         if tells:  # of what is valid
-            has_valid, given = training.data.valid is not None, data.X_val is not None
+            has_valid = training.data.valid is not None or params.split.early_stopping is True
+            given = data.X_val is not None
             circumstances = Circumstances(params, task.rows, task.soft_targets, stream, has_valid, given)
             warn_of_idle(attempt.draft, circumstances)
             tells = False

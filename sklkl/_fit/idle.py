@@ -29,7 +29,7 @@ class Circumstances:
     stream : bool
         Whether further rows may come.
     has_valid : bool
-        Whether there is a validation part.
+        Whether there is a validation part, or should be one.
     gives_valid : bool
         Whether it was given to ``fit``.
     """
@@ -86,8 +86,12 @@ class Circumstances:
     def splits(self) -> bool:
         """Whether any rows are set aside."""
         calibrates = self.soft_targets is not None and self.soft_targets.calibrates_aside(len(self.rows))
-        weighed = self.is_taught and self.teacher.distill_weight == "auto"
-        return not self.gives_valid and (self.has_valid or weighed or (calibrates and self.teacher.distill_weight != 0))
+        return self.has_valid or self.is_weighed or (calibrates and self.teacher.distill_weight != 0)
+
+    @property
+    def is_weighed(self) -> bool:
+        """Whether the weight of the teacher is found on rows set aside."""
+        return self.is_taught and self.teacher.distill_weight == "auto"
 
     @property
     def uses_lr(self) -> bool:
@@ -170,7 +174,7 @@ NEEDS = (
     ),
     Need(("validation_fraction",), lambda fit: not fit.gives_valid, "leaving out 'X_val'"),
     Need(("validation_fraction",), lambda fit: fit.splits, "early_stopping=True"),
-    Need(("n_iter_no_change",), lambda fit: fit.has_valid, "early_stopping=True"),
+    Need(("n_iter_no_change",), lambda fit: fit.has_valid or fit.is_weighed, "early_stopping=True"),
 )  # fmt: skip
 
 

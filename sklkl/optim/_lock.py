@@ -12,8 +12,8 @@ from sklkl.optim._rule import Rule, as_array, as_tensor, bounded
 
 # Steps of training that are assumed where their number is unknown.
 _HORIZON = 50
-# Predictions are saturated if KL(p‖uniform) is more than this share of what it can be, and wrong if the loss is more than
-# this many times that of equal probabilities.
+# Predictions are saturated if KL(p‖uniform) is more than this share of what it can be, and wrong if the loss is more
+# than this many times that of equal probabilities.
 _SATURATED, _WRONG = 0.9, 2.0
 
 

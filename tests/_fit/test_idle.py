@@ -65,6 +65,7 @@ CASES = [
     ("kl_target", 1e-3, CYCLE, FOUND, "learning_rate='kl_adaptive'"),
     ("weight_decay", 0.1, {"optimizer": torch.optim.LBFGS, **CONSTANT}, {"optimizer": torch.optim.Adam}, "'optimizer'"),
     ("weight_decay", 0.1, {"optimizer__weight_decay": 0.2}, {"optimizer": "sgd"}, "leaving out 'optimizer__weight"),
+    ("scale_inputs", False, MODULE, {}, "module=None"),
     ("validation_fraction", 0.3, {}, SET_ASIDE, "early_stopping=True"),
     ("validation_fraction", 0.3, {"early_stopping": False}, {**FITTED, "calibrate_teacher": True}, "early_stopping"),
     ("n_iter_no_change", 5, {}, SET_ASIDE, "early_stopping=True"),

@@ -282,7 +282,8 @@ def test_a_network_with_batch_normalisation(quick, make_table):
 def test_a_batch_that_cannot_be_normalised_is_told(quick, make_table, n_rows, batch_size, method):
     module = functools.partial(nn.Sequential, nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
     X, y = make_table(n_rows)[0], np.arange(n_rows) % 3
-    clf = quick(module=module, batch_size=batch_size, early_stopping=False)
+    epochs = {} if method == "partial_fit" else {"max_epochs": 3}
+    clf = KLClassifier(module=module, batch_size=batch_size, random_state=0, **epochs)
     with pytest.raises(ValueError, match="'batch_size' parameter .* two rows or more.* Got a batch of one row instead"):
         getattr(clf, method)(X, y, **({"classes": range(3)} if method == "partial_fit" else {}))
 

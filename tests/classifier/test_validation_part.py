@@ -167,7 +167,8 @@ def test_auto_is_true_and_false_is_an_error(quick, parts):
 
 
 def test_the_share_set_aside_does_not_matter(quick, parts):
-    one, other = (fitted(quick(validation_fraction=share), *parts) for share in (0.1, 0.9))
+    with pytest.warns(UserWarning, match="'validation_fraction' .* has no effect; leaving out 'X_val'"):
+        one, other = (fitted(quick(validation_fraction=share), *parts) for share in (0.1, 0.9))
     assert np.array_equal(one.predict_proba(parts[2]), other.predict_proba(parts[2]))
 
 
