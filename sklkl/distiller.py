@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklkl._fit.attempt import Attempt
 from sklkl._fit.fitting import checked_params, fit_net
+from sklkl._fit.inputs import sample_weights
 from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import FitData
 from sklkl._fit.soft_targets import indexable_rows
@@ -30,7 +31,6 @@ from sklkl._utils.sklearn_private import (
     HasMethods,
     Interval,
     RealNotInt,
-    _check_sample_weight,
     _check_y,
     _num_samples,
     _safe_indexing,
@@ -147,10 +147,10 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         make_teacher(self.teacher)  # or an error
         y = _check_y(label_array(y), estimator=self)
         check_classification_targets(y)
-        X = indexable_rows(X)
+        X = indexable_rows("X", X)
         check_consistent_length(X, y)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+            sample_weight = sample_weights(sample_weight, y)
         random_state = local_random_state(self.random_state)
         student, teacher = (seeded(part, random_state) for part in (self.student, self.teacher))
         seed = random_state.randint(2**31 - 1)

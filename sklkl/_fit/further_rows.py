@@ -87,6 +87,7 @@ class FurtherRows:
         name = "X_unlabeled" if X is self.X_unlabeled else "A synthetic row of 'augment'"
         try:
             return self.validate(X if self.transform is None else self.transform(X))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
             found, n_found = re.subn(r"(Input )?\bX\b", name, str(error), count=1)
-            raise ValueError(found if n_found else f"{name} cannot be used: {found}") from error
+            raise kind(found if n_found else f"{name} cannot be used: {found}") from error

@@ -10,13 +10,15 @@ import torch
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 from torch.utils.data import DataLoader, Dataset
 
 from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import InputParams
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid, invalid_input, refusal
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.validation import checked_data
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import Rows
 
@@ -34,11 +36,12 @@ _ORDINARY_EXPONENT = 30
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
     """Validate X, or X and y, as scikit-learn does; a network of the user's own may have inputs of any rank."""
     check_container(X)
+    X = to_numpy("X", X)
     try:
         # what is too large for a type becomes inf, which is refused; numpy need not warn as well
         with np.errstate(over="ignore", invalid="ignore"):
-            return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
-    except ValueError as error:
+            return checked_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
+    except (ValueError, TypeError) as error:
         if any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
             error.add_note(TEXT_HINT)
         raise
@@ -175,8 +178,11 @@ def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     ValueError
         If y holds labels that are not among them.
     """
-    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-    unknown = classes[codes] != y
+    try:
+        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        unknown = classes[codes] != y
+    except TypeError:  # labels of kinds that cannot be compared, such as dates and numbers
+        codes, unknown = np.zeros(len(y), dtype=np.intp), np.ones(len(y), dtype=bool)
     if unknown.any():
         labels = np.unique(y[unknown]).tolist()
         raise ValueError(f"y has labels {labels} that are not among the classes {classes.tolist()}.")
@@ -198,7 +204,7 @@ def row_weights(
     """
     if sample_weight is None and class_weight is None:
         return None
-    weight = _sample_weights(sample_weight, X)
+    weight = sample_weights(sample_weight, X)
     if class_weight is None:
         return _within_range(weight)
     if codes.ndim == 2:
@@ -210,12 +216,19 @@ def ordinary_weights(sample_weight: Any, X: Any) -> Any:
     """Return sample weights as they were given, for a teacher; their ratios if they are far from 1."""
     if sample_weight is None:
         return None
-    weight = _sample_weights(sample_weight, X)
+    weight = sample_weights(sample_weight, X)
     within_range = _within_range(weight)
     return sample_weight if np.array_equal(weight, within_range) else within_range
 
 
-def _sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+def sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """Return one weight for each row of X, in float64.
+
+    Raises
+    ------
+    ValueError
+        If one is negative, NaN or infinite, or all are zero, or they are no numbers, or more or fewer than rows.
+    """
     alone = isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0
     sample_weight = sample_weight[()] if alone else sample_weight
     try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from sklkl._utils.checks import refusal
+from sklkl._utils.checks import invalid, refusal
 from sklkl._utils.columns import is_missing
+from sklkl._utils.sklearn_private import _check_partial_fit_first_call
 
 _NUMBERS = (Real, np.bool_)
 _NAMES = {"nan": "NaN", "<NA>": "NA"}
@@ -45,6 +46,26 @@ def label_array(y: Any) -> Any:
     return values
 
 
+def is_first_call(estimator: Any, classes: Any) -> bool:
+    """Return whether ``partial_fit`` is called for the first time; the estimator then learns its ``classes_``.
+
+    Raises
+    ------
+    ValueError
+        If `classes` are no labels, missing in the first call, or not those of the calls before.
+    """
+    try:
+        if classes is not None and any(map(is_missing, classes)):
+            raise ValueError("A label is missing.")
+        first: bool = _check_partial_fit_first_call(estimator, classes)
+    except (ValueError, TypeError) as error:
+        allowed = "all labels that will ever come, the same in each call"
+        raise ValueError(f"The 'classes' parameter of partial_fit must be {allowed}. {error}") from error
+    if len(estimator.classes_) == 0:
+        raise invalid("classes", classes, "one label or more", of="partial_fit")
+    return first
+
+
 def _objects(y: Any) -> np.ndarray:
     """Return a sequence as an array of what is in it."""
     try:
@@ -70,7 +91,19 @@ def _typed(values: np.ndarray, texts: Any) -> Any:
         shown: set[type] = others if len(others) == len(kinds) else {str, *others}
         names = " and ".join(sorted(kind.__name__ for kind in shown))
         raise TypeError(refusal("y", names, "labels that are uniformly strings or numbers"))
-    return np.array(values.tolist())
+    return _as_numbers(values)
+
+
+def _as_numbers(values: np.ndarray) -> np.ndarray:
+    """Return numbers of an object array in a type of their own, without a change of any of them."""
+    typed = np.array(values.tolist())
+    if typed.dtype.kind != "f" or not all(isinstance(value, Integral) for value in values.flat):
+        return typed
+    try:
+        return values.astype(np.uint64)  # numpy takes integers beyond int64 for floats if there are others
+    except OverflowError as error:
+        found = f"{values.min()} and {values.max()}"
+        raise ValueError(refusal("y", found, "labels of one type of integers, of 64 bits")) from error
 
 
 def _check_no_missing(values: np.ndarray) -> None:

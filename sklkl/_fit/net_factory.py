@@ -17,7 +17,7 @@ from sklkl._fit.parameters import NetParams
 from sklkl._fit.part_checks import first_logits, initialized, trainable_module
 from sklkl._fit.starting_weights import start_from
 from sklkl._fit.training_set import Training
-from sklkl._utils.checks import invalid
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.distillation import Distillation
@@ -189,3 +189,6 @@ def _check_logits(net: KLNet, rows: Rows) -> None:
             f"The 'module' parameter must return logits of shape (n_rows, n_classes), here {expected}. Got {shape} "
             "instead."
         )
+    if not logits.is_floating_point():
+        dtype = str(logits.dtype).removeprefix("torch.")
+        raise invalid_input("module", f"logits of type {dtype}", "a network that returns real numbers", of=_OWNER)

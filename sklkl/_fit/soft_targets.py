@@ -15,6 +15,7 @@ from sklkl._fit.further_rows import FurtherRows
 from sklkl._fit.inputs import Inputs, check_container, ordinary_weights
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
+from sklkl._utils.arrays import as_array
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl.data import Rows
 from sklkl.distillation import EstimatorTeacher, GivenProba, Teacher, aligned, best_temperature, make_teacher, soften
@@ -45,12 +46,12 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
     X = data.X if data.teacher_X is None else data.teacher_X
     check_container(data.X_unlabeled, "X_unlabeled")
     check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
-    X, y, weight, proba, unlabeled = map(
-        indexable_rows, (X, inputs.y, data.sample_weight, data.teacher_proba, data.X_unlabeled)
-    )
+    X, weight = indexable_rows("X", X), indexable_rows("sample_weight", data.sample_weight)
+    proba = indexable_rows("teacher_proba", data.teacher_proba)
+    unlabeled = indexable_rows("X_unlabeled", data.X_unlabeled)
     unlabeled = None if unlabeled is not None and unlabeled.shape[:1] == (0,) else unlabeled
     weight = ordinary_weights(weight, inputs.X)
-    given = GivenRows(X, y, weight, class_weighted=params.inputs.class_weight is not None)
+    given = GivenRows(X, inputs.y, weight, class_weighted=params.inputs.class_weight is not None)
     teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
     penalised = check_teaching(params, teacher, X, proba, unlabeled)
     classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, teacher, proba, inputs.classes)
@@ -251,9 +252,9 @@ class SoftTargets:
         return torch.from_numpy(proba), known
 
 
-def indexable_rows(values: Any) -> Any:
+def indexable_rows(name: str, values: Any) -> Any:
     """Return rows that can be taken by number: sparse matrices as CSR, what is no array or frame as an array."""
     if hasattr(values, "tocsr"):
         return values.tocsr()
     by_number = hasattr(values, "shape") and hasattr(values, "__getitem__")
-    return values if values is None or by_number else np.asarray(values)
+    return values if values is None or by_number else as_array(name, values)

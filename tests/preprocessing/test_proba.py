@@ -396,3 +396,9 @@ def test_refuses_templates_without_rows(iris, message_of):
 def test_score_samples_before_fit(iris):
     with pytest.raises(NotFittedError):
         ProbaDivergence(GaussianNB()).score_samples(iris[0])
+
+
+def test_splits_of_no_rows_are_named():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    with pytest.raises(ValueError, match="'cv' parameter must be .* pairs of numbers of rows from 0 to 3"):
+        ProbaDivergence(GaussianNB(), reference="templates", cv=[([0, 1], [99])]).fit(X, y)

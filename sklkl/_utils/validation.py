@@ -1,0 +1,63 @@
+"""scikit-learn's checks of inputs, with words for the errors of numpy, pandas and others that these let through.
+
+scikit-learn's own messages stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from sklkl._utils.checks import refusal
+
+__all__ = ["checked_array", "checked_data", "checked_targets"]
+
+
+def checked_data(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
+    """Return what :func:`sklearn.utils.validation.validate_data` does; X that cannot be read as numbers is named."""
+    with _named("X", X, kwargs.get("dtype", "numeric")):
+        return validate_data(estimator, X, y, **kwargs)
+
+
+def checked_array(name: str, X: Any, **kwargs: Any) -> Any:
+    """Return what :func:`sklearn.utils.check_array` does; what cannot be read as numbers is named."""
+    with _named(name, X, kwargs.get("dtype", "numeric")):
+        return check_array(X, input_name=name, **kwargs)
+
+
+@contextmanager
+def _named(name: str, X: Any, dtype: Any) -> Iterator[None]:
+    """Context of a check of X; if X cannot be read, whatever is said about it, the error names it and says why."""
+    try:
+        yield
+    except Exception:
+        anything: dict[str, Any] = {"accept_sparse": True, "ensure_2d": False, "allow_nd": True}
+        anything |= {"ensure_all_finite": False, "ensure_min_samples": 0, "ensure_min_features": 0}
+        try:
+            check_array(X, dtype=dtype, **anything)
+        except Exception as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"Input {name} must be an array, a sparse matrix or a frame of numbers. {error}") from error
+        raise
+
+
+def checked_targets(y: Any) -> Any:
+    """Return y if it has labels, as :func:`sklearn.utils.multiclass.check_classification_targets` finds out.
+
+    Raises
+    ------
+    ValueError
+        If it has not.
+    TypeError
+        If it mixes strings with numbers.
+    """
+    try:
+        check_classification_targets(y)
+    except TypeError as error:  # they cannot be sorted
+        raise TypeError(refusal("y", "a mixture", "labels that are uniformly strings or numbers")) from error
+    return y
