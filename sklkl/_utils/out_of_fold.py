@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import clone
 
 from sklkl._utils.answers import proba_array
-from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_codes
 from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
 from sklkl._utils.types import MatrixLike
@@ -31,23 +30,20 @@ def aligned_proba(estimator: Any, X: MatrixLike, classes: np.ndarray) -> np.ndar
     return align_columns(proba, np.asarray(estimator.classes_), classes)
 
 
-def checked_splits(name: str, splits: Iterable[Any], n_rows: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return splits of rows as pairs of arrays of their numbers, given as numbers or as masks.
+def checked_splits(name: str, cv: Any, splits: Iterable[Any], n_rows: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return what a splitter gives as pairs of arrays of row numbers; it may give numbers or masks.
 
     Raises
     ------
     ValueError
-        If one is something else, or has the number of no row; `name` is the parameter's name in the message.
+        If it fails, or gives something else or the number of no row; `name` is the name of the parameter `cv`.
     """
-    numbers, pairs = np.arange(n_rows), []
-    for split in splits:
-        try:
-            train, test = (np.atleast_1d(numbers[np.asarray(part)]) for part in split)
-        except (TypeError, ValueError, IndexError) as error:
-            allowed = f"a number of parts, a splitter, or pairs of numbers of rows from 0 to {n_rows - 1}"
-            raise invalid_input(name, f"{split!r:.80}", allowed) from error
-        pairs.append((train, test))
-    return pairs
+    numbers = np.arange(n_rows)
+    try:
+        pairs = [tuple(np.atleast_1d(numbers[np.asarray(part)]) for part in split) for split in splits]
+        return [(train, test) for train, test in pairs]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{name}={cv!r} cannot split these rows: {error}") from error
 
 
 def out_of_fold_proba(

@@ -5,6 +5,7 @@ scikit-learn's own messages stay as they are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,15 +14,30 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from sklkl._utils.checks import refusal
+from sklkl._utils.checks import invalid_input, refusal
 
-__all__ = ["checked_array", "checked_data", "checked_targets"]
+__all__ = ["checked_array", "checked_data", "checked_targets", "with_columns_checked"]
 
 
 def checked_data(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
     """Return what :func:`sklearn.utils.validation.validate_data` does; X that cannot be read as numbers is named."""
     with _named("X", X, kwargs.get("dtype", "numeric")):
         return validate_data(estimator, X, y, **kwargs)
+
+
+def with_columns_checked(estimator: Any, X: Any, *, reset: bool = True) -> Any:
+    """Return X as it is, once the number and names of its columns were learned, or compared with those of before.
+
+    Raises
+    ------
+    ValueError
+        If the columns are others, or two have the same name.
+    """
+    names = list(getattr(X, "column_names", X.columns)) if hasattr(X, "columns") else []
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise invalid_input("X", f"{twice[0]!r} more than once", "a frame whose columns have different names")
+    return validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
 def checked_array(name: str, X: Any, **kwargs: Any) -> Any:

@@ -339,11 +339,7 @@ def _holds_no_estimator(teacher: Any) -> bool:
 def _splits(cv: Any, X: Any, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     with warnings.catch_warnings():  # a class of fewer rows than parts does no harm, see _of_known_classes
         warnings.filterwarnings("ignore", message="The least populated class")
-        try:
-            splits = list(check_cv(cv, y, classifier=True).split(X, y))
-        except ValueError as error:
-            raise ValueError(f"teacher_cv={cv!r} cannot split these rows: {error}") from error
-    return checked_splits("teacher_cv", splits, len(y))
+        return checked_splits("teacher_cv", cv, check_cv(cv, y, classifier=True).split(X, y), len(y))
 
 
 def _of_known_classes(y: np.ndarray, splits: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

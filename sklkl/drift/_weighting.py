@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sklkl._utils.arrays import indexable
 from sklkl._utils.checks import invalid, invalid_input
@@ -31,7 +31,7 @@ from sklkl._utils.sklearn_private import (
     _routing_enabled,
 )
 from sklkl._utils.types import ArrayLike, MatrixLike
-from sklkl._utils.validation import checked_array
+from sklkl._utils.validation import checked_array, with_columns_checked
 from sklkl.divergences._classifier import LogRatio, cross_fitted
 from sklkl.divergences._estimate import generator
 from sklkl.drift._kliep import KernelRatio, fit_kernel_ratio
@@ -216,7 +216,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         self._validate_params()
         self._require_weights()
         routed = process_routing(self, "fit", **fit_params).estimator.fit if _routing_enabled() else fit_params
-        validate_data(self, X, skip_check_array=True)
+        with_columns_checked(self, X)
         self._ratio: Callable[[Any], np.ndarray] = _no_shift
         self._mean_ratio = 1.0
         ratios = np.ones(_num_samples(X)) if X_target is None else self._ratios(X, X_target)
@@ -241,7 +241,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
 
     def _ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
         try:
-            validate_data(self, X_target, reset=False, skip_check_array=True)
+            with_columns_checked(self, X_target, reset=False)
         except ValueError as error:
             raise ValueError(f"X_target must have the columns of X. {error}") from error
         X, X_target = indexable("X", X), indexable("X_target", X_target)
@@ -309,7 +309,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         True
         """
         check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        with_columns_checked(self, X, reset=False)
         X = indexable("X", X)
         if isinstance(self._ratio, KernelRatio):
             X = checked_array("X", X, dtype=np.float64)

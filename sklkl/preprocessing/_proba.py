@@ -223,7 +223,8 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         """Return the splits for predictions out of fold; None if the fitted estimator itself is to predict."""
         if self.reference != "templates" or self.cv is None or isinstance(self.estimator, FrozenEstimator):
             return None
-        return checked_splits("cv", check_cv(self.cv, y, classifier=True).split(X, y, **params), len(y))
+        splits = check_cv(self.cv, y, classifier=True).split(X, y, **params)
+        return checked_splits("cv", self.cv, splits, len(y))
 
     def _training_proba(
         self, fitted: Any, X: MatrixLike, y: np.ndarray, splits: Splits | None, params: dict[str, Any]

@@ -59,11 +59,11 @@ def test_parameters_of_fit_are_cut_to_the_fold():
 def test_splits_by_numbers_or_masks():
     mask = np.array([True, False, True])
     for train, test in ([0, 2], [1]), (mask, ~mask), (range(0, 3, 2), [-2]):
-        [(first, second)] = checked_splits("cv", [(train, test)], 3)
+        [(first, second)] = checked_splits("cv", None, [(train, test)], 3)
         assert (first.tolist(), second.tolist()) == ([0, 2], [1])
 
 
 @pytest.mark.parametrize("split", [([0], [99]), (["a"], [1]), ([0.5], [1]), 3, ([0],), ([[0], [1, 2]], [1])], ids=str)
 def test_splits_of_other_rows_are_refused(split):
-    with pytest.raises(ValueError, match="'cv' parameter must be .* pairs of numbers of rows from 0 to 2. Got"):
-        checked_splits("cv", [split], 3)
+    with pytest.raises(ValueError, match="^cv='mine' cannot split these rows: "):
+        checked_splits("cv", "mine", [split], 3)

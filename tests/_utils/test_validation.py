@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
-from sklkl._utils.validation import checked_array, checked_data, checked_targets
+from sklkl._utils.validation import checked_array, checked_data, checked_targets, with_columns_checked
 
 UNREADABLE = {
     "ragged": [[1.0], [1.0, 2.0]],
@@ -53,3 +53,13 @@ def test_labels():
         checked_targets(np.array(["a", 1], dtype=object))
     with pytest.raises(ValueError, match="continuous"):
         checked_targets([0.5, 1.5])
+
+
+def test_names_of_columns():
+    estimator, frame = BaseEstimator(), pd.DataFrame({"a": ["text"], "b": [None]})
+    assert with_columns_checked(estimator, frame) is frame
+    assert estimator.feature_names_in_.tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        with_columns_checked(estimator, frame[["b", "a"]], reset=False)
+    with pytest.raises(ValueError, match="'X' parameter must be a frame whose columns have different names. Got 'a'"):
+        with_columns_checked(estimator, frame[["a", "a"]])

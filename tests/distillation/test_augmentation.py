@@ -214,7 +214,7 @@ def test_a_function_gets_an_array_and_may_return_any_number_of_rows(random):
     assert new["city"].tolist() == frame()["city"].tolist()[:2]
 
 
-@pytest.mark.parametrize("wrong", [lambda X: X[:, :2], lambda X: X[0], lambda X: X[None]], ids=["width", "1d", "3d"])
+@pytest.mark.parametrize("wrong", [lambda X: X[:, :2], lambda X: X[0], lambda X: X[None], lambda X: None])
 def test_a_function_that_returns_another_shape_is_refused(random, wrong):
     with pytest.raises(ValueError, match=r"'augment' parameter must return rows of shape \(n, 9\)"):
         augmented(mixed(random), lambda X, factor, random_state: wrong(X), 2, random)
@@ -222,7 +222,6 @@ def test_a_function_that_returns_another_shape_is_refused(random, wrong):
 
 WRONG_RESULTS = {
     "texts": lambda X: X.astype(str).astype(object) + "a",
-    "nothing": lambda X: None,
     "complex": lambda X: X * 1j,
     "sparse": sparse.csr_matrix,
     "ragged": lambda X: [[1.0], [1.0, 2.0]],

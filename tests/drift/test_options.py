@@ -86,9 +86,7 @@ def test_rare_categories_are_compared_in_groups():
 
 def test_a_level_that_random_splits_cannot_reach_is_refused():
     few = BEFORE[:10]
-    with pytest.raises(
-        ValueError, match="'alpha' parameter of DriftDetector must be 1e-06 or more for null='perm"
-    ):
+    with pytest.raises(ValueError, match="'alpha' parameter of DriftDetector must be 1e-06 or more for null='perm"):
         DriftDetector(alpha=1e-300).fit(few)
     with pytest.raises(ValueError, match="'alpha' parameter"):
         DriftDetector().fit(few).set_params(alpha=1e-9).detect(few)

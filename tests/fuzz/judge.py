@@ -20,6 +20,7 @@ from sklearn.utils import validation
 import sklkl
 
 OURS, SKLEARN, TESTS = (str(Path(file).parent) for file in (sklkl.__file__, sklearn.__file__, __file__))
+TOOLS = tuple(f"{SKLEARN}/{name}" for name in ("base.py", "utils", "model_selection"))
 # What a refusal has to name: an argument, or a parameter in quotation marks or as a word.
 NAMED = re.compile(
     r"\b[XyYPQpq]\b|'\w+'|\w+_\w+|labels|classes|teacher|module|learning rate|"
@@ -66,7 +67,8 @@ def is_refusal(error, case):
 def is_foreign(files):
     """Whether the last of these files, in the order of their calls, are those of a model of scikit-learn's."""
     own = max(number for number, file in enumerate(files) if file.startswith((OURS, TESTS)))
-    return any(file.startswith(SKLEARN) and "/sklearn/utils/" not in file for file in files[own + 1 :])
+    models = [file for file in files[own + 1 :] if file.startswith(SKLEARN) and not file.startswith(TOOLS)]
+    return bool(models)
 
 
 def is_stray(warning, case):

@@ -42,7 +42,7 @@ MODULES = {
     "linear": lambda: nn.Linear(N_FEATURES, N_CLASSES),
     "with n_classes": lambda: lambda n_classes: nn.Sequential(nn.Flatten(), nn.LazyLinear(n_classes)),
     "lazy": Returns,
-    "batch norm": lambda: nn.Sequential(nn.Flatten(), nn.LazyBatchNorm1d(), nn.LazyLinear(N_CLASSES)),
+    "batch norm": lambda: lambda: nn.Sequential(nn.Flatten(), nn.LazyBatchNorm1d(), nn.LazyLinear(N_CLASSES)),
     "dropout": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(N_CLASSES), nn.Dropout()),
     "writes": lambda: Returns(before=lambda x: x.mul_(2)),
     "float64": lambda: nn.Linear(N_FEATURES, N_CLASSES).double(),

@@ -400,5 +400,5 @@ def test_score_samples_before_fit(iris):
 
 def test_splits_of_no_rows_are_named():
     X, y = np.eye(4), [0, 1, 0, 1]
-    with pytest.raises(ValueError, match="'cv' parameter must be .* pairs of numbers of rows from 0 to 3"):
+    with pytest.raises(ValueError, match=r"^cv=.* cannot split these rows: index 99 is out of bounds"):
         ProbaDivergence(GaussianNB(), reference="templates", cv=[([0, 1], [99])]).fit(X, y)
