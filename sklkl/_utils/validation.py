@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from sklkl._utils.checks import invalid_input, refusal
 
-__all__ = ["checked_array", "checked_data", "checked_targets", "with_columns_checked"]
+__all__ = ["check_targets", "checked_array", "checked_data", "with_columns_checked"]
 
 
 def checked_data(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
@@ -62,18 +62,9 @@ def _named(name: str, X: Any, dtype: Any) -> Iterator[None]:
         raise
 
 
-def checked_targets(y: Any) -> Any:
-    """Return y if it has labels, as :func:`sklearn.utils.multiclass.check_classification_targets` finds out.
-
-    Raises
-    ------
-    ValueError
-        If it has not.
-    TypeError
-        If it mixes strings with numbers.
-    """
+def check_targets(y: Any) -> None:
+    """Raise what :func:`sklearn.utils.multiclass.check_classification_targets` does, in words if y is a mixture."""
     try:
         check_classification_targets(y)
     except TypeError as error:  # they cannot be sorted
         raise TypeError(refusal("y", "a mixture", "labels that are uniformly strings or numbers")) from error
-    return y

@@ -47,9 +47,8 @@ class Column:
         missing = np.isnan(values)
         codes = np.where(missing, 0, values)
         if not np.isin(codes, np.arange(len(self.categories))).all():
-            raise ValueError(
-                f"Codes of categories must be whole numbers from 0 to {len(self.categories) - 1}, also those of 'augment'."
-            )
+            last = len(self.categories) - 1
+            raise ValueError(f"Codes of categories must be whole numbers from 0 to {last}, also those of 'augment'.")
         found = self.categories[codes.astype(int)]
         found[missing] = None
         return found

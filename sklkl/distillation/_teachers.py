@@ -79,14 +79,13 @@ class ModuleTeacher(FunctionTeacher):
         return (logits.sigmoid() if multilabel else logits.softmax(-1)).cpu().numpy()
 
 
-_ANY: dict[str, Any] = {"allow_nd": True, "ensure_all_finite": False}
-
-
 def _numbers(X: Any, dtype: torch.dtype) -> torch.Tensor:
     """Return numbers of any type and layout, as a student takes them: a copy, which a network may write to."""
     numpy_dtype = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        values = checked_array("X", to_numpy("X", X), accept_sparse=True, dtype=numpy_dtype, **_ANY)
+        values = checked_array(
+            "X", to_numpy("X", X), accept_sparse=True, dtype=numpy_dtype, allow_nd=True, ensure_all_finite=False
+        )
     check_whole_numbers(X, numpy_dtype)
     return torch.from_numpy(np.array(values.toarray() if hasattr(values, "toarray") else values, order="C"))
 

@@ -20,7 +20,7 @@ from sklkl._utils.out_of_fold import Splits, aligned_proba, checked_splits, out_
 from sklkl._utils.predicts_proba import predicts_proba
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.types import ArrayLike, MatrixLike
-from sklkl._utils.validation import checked_targets
+from sklkl._utils.validation import check_targets
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.divergences._registry import DivergenceName
 
@@ -128,7 +128,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
             has labels that the estimator does not know, or a class has no rows to make a template of.
         """
         self._check_params()
-        checked_targets(y)
+        check_targets(y)
         X, labels = indexable(X, column_or_1d(y, warn=True))
         routed = self._routed(fit_params)
         params = routed.estimator.fit

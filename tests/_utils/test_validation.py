@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
-from sklkl._utils.validation import checked_array, checked_data, checked_targets, with_columns_checked
+from sklkl._utils.validation import check_targets, checked_array, checked_data, with_columns_checked
 
 UNREADABLE = {
     "ragged": [[1.0], [1.0, 2.0]],
@@ -48,11 +48,11 @@ def test_what_can_be_read_is_that_of_scikit_learn():
 
 
 def test_labels():
-    assert checked_targets(["a", "b"]) == ["a", "b"]
+    check_targets(["a", "b"])
     with pytest.raises(TypeError, match="'y' parameter must be labels that are uniformly strings or numbers"):
-        checked_targets(np.array(["a", 1], dtype=object))
+        check_targets(np.array(["a", 1], dtype=object))
     with pytest.raises(ValueError, match="continuous"):
-        checked_targets([0.5, 1.5])
+        check_targets([0.5, 1.5])
 
 
 def test_names_of_columns():
