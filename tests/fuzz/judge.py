@@ -24,7 +24,7 @@ TOOLS = tuple(f"{SKLEARN}/{name}" for name in ("base.py", "utils", "model_select
 # What a refusal has to name: an argument, or a parameter in quotation marks or as a word.
 NAMED = re.compile(
     r"\b[XyYPQpq]\b|'\w+'|\w+_\w+|labels|classes|teacher|module|learning rate|"
-    r"samples|features|inputs|array-like|data passed"
+    r"samples|features|inputs|array-like|data passed|\w+="
 )
 DOCUMENTED = (ConvergenceWarning, DataConversionWarning, UndefinedMetricWarning)
 
