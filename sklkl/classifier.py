@@ -12,10 +12,11 @@ from torch.optim import Optimizer
 
 from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
+from sklkl._fit.labels import is_first_call
 from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams, checked_params
 from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
-from sklkl._utils.sklearn_private import _check_partial_fit_first_call, available_if
+from sklkl._utils.sklearn_private import available_if
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName
 from sklkl.net import KLNet
@@ -386,7 +387,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             if self.class_weight == "balanced":
                 raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
             draft, data = attempt.draft, FitData(X, y, sample_weight)
-            first = _check_partial_fit_first_call(draft, classes)
+            first = is_first_call(draft, classes)
             previous = None if first else Previous(self.net_, self.classes_)
             fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
         return finished(self)

@@ -21,7 +21,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklkl._fit.attempt import Attempt
 from sklkl._fit.fitting import fit_net
-from sklkl._fit.inputs import indexable_rows, label_array
+from sklkl._fit.inputs import indexable_rows, sample_weights
+from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import FitData, checked_params
 from sklkl._fit.teacher_checks import limit_tags, uses_unlabeled
 from sklkl._utils.seeding import local_random_state, seeded
@@ -29,7 +30,6 @@ from sklkl._utils.sklearn_private import (
     HasMethods,
     Interval,
     RealNotInt,
-    _check_sample_weight,
     _check_y,
     _num_samples,
     _safe_indexing,
@@ -163,10 +163,10 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         make_teacher(self.teacher)  # or an error
         y = _check_y(label_array(y), estimator=self)
         check_classification_targets(y)
-        X = indexable_rows(X)
+        X = indexable_rows("X", X)
         check_consistent_length(X, y)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+            sample_weight = sample_weights(sample_weight, y)
         random_state = local_random_state(self.random_state)
         student, teacher = (seeded(part, random_state) for part in (self.student, self.teacher))
         seed = random_state.randint(2**31 - 1)
@@ -302,9 +302,9 @@ def _without_labels(data: FitData, labels: np.ndarray) -> FitData:
     """Return what was given, but for rows of the validation part that have one of these labels."""
     if data.X_val is None or data.y_val is None or len(labels) == 0:
         return data
-    kept = np.flatnonzero(~np.isin(indexable_rows(data.y_val), labels))
+    kept = np.flatnonzero(~np.isin(indexable_rows("y_val", data.y_val), labels))
     names = ("X_val", "y_val", "sample_weight_val")
-    given = {name: indexable_rows(getattr(data, name)) for name in names}
+    given = {name: indexable_rows(name, getattr(data, name)) for name in names}
     none = len(kept) == 0
     parts = {name: None if none or rows is None else _safe_indexing(rows, kept) for name, rows in given.items()}
     return replace(data, **parts)

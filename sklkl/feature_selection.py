@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.binning import category_bins, numeric_bins, rounded
@@ -30,6 +29,7 @@ from sklkl._utils.columns import is_category_typed, is_hashable, is_missing
 from sklkl._utils.quantities import as_array, canonical, quantity
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import ArrayLike, MatrixLike
+from sklkl._utils.validation import check_targets, checked_array
 from sklkl.divergences import kl_divergence
 from sklkl.divergences._table import count_divergence
 
@@ -213,6 +213,7 @@ def _scores(
     check_integer("n_bins", n_bins, 2)
     check_number("pseudo_count", pseudo_count, "a finite number >= 0")
     y_codes, n_classes = _class_codes(y)
+    X = to_numpy("X", X)
     columns, names, objects = _frame_columns(X) if hasattr(X, "columns") else _array_columns(X)
     discrete = _discrete(discrete_features, names, objects)
     scores = []
@@ -226,7 +227,7 @@ def _scores(
 def _class_codes(y: ArrayLike) -> tuple[np.ndarray, int]:
     y = column_or_1d(to_numpy("y", y), warn=True)
     assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
+    check_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise invalid_input("y", f"{len(classes)} class", "labels of at least two classes")
@@ -234,7 +235,7 @@ def _class_codes(y: ArrayLike) -> tuple[np.ndarray, int]:
 
 
 def _array_columns(X: Any) -> Columns:
-    X = check_array(to_numpy("X", X), accept_sparse="csc", ensure_all_finite="allow-nan", input_name="X")
+    X = checked_array("X", X, accept_sparse="csc", ensure_all_finite="allow-nan")
     n_features = X.shape[1]
     return (_sparse_columns(X) if issparse(X) else iter(X.T)), list(range(n_features)), np.zeros(n_features, dtype=bool)
 

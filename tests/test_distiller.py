@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -498,3 +499,15 @@ def test_steps_that_resample_are_refused(place, quick, table):
     inner = make_pipeline(*steps[:-1], StandardScaler())
     with pytest.raises(ValueError, match="Got Resampler.* as its step 'resampler', which resamples them"):
         Distiller(make_pipeline(inner, quick()), LogisticRegression()).fit(*table)
+
+
+@pytest.mark.parametrize("weight", [[10**400] * 4, [object()] * 4, ["a"] * 4], ids=["huge", "objects", "texts"])
+def test_weights_that_are_none_are_named(weight):
+    distiller = Distiller(KLClassifier(), GaussianNB())
+    with pytest.raises(ValueError, match="'sample_weight' parameter must be finite numbers"):
+        distiller.fit(np.eye(4), [0, 1, 0, 1], sample_weight=weight)
+
+
+def test_rows_of_several_lengths_are_named():
+    with pytest.raises(ValueError, match="'X' parameter must be an array"):
+        Distiller(KLClassifier(), GaussianNB()).fit([[1.0], [1.0, 2.0]], [0, 1])

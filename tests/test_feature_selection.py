@@ -364,3 +364,17 @@ def test_rounding_makes_no_values_of_their_own():
     assert js_classif(pd.DataFrame({"x": mixed.astype(object)}), np.arange(400) % 2, n_bins=9) == pytest.approx(
         expected
     )
+
+
+@each_score
+def test_a_frame_without_values_is_refused(score):
+    with pytest.raises(ValueError, match="'X' parameter must be a frame that holds values.* Got a LazyFrame"):
+        score(pl.DataFrame({"a": [1, 2]}).lazy(), [0, 1])
+
+
+@each_score
+def test_what_cannot_be_read_is_named(score):
+    with pytest.raises(ValueError, match="Input X must be an array"):
+        score([[1], [1, 2]], [0, 1])
+    with pytest.raises(TypeError, match="'y' parameter must be labels that are uniformly strings or numbers"):
+        score([[1], [2]], np.array(["a", 1], dtype=object))

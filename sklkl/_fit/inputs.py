@@ -1,26 +1,26 @@
-"""From what was given to ``fit`` to rows of numbers: inputs, labels of every kind, weights."""
+"""From what was given to ``fit`` to rows of numbers: inputs, class codes, weights."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 from torch.utils.data import DataLoader, Dataset
 
+from sklkl._fit.labels import label_array
 from sklkl._fit.parameters import InputParams
+from sklkl._utils.arrays import as_array, to_numpy
 from sklkl._utils.checks import invalid, invalid_input, refusal
-from sklkl._utils.columns import is_missing
 from sklkl._utils.sklearn_private import _check_sample_weight, _check_y
+from sklkl._utils.validation import checked_data
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import Rows
 
@@ -31,8 +31,6 @@ TEXT_HINT = (
 
 _CONTAINERS = "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs)"
 _OWNER = "KLClassifier"
-_LABEL_NUMBERS = (Real, np.bool_)
-_NAMES_OF_MISSING = {"nan": "NaN", "<NA>": "NA"}
 # Weights of which the largest is within 2**-30 to 2**30 are taken as they are: their sums are far from any limit.
 _ORDINARY_EXPONENT = 30
 
@@ -40,11 +38,12 @@ _ORDINARY_EXPONENT = 30
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
     """Validate X, or X and y, as scikit-learn does; a network of the user's own may have inputs of any rank."""
     check_container(X)
+    X = to_numpy("X", X)
     try:
         # what is too large for a type becomes inf, which is refused; numpy need not warn as well
         with np.errstate(over="ignore", invalid="ignore"):
-            return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
-    except ValueError as error:
+            return checked_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
+    except (ValueError, TypeError) as error:
         if any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
             error.add_note(TEXT_HINT)
         raise
@@ -67,12 +66,12 @@ def called(name: str, instead_of: str = "X") -> Iterator[None]:
         raise kind(found if n_found else f"{name} cannot be used: {found}") from error
 
 
-def indexable_rows(values: Any) -> Any:
+def indexable_rows(name: str, values: Any) -> Any:
     """Return rows that can be taken by number: sparse matrices as CSR, what is no array or frame as an array."""
     if hasattr(values, "tocsr"):
         return values.tocsr()
     by_number = hasattr(values, "shape") and hasattr(values, "__getitem__")
-    return values if values is None or by_number else np.asarray(values)
+    return values if values is None or by_number else as_array(name, values)
 
 
 class Inputs(NamedTuple):
@@ -179,78 +178,6 @@ def _multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, 
     return y.astype(np.int64), labels
 
 
-def label_array(y: Any) -> Any:
-    """Return labels as an array of texts, numbers, booleans or times; None and sparse matrices as they are.
-
-    Numbers and booleans of an object array get a type of their own, as those of a list do.
-
-    Raises
-    ------
-    TypeError
-        If texts are mixed with others (``["a", 1]`` would become ``["a", "1"]``), or there are labels of other kinds.
-    ValueError
-        If a label is missing.
-    """
-    if isinstance(y, (list, tuple)):
-        return _typed(_objects(y), lambda texts: np.asarray(texts.tolist()))
-    if y is None or sparse.issparse(y):
-        return y
-    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
-        raise _missing("a masked value", np.ma.getmaskarray(y))
-    values = np.asarray(y)
-    if values.ndim == 0:  # scikit-learn refuses it by name
-        return y
-    if values.dtype.kind == "T":  # numpy's texts of any length, which scikit-learn does not know
-        values = values.astype(object)
-    if values.dtype.kind == "O":
-        return _typed(values, lambda texts: texts)
-    if values.dtype.kind in "fmM":
-        _check_no_missing(values)
-    return values
-
-
-def _objects(y: Any) -> np.ndarray:
-    """Return a sequence as an array of what is in it."""
-    try:
-        return np.array(y, dtype=object)
-    except ValueError:  # parts of several lengths
-        values = np.empty(len(y), dtype=object)
-        values[:] = list(y)
-        return values
-
-
-def _typed(values: np.ndarray, texts: Any) -> Any:
-    """Return objects as an array of the type that numpy finds for them; texts as ``texts`` makes them."""
-    missing = np.array([not hasattr(value, "__len__") and is_missing(value) for value in values.flat], dtype=bool)
-    if missing.any():
-        first = values.flat[int(missing.argmax())]
-        raise _missing(_NAMES_OF_MISSING.get(str(first), str(first)), missing.reshape(values.shape))
-    kinds: set[type] = {type(value) for value in values.flat}
-    others = {kind for kind in kinds if not issubclass(kind, str)}
-    if not others:
-        return texts(values)
-    strange = {kind for kind in others if not issubclass(kind, _LABEL_NUMBERS)}
-    if len(others) < len(kinds) or (strange and others != {bytes}):  # scikit-learn refuses those by name
-        shown: set[type] = others if len(others) == len(kinds) else {str, *others}
-        names = " and ".join(sorted(kind.__name__ for kind in shown))
-        raise TypeError(refusal("y", names, "labels that are uniformly strings or numbers"))
-    return np.array(values.tolist())
-
-
-def _check_no_missing(values: np.ndarray) -> None:
-    missing = np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
-    if missing.any():
-        raise _missing("NaN" if values.dtype.kind == "f" else "NaT", missing)
-
-
-def _missing(what: str, missing: np.ndarray) -> ValueError:
-    row = int(np.argwhere(missing)[0, 0])
-    return ValueError(
-        f"Input y contains {what}: row {row} has no label. Leave out the rows without one, or pass them as "
-        "'X_unlabeled'."
-    )
-
-
 def labelled_rows(
     params: InputParams, inputs: Inputs, sample_weight: Any, classes: np.ndarray, *, numbered: bool = False
 ) -> Rows:
@@ -286,8 +213,11 @@ def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     ValueError
         If y holds labels that are not among them.
     """
-    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-    unknown = classes[codes] != y
+    try:
+        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        unknown = classes[codes] != y
+    except TypeError:  # labels of kinds that cannot be compared, such as dates and numbers
+        codes, unknown = np.zeros(len(y), dtype=np.intp), np.ones(len(y), dtype=bool)
     if unknown.any():
         labels = np.unique(y[unknown]).tolist()
         raise ValueError(f"y has labels {labels} that are not among the classes {classes.tolist()}.")
@@ -309,7 +239,7 @@ def row_weights(
     """
     if sample_weight is None and class_weight is None:
         return None
-    weight = _sample_weights(sample_weight, X)
+    weight = sample_weights(sample_weight, X)
     if class_weight is None:
         return _within_range(weight)
     if codes.ndim == 2:
@@ -321,12 +251,19 @@ def ordinary_weights(sample_weight: Any, X: Any) -> Any:
     """Return sample weights as they were given, for a teacher; their ratios if they are far from 1."""
     if sample_weight is None:
         return None
-    weight = _sample_weights(sample_weight, X)
+    weight = sample_weights(sample_weight, X)
     within_range = _within_range(weight)
     return sample_weight if np.array_equal(weight, within_range) else within_range
 
 
-def _sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+def sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """Return one weight for each row of X, in float64.
+
+    Raises
+    ------
+    ValueError
+        If one is negative, NaN or infinite, or all are zero, or they are no numbers, or more or fewer than rows.
+    """
     alone = isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0
     sample_weight = sample_weight[()] if alone else sample_weight
     try:
@@ -364,7 +301,7 @@ def settled_class_weight(class_weight: Any, sample_weight: Any, inputs: Inputs, 
     """Return class weights that do not depend on the rows: ``"balanced"`` as a dict of what it is for these rows."""
     if not isinstance(class_weight, str):
         return class_weight
-    weight, codes = _sample_weights(sample_weight, inputs.X), class_codes(inputs.y, classes)
+    weight, codes = sample_weights(sample_weight, inputs.X), class_codes(inputs.y, classes)
     return dict(zip(classes, _class_weights(class_weight, weight / weight.max(), codes, classes), strict=True))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from sklkl._fit.parameters import NetParams, refused
@@ -19,6 +20,7 @@ from sklkl._fit.starting_weights import scaling_to_start_from, start_from
 from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.equality import same_value
+from sklkl._utils.seeding import borrowed_global_state
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.distillation import Distillation
@@ -27,7 +29,6 @@ from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
 
 _OWNER = "KLClassifier"
-_KNOWN = tuple(optimizer for optimizer, _ in OPTIMIZERS.values())  # these take any dense gradient
 
 
 def new_net(params: NetParams, classes: np.ndarray, training: Training, random_state: np.random.RandomState) -> KLNet:
@@ -118,8 +119,7 @@ def _initialized(
         if hasattr(net, "module_") and not hasattr(net, "optimizer_"):
             raise _unsuited(net.optimizer, error) from error
         raise
-    if net.optimizer not in _KNOWN:
-        _take_a_step(net)
+    _take_a_step(net)
     return net
 
 
@@ -220,10 +220,17 @@ def _trainable_module(module: Any, **params: Any) -> nn.Module:
     Raises
     ------
     ValueError
-        If it has nothing to train.
+        If it cannot be made, or has nothing to train.
     """
     bare = isinstance(module, type) and issubclass(module, nn.Module) and module.__init__ is nn.Module.__init__
-    built = module() if bare else build_module(module, **params)  # nn.Module's own would take arguments, then refuse
+    try:
+        # nn.Module's own would take arguments, then refuse
+        built = module() if bare else build_module(module, **params)
+    except ValueError:  # says what is wrong
+        raise
+    except Exception as error:  # whatever a class or factory from elsewhere says
+        allowed = "what makes a network of 'n_features', 'n_classes' and the 'module__...' parameters"
+        raise invalid_input("module", f"{type(error).__name__}: {error}", allowed, of=_OWNER) from error
     if not any(parameter.requires_grad for parameter in built.parameters()):
         frozen = "all of them frozen" if any(True for _ in built.parameters()) else "none"
         raise invalid_input("module", frozen, "a network with parameters that require a gradient", of=_OWNER)
@@ -305,6 +312,9 @@ def _check_logits(net: KLNet, rows: Rows) -> None:
             f"The 'module' parameter must return logits of shape (n_rows, n_classes), here {expected}. Got {shape} "
             "instead."
         )
+    if not logits.is_floating_point():
+        dtype = str(logits.dtype).removeprefix("torch.")
+        raise invalid_input("module", f"logits of type {dtype}", "a network that returns real numbers", of=_OWNER)
 
 
 def _first_logits(net: KLNet, x: Tensor) -> Any:
@@ -316,7 +326,7 @@ def _first_logits(net: KLNet, x: Tensor) -> Any:
         If it fails on them.
     """
     try:
-        return net.infer(x)
+        return _drawn(net, x) if any(map(is_lazy, net.module_.parameters())) else net.infer(x)
     except Exception as error:  # whatever a network makes of inputs that it was not written for
         shape = ", ".join(["n_rows", *map(str, x.shape[1:])])
         dtype = str(x.dtype).removeprefix("torch.")
@@ -327,3 +337,13 @@ def _first_logits(net: KLNet, x: Tensor) -> Any:
             f"a network that takes inputs of shape ({shape}) and type {dtype}{hint}",
             of=_OWNER,
         ) from error
+
+
+def _drawn(net: KLNet, x: Tensor) -> Any:
+    """Return what a network makes of its first rows if it draws weights for them, from torch's global state."""
+    borrowed = borrowed_global_state(net.generator_, torch.device(net.device))
+    try:
+        with borrowed:
+            return net.infer(x)
+    finally:
+        borrowed.give_back()

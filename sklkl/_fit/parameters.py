@@ -235,6 +235,8 @@ def torch_device(device: Any) -> torch.device:
         found = torch.device(device)
     except RuntimeError as error:
         raise invalid("device", device, "'auto' or a device of torch", of="KLClassifier") from error
+    if found.type not in ("cpu", "cuda"):
+        _check_device(found)
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The 'device' parameter is {device!r}, but torch finds no CUDA device.")
     return found
@@ -248,6 +250,14 @@ def refused(prefix: str, part: Any, names: Iterable[str]) -> set[str]:
     # skorch's name for layer-wise parameters: [("pattern of names", {"lr": 0.0}), ...]
     also = {"param_groups"} if prefix == "optimizer" else set()
     return set(names) - accepted(receiver, **dict.fromkeys(names)).keys() - also
+
+
+def _check_device(device: torch.device) -> None:
+    """Raise a ValueError if torch has no such device here, or one that holds no values."""
+    try:
+        torch.zeros(1, device=device).cpu()
+    except Exception as error:  # each kind of device has its own
+        raise invalid("device", str(device), "a device that torch finds here", of="KLClassifier") from error
 
 
 class PassedOnParams(WarnsOnce):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from sklkl._fit.inputs import validated
+from sklkl._utils.arrays import as_array
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import is_sparse
@@ -185,7 +186,7 @@ class NetPredictions:
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         own = type(self.net_.module_) is MLP
-        X = np.asarray(X) if isinstance(X, (list, tuple)) else X
+        X = as_array("X", X) if isinstance(X, (list, tuple)) else X
         # texts of numbers, which fit takes too
         dtype = np.float64 if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U") else "numeric"
         inputs = validated(self, X, any_rank=not own, dtype=dtype, reset=False)

@@ -58,12 +58,12 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
     check_container(data.X_unlabeled, "X_unlabeled")
     check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
     check_container(data.X_val, "X_val")
-    X, y, weight, proba, unlabeled, X_val = map(
-        indexable_rows, (X, inputs.y, data.sample_weight, data.teacher_proba, data.X_unlabeled, data.X_val)
-    )
+    X, weight = indexable_rows("X", X), indexable_rows("sample_weight", data.sample_weight)
+    proba = indexable_rows("teacher_proba", data.teacher_proba)
+    unlabeled, X_val = indexable_rows("X_unlabeled", data.X_unlabeled), indexable_rows("X_val", data.X_val)
     unlabeled = None if unlabeled is not None and unlabeled.shape[:1] == (0,) else unlabeled
     weight = ordinary_weights(weight, inputs.X)
-    given = GivenRows(X, y, weight, class_weighted=params.inputs.class_weight is not None)
+    given = GivenRows(X, inputs.y, weight, class_weighted=params.inputs.class_weight is not None)
     teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
     penalised = check_teaching(params, teacher, X, proba, unlabeled, X_val)
     classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, teacher, proba, inputs.classes)

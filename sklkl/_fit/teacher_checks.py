@@ -72,7 +72,7 @@ def can_teach_a_stream(estimator: Any) -> bool:
 def limit_tags(tags: Any, teacher: Any) -> None:
     """Change the tags of a student to what its teacher can do as well, if that is known."""
     model = teacher.estimator if isinstance(teacher, FrozenEstimator) else teacher
-    if hasattr(model, "__sklearn_tags__"):
+    if hasattr(model, "__sklearn_tags__") and not isinstance(model, type):
         known = get_tags(model)
         tags.input_tags.sparse &= known.input_tags.sparse
         tags.classifier_tags.multi_label &= bool(known.classifier_tags and known.classifier_tags.multi_label)

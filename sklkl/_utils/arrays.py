@@ -9,7 +9,7 @@ from array_api_compat import is_torch_array
 
 from sklkl._utils.checks import invalid_input
 
-__all__ = ["proba_array", "to_numpy", "unmasked"]
+__all__ = ["as_array", "indexable", "proba_array", "to_numpy", "unmasked"]
 
 
 def unmasked(values: Any) -> Any:
@@ -33,8 +33,10 @@ def to_numpy(name: str, values: Any) -> Any:
     Raises
     ------
     ValueError
-        If it is a tensor without values; `name` is the parameter's name in the message.
+        If it is a tensor or a frame without values; `name` is the parameter's name in the message.
     """
+    if type(values).__name__ == "LazyFrame":
+        raise invalid_input(name, "a LazyFrame", "a frame that holds values, such as what its collect() returns")
     if isinstance(values, list | tuple) and values and all(map(is_torch_array, values)):
         return np.stack([to_numpy(name, value) for value in values])
     if not is_torch_array(values):
@@ -71,6 +73,29 @@ def proba_array(proba: Any, name: str = "teacher") -> np.ndarray:
         found = f"{type(proba).__name__} of {values.dtype}" if values.ndim else type(proba).__name__
         raise ValueError(f"The {name} must give probabilities as an array, a row for each of X. Got {found} instead.")
     return values
+
+
+def as_array(name: str, values: Any) -> np.ndarray:
+    """Return `values` of any library, or a list, as a NumPy array.
+
+    Raises
+    ------
+    ValueError
+
+    Raises
+    ------
+    ValueError
+        If they are none, such as rows of several lengths; `name` is the parameter's name in the message.
+    """
+    try:
+        return np.asarray(to_numpy(name, values))
+    except Exception as error:  # whatever NumPy or the values' own library says
+        raise invalid_input(name, f"{type(values).__name__} ({error})", "an array, or what makes one") from error
+
+
+def indexable(name: str, rows: Any) -> Any:
+    """Return rows as NumPy reads them; what has a shape, such as a frame or a sparse matrix, stays what it is."""
+    return to_numpy(name, rows) if hasattr(rows, "shape") else as_array(name, rows)
 
 
 def _dense_layout() -> Any:

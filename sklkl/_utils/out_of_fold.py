@@ -13,7 +13,7 @@ from sklkl._utils.class_alignment import align_columns, class_codes
 from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
 from sklkl._utils.types import MatrixLike
 
-__all__ = ["Splits", "aligned_proba", "out_of_fold_proba"]
+__all__ = ["Splits", "aligned_proba", "checked_splits", "out_of_fold_proba"]
 
 Splits = Iterable[tuple[np.ndarray, np.ndarray]]
 
@@ -28,6 +28,22 @@ def aligned_proba(estimator: Any, X: MatrixLike, classes: np.ndarray) -> np.ndar
         raise ValueError(f"{wanted}. Got the shape {proba.shape} instead.")
     class_codes("y", np.asarray(estimator.classes_), classes)  # raises if there are further classes
     return align_columns(proba, np.asarray(estimator.classes_), classes)
+
+
+def checked_splits(name: str, cv: Any, splits: Iterable[Any], n_rows: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return what a splitter gives as pairs of arrays of row numbers; it may give numbers or masks.
+
+    Raises
+    ------
+    ValueError
+        If it fails, or gives something else or the number of no row; `name` is the name of the parameter `cv`.
+    """
+    numbers = np.arange(n_rows)
+    try:
+        pairs = [tuple(np.atleast_1d(numbers[np.asarray(part)]) for part in split) for split in splits]
+        return [(train, test) for train, test in pairs]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{name}={cv!r} cannot split these rows: {error}") from error
 
 
 def out_of_fold_proba(

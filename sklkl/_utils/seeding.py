@@ -43,7 +43,7 @@ def seeded(part: Any, random_state: np.random.RandomState) -> Any:
 
     What is neither, or frozen, is returned as it is.
     """
-    if isinstance(part, FrozenEstimator):
+    if isinstance(part, (FrozenEstimator, type)):
         return part
     if not hasattr(part, "get_params"):
         return _seeded_splitter(part, random_state)

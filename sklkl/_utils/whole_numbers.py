@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid_input
 
 __all__ = ["check_whole_numbers"]
@@ -26,7 +27,7 @@ def check_whole_numbers(X: Any, dtype: np.dtype, name: str = "X") -> None:
         What the inputs are called.
     """
     largest = 2 ** (np.finfo(dtype).nmant + 1)  # up to here every whole number has a place
-    for values in _whole_columns(X):
+    for values in _whole_columns(to_numpy(name, X)):
         far = values[(values > largest) | (values < -largest)].tolist()
         changed = next((value for value in far if int(dtype.type(value)) != value), None)
         if changed is not None:

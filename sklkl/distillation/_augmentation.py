@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from sklkl._utils.arrays import as_array
+from sklkl._utils.checks import invalid_input
 from sklkl.distillation._tables import columns_of, like
 
 __all__ = ["AUGMENTATIONS", "augmented", "munge", "noise"]
@@ -152,12 +154,22 @@ def augmented(X: Any, augment: Any, factor: int, random_state: np.random.RandomS
     columns = columns_of(X)
     values = np.column_stack([column.values for column in columns])
     function = AUGMENTATIONS[augment] if isinstance(augment, str) else augment
-    rows = np.asarray(function(values, factor, random_state), dtype=np.float64)
+    rows = _made(function, values, factor, random_state)
     if rows.ndim != 2 or rows.shape[1] != values.shape[1]:
         raise ValueError(
             f"The 'augment' parameter must return rows of shape (n, {values.shape[1]}). Got the shape {rows.shape}."
         )
     return like(X, [column.decoded(new) for column, new in zip(columns, rows.T, strict=True)])
+
+
+def _made(function: Callable[..., Any], values: np.ndarray, factor: int, random_state: np.random.RandomState) -> Any:
+    """Return what a function makes of rows, as an array of floats."""
+    try:
+        made = as_array("augment", function(values, factor, random_state))
+        return made.astype(np.float64, casting="unsafe" if made.dtype.kind == "O" else "same_kind")
+    except Exception as error:  # whatever a function from elsewhere, or NumPy about its result, says
+        allowed = f"a function of X, the factor and a RandomState that returns rows of {values.shape[1]} numbers"
+        raise invalid_input("augment", f"{type(error).__name__}: {error}", allowed) from error
 
 
 def feature_groups(X: np.ndarray) -> list[tuple[np.ndarray, bool]]:

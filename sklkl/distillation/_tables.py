@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sklkl._utils.arrays import as_array
 from sklkl._utils.columns import all_numbers, floats, is_category_typed, is_missing, is_numeric_kind
 
 # Up to here floats hold every whole number.
@@ -46,7 +47,8 @@ class Column:
         missing = np.isnan(values)
         codes = np.where(missing, 0, values)
         if not np.isin(codes, np.arange(len(self.categories))).all():
-            raise ValueError(f"Codes of categories must be whole numbers from 0 to {len(self.categories) - 1}.")
+            last = len(self.categories) - 1
+            raise ValueError(f"Codes of categories must be whole numbers from 0 to {last}, also those of 'augment'.")
         found = self.categories[codes.astype(int)]
         found[missing] = None
         return found
@@ -61,7 +63,7 @@ def columns_of(X: Any) -> list[Column]:
     """Return the columns of an array, list or frame."""
     if hasattr(X, "columns"):
         return [_column(np.asarray(X[name]), is_category_typed(X[name])) for name in X.columns]
-    values = np.asarray(X)
+    values = as_array("X", X)
     if values.dtype.kind == "f":
         return [Column(column) for column in values.T.astype(np.float64)]
     return [_column(column) for column in values.T]
@@ -96,7 +98,7 @@ def _categorical(values: np.ndarray) -> Column:
 def like(X: Any, columns: list[np.ndarray]) -> Any:
     """Return a table of these columns in a container like X, with its column names and types."""
     if not hasattr(X, "columns"):
-        return _as_typed(np.column_stack(columns), np.asarray(X).dtype)
+        return _as_typed(np.column_stack(columns), as_array("X", X).dtype)
     named = dict(zip(X.columns, columns, strict=True))
     if not hasattr(X, "schema"):
         return type(X)(named).astype(X.dtypes.to_dict())

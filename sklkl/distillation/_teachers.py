@@ -15,15 +15,16 @@ from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from torch import nn
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.frames import column_labels
-from sklkl._utils.out_of_fold import out_of_fold_proba
+from sklkl._utils.out_of_fold import checked_splits, out_of_fold_proba
 from sklkl._utils.predicts_proba import PredictsProba, predicts_proba
 from sklkl._utils.sklearn_private import BaseSearchCV, _num_samples, _safe_indexing
+from sklkl._utils.validation import checked_array
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.distillation._alignment import checked_proba
 from sklkl.distillation._function_teacher import FunctionTeacher
@@ -83,7 +84,9 @@ def _numbers(X: Any, dtype: torch.dtype) -> torch.Tensor:
     """Return numbers of any type and layout, as a student takes them: a copy, which a network may write to."""
     numpy_dtype = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        values = check_array(X, accept_sparse=True, dtype=numpy_dtype, allow_nd=True, ensure_all_finite=False)
+        values = checked_array(
+            "X", to_numpy("X", X), accept_sparse=True, dtype=numpy_dtype, allow_nd=True, ensure_all_finite=False
+        )
     check_whole_numbers(X, numpy_dtype)
     return torch.from_numpy(np.array(values.toarray() if hasattr(values, "toarray") else values, order="C"))
 
@@ -366,10 +369,7 @@ def _holds_no_estimator(teacher: Any) -> bool:
 def _splits(cv: Any, X: Any, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     with warnings.catch_warnings():  # a class of fewer rows than parts does no harm, see _of_known_classes
         warnings.filterwarnings("ignore", message="The least populated class")
-        try:
-            return list(check_cv(cv, y, classifier=True).split(X, y))
-        except ValueError as error:
-            raise ValueError(f"teacher_cv={cv!r} cannot split these rows: {error}") from error
+        return checked_splits("teacher_cv", cv, check_cv(cv, y, classifier=True).split(X, y), len(y))
 
 
 def _of_known_classes(y: np.ndarray, splits: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -28,9 +28,19 @@ def align(arrays: tuple[Array, ...], axis: int) -> tuple[Namespace, tuple[Array,
     if len(lengths) > 1:
         shapes = " and ".join(str(tuple(x.shape)) for x in arrays)
         raise ValueError(f"The inputs must have the same length along axis {axis}. Got the shapes {shapes} instead.")
+    check_broadcast(*arrays)
     if 0 in lengths:
         raise ValueError(f"The inputs must have one entry or more along axis {axis}. Got none instead.")
     return xp, arrays, axis
+
+
+def check_broadcast(*arrays: Array) -> None:
+    """Raise ValueError if arrays have no common shape."""
+    try:
+        np.broadcast_shapes(*(x.shape for x in arrays))
+    except ValueError as error:
+        shapes = " and ".join(str(tuple(x.shape)) for x in arrays)
+        raise ValueError(f"The inputs must have shapes that go together. Got {shapes} instead.") from error
 
 
 def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
@@ -47,7 +57,11 @@ def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
 
     def convert(x: Any) -> Array:
         known = any(x is array for array in arrays)
-        return xp.astype(x, dtype, copy=False) if known else xp.asarray(x, dtype=dtype, device=place)
+        try:
+            return xp.astype(x, dtype, copy=False) if known else xp.asarray(x, dtype=dtype, device=place)
+        except Exception as error:  # whatever a library says
+            found = f"{type(x).__name__} ({error})"
+            raise TypeError(f"The inputs must be arrays of real numbers. Got {found} instead.") from error
 
     return xp, tuple(convert(x) for x in values)
 

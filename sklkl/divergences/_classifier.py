@@ -14,7 +14,8 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklkl._utils.checks import check_integer, invalid
+from sklkl._utils.arrays import as_array
+from sklkl._utils.checks import check_integer, invalid, invalid_input
 from sklkl._utils.frames import stacked_frames
 from sklkl._utils.predicts_proba import predicts_proba
 from sklkl._utils.sklearn_private import _safe_indexing
@@ -186,7 +187,11 @@ def _stacked(X: Any, Y: Any) -> Any:
 
 
 def _stacked_arrays(X: Any, Y: Any) -> np.ndarray:
-    return np.concatenate([np.asarray(X), np.asarray(Y)])
+    X, Y = as_array("X", X), as_array("Y", Y)
+    try:
+        return np.concatenate([X, Y])
+    except TypeError as error:  # such as numbers and dates
+        raise invalid_input(("X", "Y"), f"the types {X.dtype} and {Y.dtype}", "of types that go together") from error
 
 
 def _default_classifier(rows: Any, seed: int) -> Any:

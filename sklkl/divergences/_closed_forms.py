@@ -16,7 +16,7 @@ from numpy import ndarray
 from scipy import special
 
 from sklkl._utils.checks import invalid_input
-from sklkl.divergences._arrays import as_float_arrays, widened
+from sklkl.divergences._arrays import as_float_arrays, check_broadcast, widened
 from sklkl.divergences._core import Array, Namespace, gap, kl_terms, log_ratio, np, safe_log, scalar
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import document
@@ -257,11 +257,10 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
     >>> round(float(gaussian_kl([0, 0], [[1, 0], [0, 1]], [1, -1], [[2, 0.5], [0.5, 1]])), 6)
     1.279808
     """
-    return _evaluated(_gaussian, mean_p, cov_p, mean_q, cov_q, wide=True)
+    return _evaluated(_gaussian, mean_p, cov_p, mean_q, cov_q, wide=True, check=_check_shapes)
 
 
 def _gaussian(xp: Namespace, mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Array:
-    _check_shapes(mean_p, cov_p, mean_q, cov_q)
     root_p, root_q = _cholesky(xp, cov_p, "cov_p"), _cholesky(xp, cov_q, "cov_q")
     spread = gap(xp, 2 * _log_ratio(xp, *(xp.linalg.diagonal(root) for root in (root_q, root_p))))
     moved = _solve(xp, root_q, (mean_q - mean_p)[..., None])[..., 0]
@@ -310,12 +309,19 @@ def _dirichlet(xp: Namespace, alpha: Array, beta: Array) -> Array:
     return xp.where(value < 0, 0.0, value)
 
 
-def _evaluated(form: Callable[..., Array], *parameters: Array, wide: bool = False) -> Array:
+def _evaluated(
+    form: Callable[..., Array],
+    *parameters: Array,
+    wide: bool = False,
+    check: Callable[..., None] = check_broadcast,
+) -> Array:
     """Return ``form(xp, ...)`` of the parameters as arrays of one library and type.
 
     Half precision is computed in float32; forms that are `wide`, because they cancel, are computed in float64.
+    `check` raises an error if the shapes of the parameters do not go together.
     """
     xp, parameters = as_float_arrays(*parameters)
+    check(*parameters)
     dtype = parameters[0].dtype
     parameters = _doubled(xp, *parameters) if wide else widened(xp, *parameters)
     with np.errstate(all="ignore"):  # what lies outside a family's domain is NaN
@@ -370,6 +376,7 @@ def _check_shapes(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> N
             hint = "; for vectors of variances there is diagonal_gaussian_kl"
             allowed = f"of shapes (..., d) and (..., d, d), d the same for both distributions{hint}"
             raise invalid_input(names, found, allowed, "gaussian_kl")
+    check_broadcast(mean_p[..., None], cov_p, mean_q[..., None], cov_q)
 
 
 def _solve(xp: Namespace, a: Array, b: Array) -> Array:

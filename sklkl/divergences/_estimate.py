@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._utils.arrays import to_numpy
+from sklkl._utils.arrays import indexable
 from sklkl._utils.checks import check_integer, invalid, invalid_input
 from sklkl._utils.types import MatrixLike, RandomState
 
@@ -54,9 +54,8 @@ def as_samples(X: MatrixLike, Y: MatrixLike) -> tuple[Any, Any]:
     ValueError
         If a sample has less than two rows, or the two have different features.
     """
-    X, Y = to_numpy("X", X), to_numpy("Y", Y)
-    X, Y = (Z if hasattr(Z, "shape") else np.asarray(Z) for Z in (X, Y))
-    X, Y = (Z if len(Z.shape) != 1 else np.reshape(np.asarray(Z), (-1, 1)) for Z in (X, Y))
+    samples = (indexable(name, Z) for name, Z in (("X", X), ("Y", Y)))
+    X, Y = (Z if len(Z.shape) != 1 else np.reshape(np.asarray(Z), (-1, 1)) for Z in samples)
     if not _fit_together(tuple(X.shape), tuple(Y.shape)):
         shapes = f"the shapes {tuple(X.shape)} and {tuple(Y.shape)}"
         raise invalid_input(("X", "Y"), shapes, "of shapes (n, d) and (m, d), at least two rows each")

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import digamma
 from sklearn.neighbors import KDTree
-from sklearn.utils import check_array
 
 from sklkl._utils.checks import check_integer
 from sklkl._utils.types import ArrayLike, RandomState
+from sklkl._utils.validation import checked_array
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
 
 __all__ = ["knn_kl_divergence"]
@@ -113,8 +113,8 @@ def _samples(X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
     The divergence does not depend on the features' units, so neither must its estimate.
     """
     X, Y = as_samples(X, Y)
-    X = check_array(X, dtype=np.float64, input_name="X")
-    Y = check_array(Y, dtype=np.float64, input_name="Y")
+    X = checked_array("X", X, dtype=np.float64)
+    Y = checked_array("Y", Y, dtype=np.float64)
     # by powers of two, hence exactly, to magnitudes whose squares neither overflow nor vanish
     _, exponent = np.frexp(np.maximum(np.abs(X).max(axis=0), np.abs(Y).max(axis=0)))
     X, Y = np.ldexp(X, -exponent), np.ldexp(Y, -exponent)

@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, TypeVar
 
 from array_api_compat import is_numpy_array
@@ -70,7 +71,7 @@ class Options:
     def __post_init__(self) -> None:
         if not hasattr(self.axis, "__index__"):
             raise invalid("axis", self.axis, "one integer")
-        if self.base is not None and not (0 < self.base < math.inf and self.base != 1):
+        if self.base is not None and not (isinstance(self.base, Real) and 0 < self.base < math.inf and self.base != 1):
             raise invalid("base", self.base, "None or a finite number > 0 other than 1")
         check_choice("from_", self.from_, _PAIRS)
         check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0)

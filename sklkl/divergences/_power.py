@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from numbers import Real
 from typing import Literal, TypeAlias, Unpack
 
-from sklkl._utils.checks import invalid
+from sklkl._utils.checks import check_number, invalid
 from sklkl.divergences._core import INF, NEAR, Array, logsumexp, near_gap
 from sklkl.divergences._kl import kl_divergence
 from sklkl.divergences._options import Options, document
@@ -39,7 +40,7 @@ def renyi_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     >>> round(float(renyi_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
     0.145658
     """
-    if not alpha >= 0:
+    if not (isinstance(alpha, Real) and alpha >= 0):
         raise invalid("alpha", alpha, "a number in [0, inf]", "renyi_divergence")
     if alpha == 1:
         return kl_divergence(p, q, **options)
@@ -125,8 +126,7 @@ def tsallis_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unp
     >>> round(float(tsallis_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
     0.1568
     """
-    if not 0 <= alpha < INF:
-        raise invalid("alpha", alpha, "a finite number >= 0", "tsallis_divergence")
+    check_number("alpha", alpha, "a finite number >= 0", of="tsallis_divergence")
     if alpha == 1:
         return kl_divergence(p, q, **options)
     return Options(**options).rows(partial(_tsallis, alpha), p, q)
@@ -159,8 +159,7 @@ def alpha_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     >>> round(float(alpha_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
     0.0784
     """
-    if not math.isfinite(alpha):
-        raise invalid("alpha", alpha, "a finite number", "alpha_divergence")
+    check_number("alpha", alpha, "a finite number", low=-INF, of="alpha_divergence")
     if alpha < 0.5:
         p, q, alpha = q, p, 1 - alpha
     return tsallis_divergence(p, q, alpha=alpha, **options) / alpha

@@ -38,6 +38,9 @@ __all__ = ["DriftDetector"]
 # Names of the statistics, and the divergences they are.
 STATISTICS = {"psi": "jeffreys", "js": "js", "kl": "kl"}
 
+# A permutation test draws more than 2 / alpha splits of each column that is near it: with less it would never end.
+_LEAST_ALPHA = 1e-6
+
 _CONSTRAINTS: dict[str, list[Any]] = {
     "statistic": [StrOptions(set(STATISTICS))],
     "null": [StrOptions(set(NULLS))],
@@ -89,7 +92,7 @@ class DriftDetector(BaseEstimator):
         than these allow: columns for which fewer than ten splits reach the observed divergence get
         ``2 n_features / alpha`` splits if that is more (``2 / alpha`` without correction).
     alpha : float in (0, 1), default=0.05
-        Level of the test.
+        Level of the test, 1e-6 or more for ``null="permutation"``.
     correction : {"holm", "fdr_bh"} or None, default="holm"
         Correction for the number of columns. ``"holm"``: no column is reported without drift, up to a probability of
         `alpha`. ``"fdr_bh"`` (Benjamini-Hochberg): of the reported columns, a share of `alpha` at most is without
@@ -198,7 +201,7 @@ class DriftDetector(BaseEstimator):
         ValueError
             If a parameter or the shape of `X` is not allowed, or a numeric column holds something else.
         """
-        self._validate_params()
+        self._check_params()
         X = checked_table(self, X, reset=True)
         self.is_categorical_ = self._categorical_mask(X)
         edges = self._given_edges(X)
@@ -225,7 +228,7 @@ class DriftDetector(BaseEstimator):
             If the columns are not those of :meth:`fit`, or of another kind.
         """
         check_is_fitted(self)
-        self._validate_params()
+        self._check_params()
         X = checked_table(self, X, reset=False)
         tables = list(self._tables(X))
         p_values = self._p_values(tables)
@@ -243,6 +246,12 @@ class DriftDetector(BaseEstimator):
             n_new=_num_samples(X),
             tables=tuple(tables),
         )
+
+    def _check_params(self) -> None:
+        self._validate_params()
+        if self.null == "permutation" and self.alpha < _LEAST_ALPHA:
+            allowed = f"{_LEAST_ALPHA:.0e} or more for null='permutation', which draws 2 / alpha splits and more"
+            raise invalid("alpha", self.alpha, allowed, "DriftDetector")
 
     def _categorical_mask(self, X: Any) -> np.ndarray:
         chosen = self.categorical_features

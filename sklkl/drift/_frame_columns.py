@@ -13,6 +13,7 @@ from sklkl._utils.columns import BOOLEANS, first_other, is_category_typed, is_ha
 from sklkl._utils.quantities import Quantity, as_array, canonical, quantity
 from sklkl._utils.sklearn_private import _num_features, _num_samples, _safe_indexing
 from sklkl._utils.types import ArrayLike, MatrixLike
+from sklkl._utils.validation import checked_data, with_columns_checked
 
 __all__ = ["checked_table", "column", "is_categorical", "numbers", "objects", "require_same_kind"]
 
@@ -22,7 +23,7 @@ def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     X = to_numpy("X", X)
     if not _is_frame(X):
         return _checked_array(estimator, X, reset)
-    X = validate_data(estimator, X, reset=reset, skip_check_array=True)
+    X = with_columns_checked(estimator, X, reset=reset)
     for size, what, least in ((_num_samples(X), "sample", 1), (_num_features(X), "feature", 1)):
         if size < least:
             raise ValueError(
@@ -38,7 +39,7 @@ def _is_frame(X: object) -> bool:
 
 def _checked_array(estimator: Any, X: MatrixLike, reset: bool) -> Any:
     options = {"accept_sparse": "csc", "ensure_all_finite": False, "reset": reset}
-    found = validate_data(estimator, X, dtype=None, **options)
+    found = checked_data(estimator, X, dtype=None, **options)
     if found.dtype.kind in "US" and not hasattr(X, "dtype"):  # a list of mixed values, which NumPy made all strings
         return validate_data(estimator, X, dtype=object, **options)
     return found

@@ -17,9 +17,9 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from sklkl._utils.arrays import to_numpy
+from sklkl._utils.arrays import indexable
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.predicts_proba import PredictsProba
 from sklkl._utils.sklearn_private import (
@@ -31,6 +31,7 @@ from sklkl._utils.sklearn_private import (
     _routing_enabled,
 )
 from sklkl._utils.types import ArrayLike, MatrixLike
+from sklkl._utils.validation import checked_array, with_columns_checked
 from sklkl.divergences._classifier import LogRatio, cross_fitted
 from sklkl.divergences._estimate import generator
 from sklkl.drift._kliep import KernelRatio, fit_kernel_ratio
@@ -215,7 +216,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         self._validate_params()
         self._require_weights()
         routed = process_routing(self, "fit", **fit_params).estimator.fit if _routing_enabled() else fit_params
-        validate_data(self, X, skip_check_array=True)
+        with_columns_checked(self, X)
         self._ratio: Callable[[Any], np.ndarray] = _no_shift
         self._mean_ratio = 1.0
         ratios = np.ones(_num_samples(X)) if X_target is None else self._ratios(X, X_target)
@@ -240,27 +241,27 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
 
     def _ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
         try:
-            validate_data(self, X_target, reset=False, skip_check_array=True)
+            with_columns_checked(self, X_target, reset=False)
         except ValueError as error:
             raise ValueError(f"X_target must have the columns of X. {error}") from error
-        X, X_target = to_numpy("X", X), to_numpy("X_target", X_target)
+        X, X_target = indexable("X", X), indexable("X_target", X_target)
         ratios = self._kernel_ratios(X, X_target) if self.method == "kliep" else self._odds(X, X_target)
         self._mean_ratio = float(ratios.mean())
         return ratios / self._mean_ratio
 
     def _kernel_ratios(self, X: MatrixLike, X_target: MatrixLike) -> np.ndarray:
-        rows = check_array(X, dtype=np.float64, input_name="X")
-        target = check_array(X_target, dtype=np.float64, input_name="X_target")
+        rows = checked_array("X", X, dtype=np.float64)
+        target = checked_array("X_target", X_target, dtype=np.float64)
         bandwidth = None if isinstance(self.bandwidth, str) else self.bandwidth
         most = min(len(rows), len(target))
         if bandwidth is None and not (isinstance(self.cv, Integral) and self.cv <= most):
             raise invalid("cv", self.cv, f"an integer from 2 to {most}, the smaller sample", "DensityRatioWeighter")
-        ratio = fit_kernel_ratio(rows, target, self.n_centers, bandwidth, self.cv, generator(self.random_state))
+        n_centers = int(self.n_centers)  # numpy does not count True as 1
+        ratio = fit_kernel_ratio(rows, target, n_centers, bandwidth, self.cv, generator(self.random_state))
         self._ratio = ratio
         return ratio(rows)
 
     def _odds(self, X: Any, X_target: Any) -> np.ndarray:
-        X, X_target = (rows if hasattr(rows, "shape") else np.asarray(rows) for rows in (X, X_target))
         _, log_ratio, fitted = cross_fitted(X_target, X, self.classifier, self.cv, self.random_state)
         self._ratio = _MeanRatio(fitted)
         with np.errstate(over="ignore"):
@@ -308,11 +309,11 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         True
         """
         check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        X = to_numpy("X", X)
+        with_columns_checked(self, X, reset=False)
+        X = indexable("X", X)
         if isinstance(self._ratio, KernelRatio):
-            X = check_array(X, dtype=np.float64, input_name="X")
-        return self._ratio(X if hasattr(X, "shape") else np.asarray(X)) / self._mean_ratio
+            X = checked_array("X", X, dtype=np.float64)
+        return self._ratio(X) / self._mean_ratio
 
     @property
     def classes_(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklkl._utils.arrays import to_numpy
+from sklkl._utils.arrays import as_array, to_numpy
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_positions, shown
 from sklkl._utils.types import MatrixLike
@@ -27,7 +27,7 @@ def class_probabilities(estimator: Any, X: MatrixLike, labels: np.ndarray | None
         raise invalid_input("estimator", f"a {name} without", allowed)
     if isinstance(proba, list) or isinstance(classes, list) and np.ndim(classes[0]):
         raise invalid_input("estimator", f"a {name} of several", f"a classifier of {_ONE_TARGET}")
-    proba, classes = np.asarray(to_numpy("y_proba", proba)), np.asarray(classes)
+    proba, classes = as_array("y_proba", proba), np.asarray(classes)
     if proba.ndim == 1 and len(classes) == 2:
         proba = check_probabilities("y_proba", proba)
     if proba.shape[1:] != classes.shape:

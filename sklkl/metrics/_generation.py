@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sklkl._utils.arrays import to_numpy
+from sklkl._utils.arrays import as_array
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.frames import column_labels
 from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
@@ -119,7 +119,7 @@ def mode_coverage_kl(
 
 def _mode_shares(name: str, y: ArrayLike, labels: Labels, sample_weight: Weight = None) -> np.ndarray:
     """Return the weighted share of each mode."""
-    table, y = y, np.asarray(to_numpy(name, y))
+    table, y = y, as_array(name, y)
     labels = None if labels is None else check_labels(labels)
     if y.ndim == 2 and y.shape[1] > 1:
         shares = in_order(name, check_probabilities(name, y), table, labels)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from sklkl._utils.arrays import to_numpy
+from sklkl._utils.arrays import as_array
 from sklkl._utils.checks import check_choice, invalid, invalid_input, refusal
 from sklkl._utils.class_alignment import shown
 from sklkl._utils.frames import column_labels
@@ -157,7 +157,7 @@ class DivergenceScorer:
             )
         if y is None:
             raise invalid("y", None, "labels or soft labels, because the scorer compares with them", "a scorer")
-        y = np.asarray(to_numpy("y", y))
+        y = as_array("y", y)
         if y.ndim not in (1, 2):
             raise invalid_input("y", f"the shape {y.shape}", "dense, of shape (n_samples,) or (n_samples, n_classes)")
         return check_probabilities("y", y) if y.ndim == 2 and y.shape[1] > 1 else y.ravel()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklkl._utils.arrays import to_numpy
+from sklkl._utils.arrays import as_array
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_positions, shown
 from sklkl._utils.columns import is_hashable, is_missing
@@ -82,17 +82,8 @@ def compare(
 
 def is_soft(name: str, y: ArrayLike) -> bool:
     """Return whether the truth is given as distributions and not as labels."""
-    shape = np.shape(y) if hasattr(y, "shape") else _array(name, y).shape
+    shape = np.shape(y) if hasattr(y, "shape") else as_array(name, y).shape
     return len(shape) == 2 and shape[1] > 1
-
-
-def _array(name: str, values: ArrayLike) -> np.ndarray:
-    """Return what was given as an array of NumPy's."""
-    values = to_numpy(name, values)
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise invalid_input(name, "parts of unlike lengths", "an array") from error
 
 
 def _order(name: str, y_true: ArrayLike, y_proba: Proba, soft: bool) -> np.ndarray | None:
@@ -144,12 +135,12 @@ def _numbers(row: np.ndarray) -> str:
 
 
 def _as_floats(name: str, values: ArrayLike) -> np.ndarray:
-    array = _array(name, values)
+    array = as_array(name, values)
     if array.dtype.kind not in "biufO":
         raise invalid_input(name, f"the type {array.dtype}", "a dense array of real numbers")
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise invalid_input(name, f"a {type(values).__name__}", "a dense array of real numbers") from error
 
 
@@ -180,7 +171,7 @@ def check_weight(sample_weight: Weight, n_rows: int) -> np.ndarray:
 
 def check_labels(labels: ArrayLike) -> np.ndarray:
     """Return `labels` as an array of at least two different ones."""
-    array = _array("labels", labels)
+    array = as_array("labels", labels)
     usable = array.ndim == 1 and all(is_hashable(label) and not is_missing(label) for label in array.tolist())
     if not usable or len(array) < 2 or len(set(array.tolist())) < len(array):
         given = shown(array) if array.ndim == 1 else repr(labels)
@@ -191,7 +182,7 @@ def check_labels(labels: ArrayLike) -> np.ndarray:
 def _check_truth(name: str, y: ArrayLike, labels: Labels, n_classes: int) -> tuple[np.ndarray, bool]:
     """Return the truth as distributions over `n_classes` columns, and whether it was given as labels."""
     labels = None if labels is None else check_labels(labels)
-    y = _array(name, y)
+    y = as_array(name, y)
     hard = not (y.ndim == 2 and y.shape[1] > 1)
     truth = one_hot(name, y, _distinct(name, y) if labels is None else labels) if hard else check_probabilities(name, y)
     found = truth.shape[1] if labels is None else len(labels)
@@ -224,7 +215,7 @@ def _distinct(name: str, y: np.ndarray) -> np.ndarray:
 
 def _unique(name: str, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct labels, sorted, and the position of each row's label among them."""
-    y = _array(name, y)
+    y = as_array(name, y)
     if not (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)) or not y.size:
         raise invalid_input(name, f"the shape {y.shape}", f"of shape {_SHAPES}, not empty")
     if y.dtype.kind == "O":

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from sklkl._utils.checks import invalid_input
+
 __all__ = ["accepted", "build_module", "uncompiled"]
 
 
@@ -82,11 +84,19 @@ def build_module(
                 f"The 'module' parameter must be a class if {sorted(params)} are passed to it. Got an instance of "
                 f"{name} instead."
             )
-        return copy.deepcopy(module).to(dtype)
+        return _copied(module).to(dtype)
     built = _in_float32(module, **{**accepted(module, n_features=n_features, n_classes=n_classes), **params})
     if not isinstance(built, nn.Module):
         raise ValueError(f"The 'module' parameter must make a torch.nn.Module. Got {built!r} from {module!r} instead.")
     return built.to(dtype)
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:  # such as buffers that wait for their first input
+        found = f"an instance that cannot be ({type(error).__name__}: {error})"
+        raise invalid_input("module", found, "copied: pass a class or a function that makes it") from error
 
 
 def _in_float32(factory: Callable[..., object], **arguments: Any) -> object:

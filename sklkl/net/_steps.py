@@ -119,6 +119,8 @@ class TrainStep(TrainingLoop):
         """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
         self.set_mode(True)
         step, row_losses, shares = self._step(batch, training=True, **fit_params)
+        if not row_losses.requires_grad:
+            raise invalid_input("module", "one without", "a network whose logits have a gradient", of="KLNet")
         # the gradient of the mean, without a node in the graph for it
         torch.autograd.backward((row_losses,), (shares,))
         return step

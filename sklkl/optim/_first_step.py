@@ -46,7 +46,8 @@ class FirstStep:
         searches, too_far = ~self.ended, ~(kl <= target)
         self.far = np.where(searches & too_far, np.minimum(self.at, self.far), self.far)
         self.near = np.where(searches & ~too_far, np.maximum(self.at, self.near), self.near)
-        jump = np.round(np.log(target / np.clip(kl, 1e-300, 1e300)) / (2 * _LOG_FACTOR))
+        with np.errstate(over="ignore"):  # infinitely far is clipped below
+            jump = np.round(np.log(target / np.clip(kl, 1e-300, 1e300)) / (2 * _LOG_FACTOR))
         jump = np.where(too_far, np.clip(jump, -_LONGEST_JUMP, -1), np.clip(jump, 1, _LONGEST_JUMP))
         tried, middle = self.at + jump, np.floor((self.near + self.far) / 2)
         tried = np.where((self.near < tried) & (tried < self.far), tried, middle)

@@ -166,7 +166,10 @@ def _class_counts(rows: Rows, n_classes: int) -> Tensor:
 
 
 def _checked_prior(class_prior: Any, n_classes: int) -> np.ndarray:
-    prior = np.asarray(class_prior, dtype=np.float64)
+    try:
+        prior = np.asarray(class_prior, dtype=np.float64)
+    except (TypeError, ValueError):
+        prior = np.array(math.nan)  # refused below
     if prior.shape != (n_classes,) or not (prior >= 0).all() or not math.isclose(prior.sum(), 1.0, rel_tol=1e-6):
         raise ValueError(
             f"The 'class_prior' parameter of Prior must be {n_classes} non-negative numbers that sum to 1, one a "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.types import MatrixLike
+from sklkl._utils.validation import checked_data
 from sklkl.divergences import pairwise_divergence
 from sklkl.preprocessing._rows import (
     INPUT,
@@ -110,7 +110,7 @@ class DivergenceKernel(RowsTransformer):
         by_median = isinstance(self.gamma, str) and self.gamma == "median"
         if not by_median:
             check_number("gamma", self.gamma, "'median' or a finite number > 0", above=0.0, of="DivergenceKernel")
-        rows = check_rows(validate_data(self, to_numpy("X", X), **INPUT), "DivergenceKernel.fit")
+        rows = check_rows(checked_data(self, to_numpy("X", X), **INPUT), "DivergenceKernel.fit")
         self.mean_distribution_ = mean_distribution(rows)
         self.distributions_ = distributions(rows, self.mean_distribution_)
         self.gamma_ = _median_gamma(self.metric, self.distributions_) if by_median else float(self.gamma)

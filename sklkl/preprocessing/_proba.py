@@ -12,15 +12,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, Tags, column_or_1d, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklkl._utils.checks import check_choice, check_number, invalid, invalid_input
 from sklkl._utils.class_alignment import class_codes
-from sklkl._utils.out_of_fold import Splits, aligned_proba, out_of_fold_proba
+from sklkl._utils.out_of_fold import Splits, aligned_proba, checked_splits, out_of_fold_proba
 from sklkl._utils.predicts_proba import predicts_proba
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.types import ArrayLike, MatrixLike
+from sklkl._utils.validation import check_targets
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.divergences._registry import DivergenceName
 
@@ -128,7 +128,7 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
             has labels that the estimator does not know, or a class has no rows to make a template of.
         """
         self._check_params()
-        check_classification_targets(y)
+        check_targets(y)
         X, labels = indexable(X, column_or_1d(y, warn=True))
         routed = self._routed(fit_params)
         params = routed.estimator.fit
@@ -223,7 +223,8 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
         """Return the splits for predictions out of fold; None if the fitted estimator itself is to predict."""
         if self.reference != "templates" or self.cv is None or isinstance(self.estimator, FrozenEstimator):
             return None
-        return list(check_cv(self.cv, y, classifier=True).split(X, y, **params))
+        splits = check_cv(self.cv, y, classifier=True).split(X, y, **params)
+        return checked_splits("cv", self.cv, splits, len(y))
 
     def _training_proba(
         self, fitted: Any, X: MatrixLike, y: np.ndarray, splits: Splits | None, params: dict[str, Any]

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import check_choice, check_number
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.types import ArrayLike, MatrixLike
+from sklkl._utils.validation import check_targets, checked_data
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.divergences._registry import DivergenceName
 from sklkl.divergences._signatures import NumpyLike
@@ -118,8 +117,8 @@ class DivergenceToPrototypes(RowsTransformer):
             classification target.
         """
         self._check_params()
-        X, y = validate_data(self, to_numpy("X", X), y, **INPUT)
-        check_classification_targets(y)
+        X, y = checked_data(self, to_numpy("X", X), y, **INPUT)
+        check_targets(y)
         X = check_rows(X, "DivergenceToPrototypes.fit")
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self.classes_, codes = np.unique(y, return_inverse=True)

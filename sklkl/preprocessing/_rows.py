@@ -9,10 +9,11 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.types import MatrixLike
+from sklkl._utils.validation import checked_data
 
 __all__ = [
     "INPUT",
@@ -27,7 +28,7 @@ __all__ = [
 
 Rows: TypeAlias = Any  # an ndarray, or a sparse matrix in CSR format
 
-# What `validate_data` is to make of the input.
+# What `checked_data` is to make of the input.
 INPUT: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
 
 # Values of a sparse matrix that are dense at one time.
@@ -41,7 +42,7 @@ class RowsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Return the distributions that new rows are, and the type of the output."""
         check_is_fitted(self)
         rows = check_rows(
-            validate_data(self, to_numpy("X", X), **INPUT, reset=False), f"{type(self).__name__}.transform"
+            checked_data(self, to_numpy("X", X), **INPUT, reset=False), f"{type(self).__name__}.transform"
         )
         return distributions(rows, self.mean_distribution_), rows.dtype
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 
-from sklkl._utils.arrays import to_numpy, unmasked
+from sklkl._utils.arrays import as_array, indexable, to_numpy, unmasked
 
 T = torch.tensor([[0.5, 0.25], [1.0, 2.0]])
 
@@ -38,3 +39,21 @@ def test_masks_are_missing_values():
 def test_all_else_stays():
     for values in (pd.DataFrame({"a": [1]}), [1, None], "text", None):
         assert to_numpy("X", values) is values
+
+
+def test_a_frame_without_values_is_refused():
+    with pytest.raises(ValueError, match=r"'X' parameter must be a frame .* collect\(\) returns. Got a LazyFrame"):
+        to_numpy("X", pl.DataFrame({"a": [1]}).lazy())
+
+
+def test_lists_become_arrays_and_rows_of_several_lengths_are_named():
+    assert as_array("X", [[1, 2]]).tolist() == indexable("X", [[1, 2]]).tolist() == [[1, 2]]
+    np.testing.assert_array_equal(as_array("X", T.bfloat16()), T)
+    for read in (as_array, indexable):
+        with pytest.raises(ValueError, match=r"'X' parameter must be an array.* Got list \(setting an array element"):
+            read("X", [[1], [1, 2]])
+
+
+def test_what_has_a_shape_stays_what_it_is():
+    frame = pd.DataFrame({"a": [1]})
+    assert indexable("X", frame) is frame

@@ -6,7 +6,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
-from sklkl._utils.out_of_fold import aligned_proba, out_of_fold_proba
+from sklkl._utils.out_of_fold import aligned_proba, checked_splits, out_of_fold_proba
 
 X, Y = load_iris(return_X_y=True)
 CLASSES = np.array([0, 1, 2])
@@ -54,3 +54,16 @@ def test_parameters_of_fit_are_cut_to_the_fold():
     found = out_of_fold_proba(GaussianNB(), X, Y, [(train, test)], {"sample_weight": weight}, CLASSES)
     expected = GaussianNB().fit(X[train], Y[train], sample_weight=weight[train]).predict_proba(X[test])
     np.testing.assert_array_equal(found[test], expected)
+
+
+def test_splits_by_numbers_or_masks():
+    mask = np.array([True, False, True])
+    for train, test in ([0, 2], [1]), (mask, ~mask), (range(0, 3, 2), [-2]):
+        [(first, second)] = checked_splits("cv", None, [(train, test)], 3)
+        assert (first.tolist(), second.tolist()) == ([0, 2], [1])
+
+
+@pytest.mark.parametrize("split", [([0], [99]), (["a"], [1]), ([0.5], [1]), 3, ([0],), ([[0], [1, 2]], [1])], ids=str)
+def test_splits_of_other_rows_are_refused(split):
+    with pytest.raises(ValueError, match="^cv='mine' cannot split these rows: "):
+        checked_splits("cv", "mine", [split], 3)

@@ -272,6 +272,44 @@ def test_missing_values_and_texts_in_frames_are_refused(quick, table):
         quick().fit(X.assign(a="text"), y)
 
 
+UNREADABLE = {
+    "ragged": [[1.0] * 5, [1.0] * 4],
+    "dicts": [[{"a": 1}] * 5] * 2,
+    "missing values as objects": pd.DataFrame(np.full((2, 5), pd.NA, dtype=object)),
+    "sparse frame filled with NaN": pd.DataFrame(np.zeros((2, 5))).astype("Sparse[float]"),
+    "equal names": pd.DataFrame(np.zeros((2, 5)), columns=["a"] * 5),
+    "lazy": pl.DataFrame({"a": [1.0, 2.0]}).lazy(),
+    "sparse tensor": torch.zeros(2, 5).to_sparse(),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_cannot_be_read_is_refused_by_name(quick, table, kind):
+    message = "(Input X|'X' parameter) must be an? "
+    with pytest.raises((ValueError, TypeError), match=message):
+        quick().fit(UNREADABLE[kind], [0, 1])
+    clf = quick().fit(*table)
+    with pytest.raises((ValueError, TypeError), match=message):
+        clf.predict(UNREADABLE[kind])
+
+
+def test_tensors_of_every_type_are_read(quick, table):
+    X, y = table
+    rounded = torch.tensor(X).bfloat16()
+    expected = quick().fit(rounded.float().numpy(), y).predict_proba(X)
+    assert np.array_equal(quick().fit(rounded, y).predict_proba(X), expected)
+    with_history = torch.tensor(X, requires_grad=True) * 1
+    assert np.array_equal(quick().fit(with_history, y).predict_proba(X), quick().fit(X, y).predict_proba(with_history))
+    for module in (Flat, None):
+        assert np.isfinite(quick(teacher=Flat(3), module=module, augment=None).fit(X, y).predict_proba(rounded)).all()
+
+
+def test_a_masked_value_is_a_missing_one(quick, table):
+    X = np.ma.MaskedArray(table[0], mask=table[0] > 2)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        quick().fit(X, table[1])
+
+
 # Shapes
 
 

@@ -375,3 +375,16 @@ def test_multilabel_weights_count(exact, labels):
     repeated = exact().fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight, axis=0))
     weighted = exact().fit(X, Y, sample_weight=weight)
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
+
+
+def test_integers_beyond_63_bits_are_exact(quick, table):
+    y = np.array([0, 2**63 + 1, 2**63 + 2], dtype=np.uint64)[table[1]]
+    for given in (y, y.tolist(), y.astype(object)):
+        clf = quick().fit(table[0], given)
+        assert clf.classes_.tolist() == [0, 2**63 + 1, 2**63 + 2]
+        assert clf.predict(table[0]).dtype == np.uint64
+
+
+def test_integers_of_no_common_type_are_refused(quick):
+    with pytest.raises(ValueError, match="'y' parameter must be labels of one type of integers, .* Got -1 and"):
+        quick().fit(np.zeros((2, 2)), [-1, 2**63])

@@ -79,6 +79,19 @@ def test_other_classes_later_are_refused(stream, table):
         clf.partial_fit(X, y, classes=[0, 1])
 
 
+@pytest.mark.parametrize("classes", [[], 3, "abc", [0, None], [0.0, np.nan], [[0], [1, 2]], ["a", 1]], ids=str)
+def test_classes_that_are_none_are_named(quick, table, classes):
+    with pytest.raises(ValueError, match="'classes' parameter of partial_fit must be"):
+        quick().partial_fit(*table, classes=classes)
+
+
+def test_labels_of_another_kind_later_are_refused(quick, table):
+    X, y = table
+    clf = quick().partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="y has labels .* that are not among the classes"):
+        clf.partial_fit(X, np.datetime64("2020-01-01") + y)
+
+
 @pytest.mark.parametrize("label", [7, -1])
 def test_unknown_labels_are_refused(stream, table, label):
     X, y = table

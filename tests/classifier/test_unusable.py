@@ -100,6 +100,67 @@ def test_a_module_that_is_frozen_in_part_is_trained(quick, table):
     assert quick(module=module).fit(*table).n_iter_ == 3
 
 
+class NoGradient(nn.Linear):
+    """A network whose logits do not depend on its weights, as far as torch can know."""
+
+    def __init__(self):
+        super().__init__(5, 3)
+
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+def test_a_module_without_a_gradient_is_named(quick, table):
+    with pytest.raises(ValueError, match="'module' parameter of KLNet must be a network whose logits have a gradient"):
+        quick(module=NoGradient()).fit(*table)
+
+
+@pytest.mark.usefixtures("never_trained")
+@pytest.mark.parametrize(("change", "dtype"), [(lambda z: z.long(), "int64"), (lambda z: z * 1j, "complex64")])
+def test_a_module_that_returns_other_numbers_is_refused(quick, table, change, dtype):
+    message = (
+        f"'module' parameter of KLClassifier must be a network that returns real numbers. Got logits of type {dtype}"
+    )
+    with pytest.raises(ValueError, match=message):
+        quick(module=Returns(change)).fit(*table)
+
+
+@pytest.mark.usefixtures("never_trained")
+@pytest.mark.parametrize(
+    ("module", "found"),
+    [
+        (nn.Linear, "TypeError: .* missing 2 required positional arguments"),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+        (nn.Sequential(nn.LazyBatchNorm1d(), nn.LazyLinear(3)), "an instance that cannot be"),
+    ],
+    ids=["arguments", "fault", "copy"],
+)
+def test_a_module_that_cannot_be_made_or_copied_is_named(quick, table, module, found):
+    with pytest.raises(ValueError, match=f"'module' parameter.* must be .* Got {found}"):
+        quick(module=module).fit(*table)
+
+
+@pytest.mark.parametrize("module", [lambda: nn.LazyLinear(3), nn.LazyLinear(3)], ids=["factory", "instance"])
+def test_weights_that_wait_for_the_first_rows_follow_the_random_state(quick, table, global_state_untouched, module):
+    with global_state_untouched():
+        first = quick(module=module).fit(*table).predict_proba(table[0])
+    torch.randn(3)
+    with global_state_untouched():
+        second = quick(module=module).fit(*table).predict_proba(table[0])
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.usefixtures("never_trained")
+@pytest.mark.parametrize("device", ["meta", "mps", "xla", "hpu"])
+def test_a_device_that_holds_no_values_here_is_named(quick, table, device):
+    if device == "mps" and torch.backends.mps.is_available():
+        pytest.skip("there is such a device")
+    with pytest.raises(
+        ValueError, match=f"'device' parameter of KLClassifier must be a device .* Got '{device}' instead"
+    ):
+        quick(device=device).fit(*table)
+
+
 # Optimisers
 
 
@@ -122,6 +183,14 @@ def test_an_optimizer_that_cannot_train_this_network_is_named(quick, table, name
     message = f"'optimizer' parameter of KLClassifier must be .* Got {name}, which says"
     with pytest.raises(ValueError, match=message):
         getattr(quick(optimizer=optimizer, learning_rate=rule), method)(*table, **args)
+
+
+@pytest.mark.usefixtures("never_trained")
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_parameter_that_only_fails_in_a_step_is_named(quick, table, optimizer):
+    passed_on = {"optimizer__amsgrad": None} if optimizer == "adam" else {"optimizer__dampening": "a"}
+    with pytest.raises(ValueError, match="'optimizer' parameter of KLClassifier must be .* the 'optimizer__...' param"):
+        quick(optimizer=optimizer, **passed_on).fit(*table)
 
 
 @pytest.mark.parametrize("rule", ["kl_adaptive", "onecycle", "constant"])
@@ -206,9 +275,20 @@ def test_a_bad_row_without_a_label_is_named_as_such(quick, table, kind, use):
 
 
 @pytest.mark.usefixtures("never_trained")
-@pytest.mark.parametrize("bad", [np.zeros((4, 3)), np.zeros(5), [["a"] * 5] * 4, np.zeros((4, 5, 2))], ids=range(4))
-def test_other_shapes_of_rows_without_labels_are_named_too(quick, table, bad):
-    with pytest.raises(ValueError, match="^X_unlabeled (has 3 features|cannot be used: )"):
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((4, 3)), "^X_unlabeled has 3 features"),
+        (np.zeros(5), "^X_unlabeled cannot be used: Expected 2D array"),
+        (np.zeros((4, 5, 2)), "^X_unlabeled cannot be used: Found array with dim 3"),
+        ([["a"] * 5] * 4, "^X_unlabeled must be an array.* could not convert string to float"),
+        ([[1.0], [1.0, 2.0]], "'X_unlabeled' parameter must be an array"),
+        (np.full((4, 5), {}, dtype=object), "^X_unlabeled must be an array"),
+    ],
+    ids=["width", "1-D", "3-D", "text", "ragged", "dicts"],
+)
+def test_other_shapes_of_rows_without_labels_are_named_too(quick, table, bad, message):
+    with pytest.raises((ValueError, TypeError), match=message):
         quick(teacher=GaussianNB()).fit(*table, X_unlabeled=bad)
 
 
@@ -219,6 +299,11 @@ def test_a_bad_synthetic_row_is_named_as_such(quick, table, kind):
     clf = quick(teacher=GaussianNB(), augment=lambda X, factor, random_state: spoiled(X, value))
     with pytest.raises(ValueError, match=f"^A synthetic row of 'augment' {message}"):
         clf.fit(*table)
+
+
+def test_probabilities_of_several_lengths_are_named(quick, table):
+    with pytest.raises(ValueError, match="'teacher_proba' parameter must be an array"):
+        quick().fit(*table, teacher_proba=[[0.5, 0.5], [1.0]] * 60)
 
 
 # What a teacher answers
@@ -289,3 +374,17 @@ def test_a_teacher_may_give_any_tensor(quick, table, kind):
 def test_a_network_that_cannot_be_a_teacher_is_named(quick, table, network, message):
     with pytest.raises(ValueError, match=f"The 'teacher' parameter must be {message}"):
         quick(teacher=network, augment=None).fit(*table)
+
+
+def test_a_class_for_a_teacher_is_named_whatever_else_is_wrong(quick, table):
+    with pytest.raises(ValueError, match="NaN"):
+        quick(teacher=GaussianNB).fit(np.full((120, 5), np.nan), table[1])
+    with pytest.raises(ValueError, match="'teacher' parameter must be an estimator"):
+        quick(teacher=GaussianNB).fit(*table)
+
+
+@pytest.mark.usefixtures("never_trained")
+@pytest.mark.parametrize("cv", [[([0], [999])], [(0, "a")], [3]], ids=str)
+def test_splits_of_no_rows_are_named(quick, table, cv):
+    with pytest.raises(ValueError, match="^teacher_cv=.* cannot split these rows: "):
+        quick(teacher=GaussianNB(), teacher_cv=cv).fit(*table)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from scipy import sparse
 
 from sklkl.distillation import AUGMENTATIONS, augmented, munge, noise
@@ -213,10 +214,40 @@ def test_a_function_gets_an_array_and_may_return_any_number_of_rows(random):
     assert new["city"].tolist() == frame()["city"].tolist()[:2]
 
 
-@pytest.mark.parametrize("wrong", [lambda X: X[:, :2], lambda X: X[0], lambda X: X[None]], ids=["width", "1d", "3d"])
+@pytest.mark.parametrize("wrong", [lambda X: X[:, :2], lambda X: X[0], lambda X: X[None], lambda X: None])
 def test_a_function_that_returns_another_shape_is_refused(random, wrong):
     with pytest.raises(ValueError, match=r"'augment' parameter must return rows of shape \(n, 9\)"):
         augmented(mixed(random), lambda X, factor, random_state: wrong(X), 2, random)
+
+
+WRONG_RESULTS = {
+    "texts": lambda X: X.astype(str).astype(object) + "a",
+    "complex": lambda X: X * 1j,
+    "sparse": sparse.csr_matrix,
+    "ragged": lambda X: [[1.0], [1.0, 2.0]],
+    "objects": lambda X: np.full(X.shape, {}, dtype=object),
+    "a fault": lambda X: 1 / 0,
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_RESULTS)
+def test_a_function_that_returns_no_numbers_is_refused(random, kind):
+    with pytest.raises(
+        ValueError, match="'augment' parameter must be a function .* that returns rows of 9 numbers. Got"
+    ):
+        augmented(mixed(random), lambda X, factor, random_state: WRONG_RESULTS[kind](X), 2, random)
+
+
+def test_a_function_of_other_arguments_is_refused(random):
+    with pytest.raises(ValueError, match="'augment' parameter must be a function of X, the factor and a RandomState"):
+        augmented(mixed(random), lambda: None, 2, random)
+
+
+@pytest.mark.parametrize(
+    "convert", [np.ndarray.tolist, lambda X: X.astype(int), lambda X: X.astype(object), torch.tensor]
+)
+def test_a_function_may_return_numbers_in_any_container(random, convert):
+    assert augmented(mixed(random), lambda X, factor, random_state: convert(X), 2, random).shape == (60, 9)
 
 
 @pytest.mark.parametrize("code", [0.5, 9.0, -1.0])

@@ -4,6 +4,7 @@ import array_api_strict as strict
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 import sklkl.divergences as d
 from sklkl.divergences import DIVERGENCES
@@ -132,3 +133,41 @@ def test_errors_of_the_inputs():
         d.kl_divergence(np.ones((2, 3)), np.ones((2, 3)), axis=2)
     with pytest.raises(ValueError, match="'axis' parameter .* Got 2 instead"):
         d.kl_to_uniform(np.ones((2, 3)), axis=2)
+
+
+NO_NUMBERS = {
+    "text": "abc",
+    "texts": [["a", "b"]],
+    "ragged": [[0.5, 0.5], [1.0]],
+    "sparse": csr_matrix([[0.5, 0.5]]),
+    "dicts": [{"a": 1}],
+    "objects": np.array([["a", None]], dtype=object),
+}
+
+
+@pytest.mark.parametrize("function", [d.kl_divergence, d.pairwise_divergence, d.bernoulli_kl, d.gaussian_kl])
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_is_no_array_of_numbers_is_refused(function, kind):
+    others = [np.ones((1, 2))] * (3 if function is d.gaussian_kl else 1)
+    with pytest.raises(TypeError, match="The inputs must be arrays of real numbers. Got .* instead"):
+        function(NO_NUMBERS[kind], *others)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (d.kl_divergence, [(2, 3), (4, 3)]),
+        (d.js_divergence, [(0, 3), (4, 3)]),
+        (d.bernoulli_kl, [(2, 3), (2, 4)]),
+        (d.dirichlet_kl, [(2, 3), (2, 4)]),
+        (d.diagonal_gaussian_kl, [(3,), (3,), (3,), (4,)]),
+        (d.gaussian_kl, [(2, 3), (2, 3, 3), (4, 3), (4, 3, 3)]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_shapes_that_do_not_go_together_are_shown(function, shapes):
+    inputs = [np.eye(3)[None].repeat(shape[0], 0) if len(shape) == 3 else np.full(shape, 0.25) for shape in shapes]
+    with pytest.raises(
+        ValueError, match=r"The inputs must have shapes that go together. Got \(.*\) and \(.*\) instead"
+    ):
+        function(*inputs)

@@ -98,3 +98,15 @@ def test_interval_is_moved_by_twice_the_bias():
     assert unbiased_interval(2.5, replicates, 0.98) == pytest.approx((2.5, 2.02 - 1, 3.98 - 1), abs=0.03)
     assert unbiased_interval(1.0, replicates, 0.98) == pytest.approx((1.0, 0.0, 1.0), abs=0.03)
     assert unbiased_interval(1.0, np.array([1.0, np.inf]), 0.9) == (1.0, 0.0, np.inf)
+
+
+@pytest.mark.parametrize("estimator", [d.knn_kl_divergence, d.classifier_kl_divergence])
+def test_rows_of_several_lengths_are_named(estimator):
+    with pytest.raises(ValueError, match="'X' parameter must be an array"):
+        estimator([[1.0], [1.0, 2.0]], [[1.0], [2.0]])
+
+
+def test_samples_that_cannot_be_stacked_are_named():
+    X = np.arange(20.0)[:, None]
+    with pytest.raises(ValueError, match="'X' and 'Y' parameters must be of types that go together. Got .* timedelta"):
+        d.classifier_kl_divergence(X, X.astype("m8[s]"))

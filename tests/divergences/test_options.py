@@ -70,7 +70,7 @@ def test_smoothing_keeps_the_sum():
 
 
 INVALID = {
-    "base": [0, 1, -2, math.inf, math.nan],
+    "base": [0, 1, -2, math.inf, math.nan, "a"],
     "from_": ["proba", None],
     "smoothing": [-0.1, 1.1, math.nan],
     "axis": [None, 0.5, (0, 1), 2],
@@ -91,10 +91,12 @@ def test_invalid_option_is_named(option, value):
         (d.tsallis_divergence, -1),
         (d.tsallis_divergence, math.inf),
         (d.alpha_divergence, math.inf),
+        *((function, "a") for function in (d.renyi_divergence, d.tsallis_divergence, d.alpha_divergence)),
+        (d.renyi_divergence, None),
     ],
 )
 def test_invalid_order_is_named(function, alpha):
-    with pytest.raises(ValueError, match=f"'alpha' parameter of {function.__name__} must be .* Got {alpha} instead"):
+    with pytest.raises(ValueError, match=f"'alpha' parameter of {function.__name__} must be .* Got {alpha!r} instead"):
         function(P, Q, alpha=alpha)
 
 

@@ -82,3 +82,12 @@ def test_rare_categories_are_compared_in_groups():
     assert len(detector.set_params(max_categories=10).detect(ids[15000:, None]).shares(0)) == 10
     few = detector.set_params(max_categories=10).fit(np.array(list("abc") * 10)[:, None])
     assert len(few.detect(np.array(list("abd") * 10)[:, None]).shares(0)) == 4
+
+
+def test_a_level_that_random_splits_cannot_reach_is_refused():
+    few = BEFORE[:10]
+    with pytest.raises(ValueError, match="'alpha' parameter of DriftDetector must be 1e-06 or more for null='perm"):
+        DriftDetector(alpha=1e-300).fit(few)
+    with pytest.raises(ValueError, match="'alpha' parameter"):
+        DriftDetector().fit(few).set_params(alpha=1e-9).detect(few)
+    assert not DriftDetector(alpha=1e-300, null="asymptotic").fit(few).detect(few).drifted.any()

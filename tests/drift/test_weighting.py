@@ -298,3 +298,11 @@ def test_density_ratio_without_target_rows_and_of_frames():
     weighter = DensityRatioWeighter(DummyRegressor(), method="classifier", classifier=classifier, random_state=0)
     ratios = weighter.fit(letters[0], np.arange(90), letters[1]).density_ratio(letters[1][:4])
     assert ratios[0] < ratios[1] == ratios[2] <= ratios[3]
+
+
+def test_true_is_one_center():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    weights = [
+        DensityRatioWeighter(Ridge(), n_centers=n, random_state=0).fit(X, X[:, 0], X + 1).weights_ for n in (1, True)
+    ]
+    np.testing.assert_array_equal(*weights)

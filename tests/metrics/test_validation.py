@@ -247,3 +247,13 @@ def test_metrics_without_truth_check_alike():
         inception_score(2 * P)
     with pytest.raises(ValueError, match="'sample_weight' .* Got -1 in row 0"):
         inception_score(P, sample_weight=[-1, 1, 1, 1])
+
+
+@every_metric
+def test_what_cannot_be_read_is_named(metric):
+    with pytest.raises(ValueError, match="'y_proba' parameter must be an array"):
+        metric(Y, [[0.5, 0.5], [1.0]] * 2)
+    with pytest.raises(ValueError, match="'y_true' parameter must be an array"):
+        metric([[0], [0, 1]] * 2, P)
+    with pytest.raises(ValueError, match="'sample_weight' parameter must be"):
+        metric(Y, P, sample_weight=[10**400] * 4)

@@ -60,3 +60,8 @@ def test_what_is_too_far_however_short_ends_at_the_least_rate():
 
 def test_what_never_moves_ends_at_the_largest_rate():
     assert searched([0.1], np.zeros_like)[0] == pytest.approx(LARGEST_RATE, rel=0.1)
+
+
+def test_the_largest_of_targets_gives_the_largest_rate():
+    rate, _, _ = searched([1.0], CURVES["square"], target=1e308)
+    assert rate[0] == pytest.approx(LARGEST_RATE, rel=0.1)

@@ -240,7 +240,9 @@ def test_a_given_prior_is_used_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "class_prior", [[0.5, 0.5], [0.5, 0.6, 0, 0], [1.5, -0.5, 0, 0], [np.nan, 1, 0, 0], [[0.25] * 4]], ids=str
+    "class_prior",
+    [[0.5, 0.5], [0.5, 0.6, 0, 0], [1.5, -0.5, 0, 0], [np.nan, 1, 0, 0], [[0.25] * 4], "even", {0: 1}, [[0.5], [1, 2]]],
+    ids=str,
 )
 def test_a_bad_prior_is_refused(class_prior):
     with pytest.raises(ValueError, match=r"'class_prior'.*must be 4 non-negative numbers that sum to 1.*Got"):

@@ -174,3 +174,18 @@ def test_input_stays_as_it_is(transformer, container, digits):
     given = container(X.copy())
     clone(transformer).fit(given, y).transform(given)
     np.testing.assert_array_equal(given.toarray() if container is csr_matrix else given, X)
+
+
+@each_of_rows
+def test_what_cannot_be_read_is_named(transformer, digits):
+    with pytest.raises(ValueError, match="Input X must be an array, a sparse matrix or a frame of numbers"):
+        clone(transformer).fit([[1.0], [1.0, 2.0]], [0, 1])
+    fitted = clone(transformer).fit(*digits)
+    with pytest.raises(ValueError, match="Input X must be"):
+        fitted.transform([[1.0], [1.0, 2.0]])
+
+
+@pytest.mark.parametrize("transformer", [QUICK[0], QUICK[2]], ids=["prototypes", "proba"])
+def test_labels_of_several_types_are_named(transformer):
+    with pytest.raises(TypeError, match="'y' parameter must be labels that are uniformly strings or numbers"):
+        clone(transformer).fit(np.eye(2), np.array(["a", 1], dtype=object))

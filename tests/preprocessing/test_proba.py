@@ -397,3 +397,9 @@ def test_refuses_templates_without_rows(iris, message_of):
 def test_score_samples_before_fit(iris):
     with pytest.raises(NotFittedError):
         ProbaDivergence(GaussianNB()).score_samples(iris[0])
+
+
+def test_splits_of_no_rows_are_named():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    with pytest.raises(ValueError, match=r"^cv=.* cannot split these rows: index 99 is out of bounds"):
+        ProbaDivergence(GaussianNB(), reference="templates", cv=[([0, 1], [99])]).fit(X, y)

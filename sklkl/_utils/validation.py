@@ -1,0 +1,70 @@
+"""scikit-learn's checks of inputs, with words for the errors of numpy, pandas and others that these let through.
+
+scikit-learn's own messages stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from sklkl._utils.checks import invalid_input, refusal
+
+__all__ = ["check_targets", "checked_array", "checked_data", "with_columns_checked"]
+
+
+def checked_data(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
+    """Return what :func:`sklearn.utils.validation.validate_data` does; X that cannot be read as numbers is named."""
+    with _named("X", X, kwargs.get("dtype", "numeric")):
+        return validate_data(estimator, X, y, **kwargs)
+
+
+def with_columns_checked(estimator: Any, X: Any, *, reset: bool = True) -> Any:
+    """Return X as it is, once the number and names of its columns were learned, or compared with those of before.
+
+    Raises
+    ------
+    ValueError
+        If the columns are others, or two have the same name.
+    """
+    names = list(getattr(X, "column_names", X.columns)) if hasattr(X, "columns") else []
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise invalid_input("X", f"{twice[0]!r} more than once", "a frame whose columns have different names")
+    return validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def checked_array(name: str, X: Any, **kwargs: Any) -> Any:
+    """Return what :func:`sklearn.utils.check_array` does; what cannot be read as numbers is named."""
+    with _named(name, X, kwargs.get("dtype", "numeric")):
+        return check_array(X, input_name=name, **kwargs)
+
+
+@contextmanager
+def _named(name: str, X: Any, dtype: Any) -> Iterator[None]:
+    """Context of a check of X; if X cannot be read, whatever is said about it, the error names it and says why."""
+    try:
+        yield
+    except Exception:
+        anything: dict[str, Any] = {"accept_sparse": True, "ensure_2d": False, "allow_nd": True}
+        anything |= {"ensure_all_finite": False, "ensure_min_samples": 0, "ensure_min_features": 0}
+        try:
+            check_array(X, dtype=dtype, **anything)
+        except Exception as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"Input {name} must be an array, a sparse matrix or a frame of numbers. {error}") from error
+        raise
+
+
+def check_targets(y: Any) -> None:
+    """Raise what :func:`sklearn.utils.multiclass.check_classification_targets` does, in words if y is a mixture."""
+    try:
+        check_classification_targets(y)
+    except TypeError as error:  # they cannot be sorted
+        raise TypeError(refusal("y", "a mixture", "labels that are uniformly strings or numbers")) from error
