@@ -202,7 +202,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         kl_penalty: PenaltyName | Callable[..., Any] = "confidence",
         kl_strength: float = 0.0,
         teacher: Any = None,
-        distill_weight: float | Auto = 0.5,
+        distill_weight: float | Auto = "auto",
         distill_rows: DistillRows = "all",
         temperature: float = 1.0,
         distill_divergence: DistillDivergence = "forward_kl",

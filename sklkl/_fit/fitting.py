@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from sklkl._fit.attempt import Attempt, Previous, Trained
 from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
@@ -16,6 +15,7 @@ from sklkl._fit.net_factory import new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import CONSTRAINTS, FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import soft_targets_of
+from sklkl._fit.teacher_share import net_proba
 from sklkl._fit.training import stream_training, training_of
 from sklkl._fit.training_set import Training
 from sklkl._utils.seeding import local_random_state, seeded
@@ -123,6 +123,5 @@ def _train(net: KLNet, training: Training) -> bool:
 
 def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:
     """Return the training set of the next generation, with the soft targets of a net that has learned this one."""
-    proba = torch.as_tensor(net.predict_proba(data.train))
-    proba = torch.stack([1 - proba, proba], dim=-1) if net.multilabel else proba
-    return TrainingSet(data.train.with_columns(teacher_proba=proba.to(data.train.dtype)), data.valid)
+    proba = net_proba(net, data.train).to(data.train.dtype)
+    return TrainingSet(data.train.with_columns(teacher_proba=proba), data.valid)

@@ -426,14 +426,21 @@ def test_a_stream_with_a_teacher_that_is_ready(taught, table):
         assert clf.history_[-1]["train_distillation"] > 0
 
 
-@pytest.mark.parametrize("params", [{"teacher": LogisticRegression()}, {"distill_weight": "auto"}], ids=str)
-def test_a_teacher_that_would_be_fitted_to_every_part_is_no_stream(quick, params):
-    clf = quick(**params)
+def test_a_teacher_that_would_be_fitted_to_every_part_is_no_stream(quick):
+    clf = quick(teacher=LogisticRegression())
     assert not hasattr(clf, "partial_fit")
     with pytest.raises(AttributeError) as error:
         clf.partial_fit([[0.0]], [0], classes=[0, 1])
     assert "partial_fit needs a teacher that is ready" in str(error.value.__cause__)
     assert hasattr(quick(), "partial_fit")
+
+
+def test_a_stream_sets_no_rows_aside_to_see_what_its_teacher_is_worth(quick, table):
+    auto, half = (quick(teacher=softmax, distill_weight=weight) for weight in ("auto", 0.5))
+    for clf in (auto, half):
+        clf.partial_fit(*table, classes=range(3))
+    assert auto.distill_weight_ == 0.5
+    assert np.array_equal(auto.predict_proba(table[0]), half.predict_proba(table[0]))
 
 
 # As every estimator
