@@ -57,10 +57,13 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Whose probabilities the network learns from, see the user guide. An estimator with ``predict_proba`` is cloned
         and fitted to the rows; a fitted one in a :class:`sklearn.frozen.FrozenEstimator`, or a model without ``fit``,
         is used as it is. A network gives logits, a function probabilities, both in the order of the sorted labels.
-    distill_weight : float in [0, 1] or "auto", default=0.5
+    distill_weight : float in [0, 1] or "auto", default="auto"
         Weight α of the teacher: a row's loss is ``(1 - α)`` times its cross-entropy plus ``α T²`` times the divergence
-        of student from teacher. ``"auto"`` chooses it from 0, 0.5, 0.9 and 1 by log-loss on rows set aside; it trains
-        five networks instead of one.
+        of student from teacher; every row counts the same, with a label or without. ``"auto"`` is 0.5, or 0 for a
+        teacher that is no use: on rows set aside it is asked what the teacher adds to a network that learns the labels
+        alone, and the soft targets are a mixture of both, in that proportion. Where that cannot be asked, it is 0.5 for
+        the teacher alone: in :meth:`partial_fit`, with ``distill_rows="unlabeled"``, with ``teacher_classes`` other
+        than ``"same"``, and if no class has two rows. An interruption while it is asked leaves no model.
     distill_rows : {"all", "unlabeled"}, default="all"
         Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy
         and no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from it if it is
@@ -158,7 +161,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     n_iter_ : int
         Number of epochs.
     distill_weight_ : float
-        The weight of the teacher.
+        The weight of the teacher; with ``"auto"`` 0.5 times its share in the soft targets, 0 if it was no use.
     interrupted_ : bool
         Whether training was interrupted; the model is then that of the epochs finished before.
 

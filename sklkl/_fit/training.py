@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -101,7 +102,9 @@ def weighed_teacher(
     The rest is a network's that learned the labels alone; if the teacher adds nothing to it, the weight is 0. Without
     rows to set aside the soft targets are the teacher's.
     """
-    train, valid = split_rows(params.split, rows, random_state)
+    with warnings.catch_warnings():  # a class of one row, which is not set aside, is in what is trained in the end
+        warnings.filterwarnings("ignore", message=r"\d+ classes have one row only")
+        train, valid = split_rows(params.split, rows, random_state)
     if valid is None:
         return AUTO_WEIGHT
 

@@ -93,7 +93,7 @@ def validation_split(
     if alone.any():
         warnings.warn(
             f"{alone.sum()} classes have one row only, which stays in the training part: the rows set aside, for early "
-            "stopping or to calibrate or weigh a teacher, have none of these classes.",
+            "stopping or to calibrate a teacher, have none of these classes.",
             UserWarning,
             stacklevel=4,
         )
