@@ -116,7 +116,8 @@ for name, load in sets.items():
 # corrected, given 200 rows, and needs a fraction of the time, the least for a row that comes alone.
 #
 # Its gain over the network without a teacher is not certain: there is one on digits and breast cancer, none on wine,
-# whose 124 training rows suffice. The default, ``distill_weight="auto"``, asks rows set aside what the teacher is worth.
+# whose 124 training rows suffice. The default, ``distill_weight="auto"``, asks rows set aside what it
+# is worth.
 
 
 def bars(axis, heights, labels, colours, text, top=np.inf):

@@ -11,8 +11,8 @@ rows, which suit trees and networks alike.
 
 With ``--teachers`` it asks instead what a teacher of unknown worth does to a student with default parameters: the
 ensemble above (``good``), a tree of depth 3, naive Bayes, or a forest that comes ready and was fitted to labels of
-which 30 % had been drawn anew (``flipped``). It prints the student's log-loss relative to that of the same network without a
-teacher, with ``distill_weight="auto"`` and 0.5, and the time of a fit relative to that with 0.5.
+which 30 % had been drawn anew (``flipped``). It prints the student's log-loss relative to that of the same network
+without a teacher, with ``distill_weight="auto"`` and 0.5, and the time of a fit relative to that with 0.5.
 
     python examples/benchmarks/distillation.py --data FOLDER --teachers good tree bayes flipped --max-train 1000
 """

@@ -53,6 +53,11 @@ class FurtherRows:
                 f"some. Got X_unlabeled=None and augment={self.params.augment!r}, which makes none here."
             )
 
+    def check_unlabeled(self) -> None:
+        """Raise a ValueError if the network cannot read the rows that were given without a label."""
+        if self.X_unlabeled is not None:
+            self.read(self.X_unlabeled)
+
     @property
     def augment(self) -> Any:
         """How synthetic rows are made; ``"auto"`` does so in a dense table that is not too long."""

@@ -115,7 +115,8 @@ def weighed_teacher(
         net = new_net(training, copy.deepcopy(random_state))
         return net.partial_fit(training.data)
 
-    alone, proba = student(0.0), soft_targets.unseen_proba(train, valid)
+    soft_targets.further.check_unlabeled()
+    proba, alone = soft_targets.unseen_proba(train, valid), student(0.0)  # what fails does so before a training
     if soft_targets.may_know_all_rows:  # but its student does not
         proba = net_proba(student(AUTO_WEIGHT), valid)
     share = best_share(net_proba(alone, valid), proba, valid.codes.cpu(), valid.weight)
