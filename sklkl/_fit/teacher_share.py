@@ -11,7 +11,7 @@ from sklkl.losses import row_shares
 from sklkl.net import KLNet
 
 # By how many standard errors the teacher has to lower the log-loss on rows set aside to be heard at all.
-_MARGIN = 0.5
+_MARGIN = 0.25
 
 
 def net_proba(net: KLNet, rows: Rows) -> Tensor:

@@ -117,8 +117,11 @@ def weighed_teacher(
 
     soft_targets.further.check_unlabeled()
     proba, alone = soft_targets.unseen_proba(train, valid), student(0.0)  # what fails does so before a training
-    if soft_targets.may_know_all_rows:  # but its student does not
+    ready = soft_targets.may_know_all_rows
+    if ready:  # but its student does not
         proba = net_proba(student(AUTO_WEIGHT), valid)
     share = best_share(net_proba(alone, valid), proba, valid.codes.cpu(), valid.weight)
+    if ready and share <= 0.5:  # any two networks gain by being mixed; that is no merit of a teacher
+        share = 0.0
     soft_targets.mix_with(alone, share)
     return AUTO_WEIGHT if share > 0 else 0.0
