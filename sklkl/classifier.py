@@ -61,10 +61,11 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Whose probabilities the network learns from, see the user guide. An estimator with ``predict_proba`` is cloned
         and fitted to the rows; a fitted one in a :class:`sklearn.frozen.FrozenEstimator`, or a model without ``fit``,
         is used as it is. A network gives logits, a function probabilities, both in the order of the sorted labels.
-    distill_weight : float in [0, 1] or "auto", default=0.5
+    distill_weight : float in [0, 1] or "auto", default="auto"
         Weight α of the teacher: a row's loss is ``(1 - α)`` times its cross-entropy plus ``α T²`` times the divergence
-        of student from teacher. ``"auto"`` chooses it from 0, 0.5, 0.9 and 1 by log-loss on rows set aside; it trains
-        five networks instead of one.
+        of student from teacher. ``"auto"`` is 0.5, for soft targets of which the teacher has the share that it is worth
+        on rows set aside, beside a network that learns the labels alone; 0 if it is no use. Where that cannot be asked,
+        the teacher has all: in :meth:`partial_fit`, with ``distill_rows="unlabeled"`` or other ``teacher_classes``.
     distill_rows : {"all", "unlabeled"}, default="all"
         Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy
         and no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from it if it is
@@ -105,8 +106,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.
     weight_decay : float >= 0 or "auto", default="auto"
-        Weight decay, passed to the optimiser if it accepts one. ``"auto"`` is 0.3 for ``"adam"``, whose decay is
-        decoupled, 1e-4 for ``"sgd"``, and the optimiser's own default for a class.
+        Passed to the optimiser if it accepts one. ``"auto"`` is 0.3 for ``"adam"``, 1e-4 for ``"sgd"``, and the
+        optimiser's own default for a class.
     batch_size : int or "auto", default="auto"
         Largest number of rows in a batch; ``"auto"`` is 128, or all rows if they are fewer.
     max_epochs : int >= 1, default=100
@@ -125,9 +126,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         Whether :meth:`fit` resumes training from the weights of the last fit. Parameters that were changed in between
         are followed; those of which the network is made are refused.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random: starting weights, validation part, order of the rows, dropout, and of the teacher
-        where it has no seed of its own. None gives a new result each time. The global states of numpy and torch are
-        neither used nor changed.
+        Seed of everything random, also of a teacher that has none of its own. None gives a new result each time. The
+        global states of numpy and torch are neither used nor changed.
     device : str or torch.device, default="auto"
         Where to train and predict; ``"auto"`` is CUDA if there is one, else the CPU.
     dtype : {"float32", "float64"} or torch.dtype, default="float32"
@@ -163,7 +163,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     n_iter_ : int
         Number of epochs.
     distill_weight_ : float
-        The weight of the teacher.
+        The weight of the teacher; with ``"auto"`` 0.5 times its share in the soft targets, 0 if it was no use.
     interrupted_ : bool
         Whether training was interrupted; the model is then that of the epochs finished before.
 
@@ -208,7 +208,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         kl_penalty: PenaltyName | Callable[..., Any] = "confidence",
         kl_strength: float = 0.0,
         teacher: Any = None,
-        distill_weight: float | Auto = 0.5,
+        distill_weight: float | Auto = "auto",
         distill_rows: DistillRows = "all",
         temperature: float = 1.0,
         distill_divergence: DistillDivergence = "forward_kl",
@@ -307,8 +307,8 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
             such rows use them without a teacher too.
         X_val : array-like, sparse matrix or frame of shape (n_val, n_features), default=None
-            Inputs of a validation part of your own, with ``y_val``, which serves wherever rows of X would be set aside;
-            ``early_stopping="auto"`` is then True. ``Pipeline(..., transform_input=["X_val"])`` transforms them as X.
+            Inputs of a validation part of your own, which serves wherever rows of X would be set aside;
+            ``Pipeline(..., transform_input=["X_val"])`` transforms them as X.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Their labels, which y must have too.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -325,10 +325,10 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
             If a parameter or the data are invalid, if training produced no finite epoch, or if that of another
             network is to be resumed. The estimator is then as it was before.
         TypeError
-            If y mixes strings with other types, or X, y or others come in a container that is no array or frame.
+            If y mixes strings with other types, or data come in a container that is no array or frame.
         KeyboardInterrupt
-            If training was interrupted. Once an epoch is finished, the model so far is kept and ``interrupted_`` is
-            True; before that the estimator is as it was.
+            If training was interrupted. Once an epoch is finished (not while a teacher's worth is asked), the model so
+            far is kept and ``interrupted_`` is True; before that the estimator is as it was.
 
         Warns
         -----
@@ -374,8 +374,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         --------
         >>> import numpy as np
         >>> from sklkl import KLClassifier
-        >>> stream = np.random.RandomState(0)
-        >>> clf = KLClassifier(random_state=0)
+        >>> stream, clf = np.random.RandomState(0), KLClassifier(random_state=0)
         >>> for _ in range(5):
         ...     X = stream.randn(100, 2)
         ...     clf = clf.partial_fit(X, X[:, 0] > 0, classes=[False, True])

@@ -40,7 +40,8 @@ class Trained(NamedTuple):
     def publish(self, estimator: Any) -> None:
         """Give an estimator what it has learned."""
         estimator.classes_, estimator.net_ = self.classes, self.net
-        estimator.distill_weight_, estimator.lr_ = self.distill_weight, self.net.lr_
+        share = 1.0 if self.soft_targets is None else self.soft_targets.share
+        estimator.distill_weight_, estimator.lr_ = share * self.distill_weight, self.net.lr_
         estimator.interrupted_ = self.interrupted
 
     def fitted_teacher(self) -> Any:

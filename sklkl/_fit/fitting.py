@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from sklkl._fit.attempt import Attempt, Previous, Trained
 from sklkl._fit.idle import Circumstances, warn_of_idle
@@ -18,6 +17,7 @@ from sklkl._fit.net_factory import check_structure, new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
+from sklkl._fit.teacher_share import net_proba
 from sklkl._fit.training_set import Training, stream_training, training_of
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
@@ -161,6 +161,5 @@ def _train(net: KLNet, training: Training) -> None:
 
 def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:
     """Return the training set of the next generation, with the soft targets of a net that has learned this one."""
-    proba = torch.as_tensor(net.predict_proba(data.train))
-    proba = torch.stack([1 - proba, proba], dim=-1) if net.multilabel else proba
-    return TrainingSet(data.train.with_columns(teacher_proba=proba.to(data.train.dtype)), data.valid)
+    proba = net_proba(net, data.train).to(data.train.dtype)
+    return TrainingSet(data.train.with_columns(teacher_proba=proba), data.valid)

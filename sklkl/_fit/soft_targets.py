@@ -15,6 +15,7 @@ from torch import Tensor
 from sklkl._fit.inputs import Inputs, called, check_container, indexable_rows, ordinary_weights
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
+from sklkl._fit.teacher_share import mixed, net_proba
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.data import Rows
 from sklkl.distillation import (
@@ -27,6 +28,7 @@ from sklkl.distillation import (
     make_teacher,
     soften,
 )
+from sklkl.net import KLNet
 
 # Fewer rows are not split, neither to calibrate a teacher nor to stop early: a part of a few rows says little.
 MIN_ROWS_TO_SPLIT = 200
@@ -84,6 +86,11 @@ class Part(NamedTuple):
     numbers: np.ndarray
     codes: Tensor
     multilabel: bool
+
+    @property
+    def weight(self) -> Tensor | None:
+        """Weights of the rows, or None where every row counts the same."""
+        return None if self.sample_weight is None else torch.from_numpy(np.array(self.sample_weight, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,11 @@ class FurtherRows:
                 f"some. Got X_unlabeled=None and augment={self.params.augment!r}, which makes none here."
             )
 
+    def check_unlabeled(self) -> None:
+        """Raise a ValueError if the network cannot read the rows that were given without a label."""
+        if self.X_unlabeled is not None:
+            self.read(self.X_unlabeled)
+
     @property
     def augment(self) -> Any:
         """How synthetic rows are made; ``"auto"`` does so in a dense table that is not too long."""
@@ -215,6 +227,10 @@ class SoftTargets:
     ----------
     temperature : float
         Temperature of the teacher's probabilities, before that of the distillation.
+    share : float
+        Share of the teacher in the soft targets.
+    alone : KLNet or None
+        Whose probabilities are the rest: a net that learned the labels alone.
     """
 
     params: TeacherParams
@@ -224,6 +240,8 @@ class SoftTargets:
     classes: np.ndarray
     X_val: Any = None
     temperature: float = field(default=1.0, init=False)
+    share: float = field(default=1.0, init=False)
+    alone: KLNet | None = field(default=None, init=False)
 
     def with_soft_targets(
         self, rows: Rows, weight: float, random_state: np.random.RandomState
@@ -257,6 +275,8 @@ class SoftTargets:
         if targets is None:
             return rows, None
         targets = targets if self.temperature == 1 else soften(targets, self.temperature)
+        if self.alone is not None:
+            targets = mixed(net_proba(self.alone, rows), targets, self.share)
         return rows.with_columns(teacher_proba=targets.to(rows.dtype)), known
 
     def _proba(self, teacher: Teacher, part: Part, more: list[Any]) -> np.ndarray | None:
@@ -277,45 +297,53 @@ class SoftTargets:
         assert isinstance(teacher, EstimatorTeacher)
         proba = teacher.predict_out_of_fold(part.X, part.y, self.params.teacher_cv, part.sample_weight)
         if self.calibrates(len(part.codes)):
-            self._calibrate(proba, part.codes)
+            self._calibrate(proba, part.codes, part.weight)
         return proba
 
     def calibrates(self, n_rows: int) -> bool:
         """Whether to scale the teacher's confidence: a temperature can be learned from rows it was not fitted to."""
         if self.params.calibrate_teacher == "auto":
-            return self.teacher is not None and not self.teacher.ready and n_rows >= MIN_ROWS_TO_SPLIT
+            return self.teacher is not None and not self.may_know_all_rows and n_rows >= MIN_ROWS_TO_SPLIT
         return self.teacher is not None and self.params.calibrate_teacher
 
     def calibrates_aside(self, n_rows: int) -> bool:
         """Whether to do so on rows that are set aside."""
         return self.params.teacher_cv is None and self.calibrates(n_rows)
 
-    def calibrate(self, valid: Rows, train: Rows | None = None) -> None:
-        """Learn the temperature of all soft targets from now on.
+    def unseen_proba(self, train: Rows, valid: Rows) -> Tensor:
+        """Return the teacher's probabilities of rows to which it was not fitted here, calibrated if that is wanted.
+
+        The temperature is then that of all soft targets from now on.
 
         Parameters
         ----------
+        train : Rows
+            Numbered rows to which it is fitted, unless it is ready.
         valid : Rows
             Numbered rows that were set aside, or those of the validation part that was given.
-        train : Rows or None
-            Numbered rows to which the teacher is fitted first; None if it is fitted.
         """
         assert self.teacher is not None
-        if train is not None:
-            self.fit_teacher(train)
+        self.fit_teacher(train)
         numbers, codes = valid.columns["number"].cpu().numpy(), valid.codes
         X = _safe_indexing(self.given.X if self.X_val is None else self.X_val, numbers)
         proba = self.teacher.predict_proba(X, multilabel=codes.ndim == 2, numbers=numbers)
-        self._calibrate(proba, codes)
+        if self.calibrates(len(train) + len(valid)):
+            self._calibrate(proba, codes, valid.weight)
+        return soften(self._aligned(proba)[0], self.temperature)
 
-    def _calibrate(self, proba: np.ndarray, codes: Tensor) -> None:
+    @property
+    def may_know_all_rows(self) -> bool:
+        """Whether the teacher may have been fitted to rows that are set aside here, as it came ready."""
+        return self.teacher is not None and self.teacher.ready
+
+    def mix_with(self, alone: KLNet, share: float) -> None:
+        """Let only a share of all soft targets from now on be the teacher's, and the rest those of a net."""
+        self.alone, self.share = alone, share
+
+    def _calibrate(self, proba: np.ndarray, codes: Tensor, weight: Tensor | None) -> None:
         targets, known = self._aligned(proba)
         if known is None:  # else some labels are unknown to the teacher
-            self.temperature = best_temperature(targets, codes.cpu())
-
-    def calibrated(self, rows: Rows) -> Rows:
-        """Return rows whose soft targets were made before, at the temperature."""
-        return rows.with_columns(teacher_proba=soften(rows.columns["teacher_proba"], self.temperature))
+            self.temperature = best_temperature(targets, codes.cpu(), weight)
 
     def fit_teacher(self, rows: Rows) -> None:
         """Fit the teacher to numbered rows; one that is ready stays as it is."""

@@ -60,11 +60,9 @@ def can_teach_a_stream(estimator: Any) -> bool:
     AttributeError
         If it would be fitted to every part of the stream anew.
     """
-    teacher, weight = estimator.teacher, estimator.distill_weight
-    if not is_ready(teacher) or weight == "auto":
+    if not is_ready(estimator.teacher):
         raise AttributeError(
-            "partial_fit needs a teacher that is ready, such as a FrozenEstimator, and a number as distill_weight. Got "
-            f"teacher={teacher!r} and distill_weight={weight!r}."
+            f"partial_fit needs a teacher that is ready, such as a FrozenEstimator. Got teacher={estimator.teacher!r}."
         )
     return True
 

@@ -13,14 +13,15 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from sklkl._fit.monitors import validation_monitor, wants_validation_part
-from sklkl._fit.parameters import FitParams, SplitParams
+from sklkl._fit.parameters import FitParams, SplitParams, TeacherParams
 from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT, SoftTargets
+from sklkl._fit.teacher_share import best_share, net_proba
 from sklkl._utils.checks import invalid
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
 
-# Candidates for distill_weight="auto".
-DISTILL_WEIGHTS = (0.0, 0.5, 0.9, 1.0)
+# Weight of the distillation loss for distill_weight="auto".
+AUTO_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,10 @@ def training_of(
     monitor = None if valid is not None else validation_monitor(params.net.callbacks)
     if monitor is not None and params.split.early_stopping is False:
         raise invalid("early_stopping", False, f"'auto' or True, as the callback {monitor}", of="KLClassifier")
-    weight = params.teacher.distill_weight
+    weight, distilled = _number(params.teacher), False
     if soft_targets is not None and soft_targets.teacher is not None:
         weight = _settled_weight(params, soft_targets, rows, valid, random_state, new_net)
         distilled = weight > 0
-    else:
-        weight, distilled = 0.5 if weight == "auto" else weight, False
     train = rows
     if valid is None and _stops_early(params, rows, distilled):
         train, valid = split_rows(params.split, rows, random_state)
@@ -77,11 +76,28 @@ def training_of(
             f"The callback {monitor}, but no row can be set aside, as no class has two. Pass rows of your own to fit "
             f"as 'X_val' and 'y_val'. Got early_stopping={params.split.early_stopping!r}."
         )
-    if soft_targets is None:
-        return Training(TrainingSet(train, valid), weight, params.net.max_epochs)
-    train, known = soft_targets.with_soft_targets(train, weight, random_state)
+    return _training(params, soft_targets, weight, train, valid, random_state)
+
+
+def _training(
+    params: FitParams,
+    soft_targets: SoftTargets | None,
+    weight: float,
+    train: Rows,
+    valid: Rows | None,
+    random_state: np.random.RandomState,
+) -> Training:
+    known = None
+    if soft_targets is not None:
+        train, known = soft_targets.with_soft_targets(train, weight, random_state)
     data = TrainingSet(train, valid, known)
     return Training(data, weight, n_passes(data, params.net.max_epochs))
+
+
+def _number(params: TeacherParams) -> float:
+    """Return the weight of a teacher whose worth is not asked."""
+    weight: float | str = params.distill_weight
+    return AUTO_WEIGHT if isinstance(weight, str) else weight
 
 
 def _stops_early(params: FitParams, rows: Rows, distilled: bool) -> bool:
@@ -99,8 +115,7 @@ def stream_training(
     monitor = validation_monitor(params.net.callbacks)
     if monitor is not None:
         raise ValueError(f"The callback {monitor}, which partial_fit does not have; 'early_stopping' is for fit.")
-    weight: float = params.teacher.distill_weight
-    known = None
+    weight, known = _number(params.teacher), None
     if soft_targets is not None:
         rows, known = soft_targets.with_soft_targets(rows, weight, random_state)
     return Training(TrainingSet(rows, None, known), weight, epochs=1, stream=True)
@@ -115,49 +130,59 @@ def _settled_weight(
     new_net: NewNet,
 ) -> float:
     """Return the weight of the distillation loss, after calibrating the teacher."""
-    weight: float | str = params.teacher.distill_weight
-    if isinstance(weight, str):
-        return best_distill_weight(params, soft_targets, rows, valid, random_state, new_net)
+    if params.teacher.distill_weight == "auto" and _shows_its_worth(params.teacher):
+        # a copy, so that without any worth the student is that without a teacher, to the bit
+        return weighed_teacher(params, soft_targets, rows, valid, copy.deepcopy(random_state), new_net)
+    weight = _number(params.teacher)
     if weight > 0 and soft_targets.calibrates_aside(len(rows)):
         train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:
-            soft_targets.calibrate(valid, train)
+            soft_targets.unseen_proba(train, valid)
     return weight
 
 
-def best_distill_weight(
+def _shows_its_worth(params: TeacherParams) -> bool:
+    """Whether labelled rows show what a teacher is worth: not if it is there for other rows, or for other classes."""
+    return params.distill_rows == "all" and params.teacher_classes == "same"
+
+
+def weighed_teacher(
     params: FitParams,
     soft_targets: SoftTargets,
     rows: Rows,
-    valid: Rows | None,
+    given: Rows | None,
     random_state: np.random.RandomState,
     new_net: NewNet,
 ) -> float:
-    """Return the weight of lowest log-loss on rows set aside; if wanted, calibrate the teacher on them on the way.
+    """Let a teacher's share in the soft targets be what it is worth on rows set aside, and return their weight.
 
-    Raises
-    ------
-    ValueError
-        If no class has two rows, so that none can be set aside.
+    The rest is a network's that learned the labels alone; if the teacher adds nothing to it, the weight is 0. Without
+    rows to set aside the soft targets are the teacher's. A validation part that was ``given`` serves as such rows.
     """
-    train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
+    train, valid = rows, given
     if valid is None:
-        raise ValueError("The 'distill_weight' parameter cannot be 'auto' if no row can be set aside.")
-    train, known = soft_targets.with_soft_targets(train, 1.0, random_state)
-    if soft_targets.calibrates_aside(len(rows)):
-        soft_targets.calibrate(valid)
-        train = soft_targets.calibrated(train)
-    data = TrainingSet(train, valid, known)
+        with warnings.catch_warnings():  # a class of one row, which is not set aside, is in what is trained in the end
+            warnings.filterwarnings("ignore", message=r"\d+ classes have one row only")
+            train, valid = split_rows(params.split, rows, random_state)
+    if valid is None:
+        return AUTO_WEIGHT
 
-    def valid_loss(weight: float) -> float:
-        # without a teacher, rows without a label would only dilute the mean
-        learned = data if weight else TrainingSet(train.labelled(), valid, known)
-        training = Training(learned, weight, n_passes(learned, params.net.max_epochs))
-        net = new_net(training, copy.deepcopy(random_state))
-        net.partial_fit(learned)
-        return float(np.nanmin(net.history[:, "valid_loss"]))
+    def student(weight: float) -> KLNet:
+        # as it would be trained on all rows: with early stopping or without
+        stops_early = given is not None or _stops_early(params, rows, weight > 0)
+        training = _training(params, soft_targets, weight, train, valid if stops_early else None, random_state)
+        return new_net(training, copy.deepcopy(random_state)).partial_fit(training.data)
 
-    return min(DISTILL_WEIGHTS, key=valid_loss)
+    soft_targets.further.check_unlabeled()
+    proba, alone = soft_targets.unseen_proba(train, valid), student(0.0)  # what fails does so before a training
+    ready = soft_targets.may_know_all_rows
+    if ready:  # but its student does not
+        proba = net_proba(student(AUTO_WEIGHT), valid)
+    share = best_share(net_proba(alone, valid), proba, valid.codes.cpu(), valid.weight)
+    if ready and share <= 0.5:  # any two networks gain by being mixed; that is no merit of a teacher
+        share = 0.0
+    soft_targets.mix_with(alone, share)
+    return AUTO_WEIGHT if share > 0 else 0.0
 
 
 def n_passes(data: TrainingSet, max_epochs: int) -> int:

@@ -8,6 +8,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from sklkl.losses import row_shares
+
 __all__ = ["best_temperature", "soften"]
 
 # Temperatures from 0.1 to 10 are looked at.
@@ -50,7 +52,7 @@ def soften(proba: Tensor, temperature: float) -> Tensor:
     return powers / powers.sum(-1, keepdim=True).clamp(min=tiny)
 
 
-def best_temperature(proba: Tensor, y: Tensor) -> float:
+def best_temperature(proba: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> float:
     """Return the temperature at which probabilities have the lowest log-loss.
 
     Parameters
@@ -59,6 +61,8 @@ def best_temperature(proba: Tensor, y: Tensor) -> float:
         Probabilities for rows that the teacher was not fitted to.
     y : Tensor of shape (...)
         Class codes of these rows.
+    sample_weight : Tensor of shape (n_rows,) or None, default=None
+        Weights of the rows, the first axis of ``y``; None weighs all the same.
 
     Returns
     -------
@@ -78,9 +82,11 @@ def best_temperature(proba: Tensor, y: Tensor) -> float:
     True
     """
     proba = proba.double()
+    shares = row_shares(proba, None if sample_weight is None else sample_weight.double())
 
     def loss(log_temperature: float) -> float:
         likelihood = soften(proba, math.exp(log_temperature)).gather(-1, y[..., None])
-        return -float(((1 - _SMOOTHING) * likelihood + _SMOOTHING / proba.shape[-1]).log().mean())
+        log_likelihood = ((1 - _SMOOTHING) * likelihood + _SMOOTHING / proba.shape[-1]).log()
+        return -float(log_likelihood.flatten(1).mean(-1) @ shares)
 
     return math.exp(minimize_scalar(loss, bounds=(-_RANGE, _RANGE), method="bounded").x)

@@ -18,8 +18,8 @@ NEED_NO_CHANCE = {
 # small and short, for the speed
 QUICK = {"hidden_layer_sizes": (32,), "max_epochs": 10, "kl_target": 0.3}
 TAUGHT = {**QUICK, "teacher": LogisticRegression()}
-# synthetic rows, and rows set aside to calibrate a teacher, are a matter of chance too
-AS_GIVEN = {"augment": None, "calibrate_teacher": False}
+# synthetic rows, and rows set aside to calibrate or weigh a teacher, are a matter of chance too
+AS_GIVEN = {"augment": None, "calibrate_teacher": False, "distill_weight": 0.5}
 EXACT = {"dropout": 0.0, "early_stopping": False, "batch_size": 1000, "dtype": "float64"}
 # Checks in which it matters what is learned, how, and from how little; the others ask the same of every configuration.
 # Only the plain one of each: rows in a file or of another type are read before anything is learned.

@@ -115,7 +115,7 @@ def test_a_cross_validation_of_few_rows(quick, make_table):
 def test_a_score_of_the_validation_part_wants_one_but_can_do_without(quick, table, callback):
     assert "valid_loss" in quick(callbacks=[callback]).fit(*table).history_[-1]
     assert "valid_loss" not in quick(callbacks=[callback], early_stopping=False).fit(*table).history_[-1]
-    quick(callbacks=[callback]).partial_fit(*table, classes=[0, 1, 2])
+    KLClassifier(callbacks=[callback]).partial_fit(*table, classes=[0, 1, 2])
 
 
 class Untouched(Callback):
@@ -137,7 +137,7 @@ class Untouched(Callback):
 def test_what_looks_at_training_rows_changes_nothing(quick, table, callbacks):
     clf = quick(callbacks=callbacks[1]).fit(*table)
     assert "valid_loss" not in clf.history_[-1]
-    quick(callbacks=callbacks[1]).partial_fit(*table, classes=[0, 1, 2])
+    KLClassifier(callbacks=callbacks[1]).partial_fit(*table, classes=[0, 1, 2])
 
 
 class Reader(Callback):

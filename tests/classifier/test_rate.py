@@ -78,8 +78,8 @@ def test_a_stream_goes_on_with_the_rate_it_has_found(digits):
     X, y, X_test, y_test = digits
     clf = KLClassifier(hidden_layer_sizes=(64,), random_state=0)
     losses = [log_loss(y_test, streamed(clf, X, y, *part).predict_proba(X_test)) for part in [(0, 5), (5, 11)]]
-    assert losses[1] < 0.6 * losses[0]
-    assert losses[1] < 0.8
+    assert losses[1] < losses[0] - 0.3
+    assert losses[1] < 0.6
     assert clf.net_.rate_state_["rule"]["n_steps"] == 11
 
 

@@ -85,9 +85,9 @@ def test_classes_that_are_none_are_named(quick, table, classes):
         quick().partial_fit(*table, classes=classes)
 
 
-def test_labels_of_another_kind_later_are_refused(quick, table):
+def test_labels_of_another_kind_later_are_refused(stream, table):
     X, y = table
-    clf = quick().partial_fit(X, y, classes=[0, 1, 2])
+    clf = stream().partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="y has labels .* that are not among the classes"):
         clf.partial_fit(X, np.datetime64("2020-01-01") + y)
 

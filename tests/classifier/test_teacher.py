@@ -244,7 +244,8 @@ def test_its_weight_is_that_of_the_labels(taught, table, weight):
 @pytest.mark.parametrize("divergence", DISTILL_DIVERGENCES)
 def test_the_terms_add_up_and_are_never_negative(taught, table, divergence):
     X, y = table
-    clf = taught(distill_weight=0.7, distill_divergence=divergence, temperature=3.0, kl_strength=0.1, max_epochs=30)
+    params = {"distill_weight": 0.7, "temperature": 3.0, "kl_strength": 0.1, "max_epochs": 30, "dropout": 0.0}
+    clf = taught(distill_divergence=divergence, **params)
     history = clf.fit(X, y, teacher_proba=softmax(X)).history_
     for epoch in history:
         terms = [epoch[f"train_{name}"] for name in ("data_fit", "distillation", "kl_penalty")]
@@ -432,14 +433,21 @@ def test_a_stream_with_a_teacher_that_is_ready(taught, table):
         assert clf.history_[-1]["train_distillation"] > 0
 
 
-@pytest.mark.parametrize("params", [{"teacher": LogisticRegression()}, {"distill_weight": "auto"}], ids=str)
-def test_a_teacher_that_would_be_fitted_to_every_part_is_no_stream(quick, params):
-    clf = quick(**params)
+def test_a_teacher_that_would_be_fitted_to_every_part_is_no_stream(quick):
+    clf = quick(teacher=LogisticRegression())
     assert not hasattr(clf, "partial_fit")
     with pytest.raises(AttributeError) as error:
         clf.partial_fit([[0.0]], [0], classes=[0, 1])
     assert "partial_fit needs a teacher that is ready" in str(error.value.__cause__)
     assert hasattr(quick(), "partial_fit")
+
+
+def test_a_stream_sets_no_rows_aside_to_see_what_its_teacher_is_worth(quick, table):
+    auto, half = (quick(teacher=softmax, distill_weight=weight) for weight in ("auto", 0.5))
+    for clf in (auto, half):
+        clf.partial_fit(*table, classes=range(3))
+    assert auto.distill_weight_ == 0.5
+    assert np.array_equal(auto.predict_proba(table[0]), half.predict_proba(table[0]))
 
 
 # As every estimator

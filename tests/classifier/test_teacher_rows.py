@@ -89,7 +89,7 @@ def test_the_teacher_is_asked_about_rows_without_a_label_only(taught, table, aug
 @pytest.mark.parametrize("distill_rows", ["all", "unlabeled"])
 def test_synthetic_rows_are_near_those_on_which_the_teacher_is_heard(taught, table, trained_on, distill_rows):
     X, y = table
-    clf = taught(distill_rows=distill_rows, augment="auto", augment_factor=3)
+    clf = taught(distill_rows=distill_rows, distill_weight=0.5, augment="auto", augment_factor=3)
     clf.fit(X, y, X_unlabeled=X[:20] + 100)
     clf.fit(X, y)
     rows = trained_on[0].X.numpy()

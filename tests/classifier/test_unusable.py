@@ -344,7 +344,7 @@ def test_a_teacher_that_gives_no_array_is_refused_by_what_it_gives(quick, table,
         with pytest.raises(ValueError, match=message):
             quick(teacher=teacher, augment=None).fit(X, y)
     with pytest.raises(ValueError, match="The 'predict_proba' of Answers must give probabilities as an array"):
-        quick(teacher=Answers(answer), teacher_cv=2, augment=None).fit(X, y)
+        quick(teacher=Answers(answer), teacher_cv=2, augment=None, distill_weight=0.5).fit(X, y)
 
 
 @pytest.mark.usefixtures("never_trained")
@@ -373,7 +373,7 @@ def test_a_teacher_may_give_any_tensor(quick, table, kind):
 )
 def test_a_network_that_cannot_be_a_teacher_is_named(quick, table, network, message):
     with pytest.raises(ValueError, match=f"The 'teacher' parameter must be {message}"):
-        quick(teacher=network, augment=None).fit(*table)
+        quick(teacher=network, augment=None, distill_weight=0.5).fit(*table)
 
 
 def test_a_class_for_a_teacher_is_named_whatever_else_is_wrong(quick, table):

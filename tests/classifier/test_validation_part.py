@@ -247,7 +247,11 @@ REFUSED = {
     ),
     "NaN": ({"X_val": np.full((40, 5), np.nan)}, ValueError, "X_val contains NaN"),
     "rank": ({"X_val": np.zeros((40, 5, 1))}, ValueError, "X_val cannot be used: Found array with dim 3"),
-    "text": ({"X_val": np.full((40, 5), "a")}, ValueError, "X_val cannot be used: could not convert string to float"),
+    "text": (
+        {"X_val": np.full((40, 5), "a")},
+        ValueError,
+        "X_val must be an array, a sparse matrix or a frame of numbers. could not convert string",
+    ),
     "empty": ({"X_val": np.zeros((0, 5)), "y_val": []}, ValueError, r"X_val cannot be used: Found array with 0 sample"),
     "dict": ({"X_val": {"x": 1}}, TypeError, "The 'X_val' parameter must be an array.* Got dict"),
     "unknown label": ({"y_val": np.full(40, 7)}, ValueError, r"y_val has labels \[7\] that are not among the classes"),

@@ -42,3 +42,19 @@ def test_labels_are_two_classes_each():
     proba, y = sample(4000, 2)
     labels = soften(proba, 0.5).reshape(2000, 2, 2), y.reshape(2000, 2)
     assert best_temperature(*labels) == pytest.approx(best_temperature(soften(proba, 0.5), y))
+
+
+def test_a_weight_is_so_many_rows():
+    proba, y = sample(300)
+    weight = torch.from_numpy(np.random.RandomState(1).randint(4, size=300))
+    repeated = best_temperature(proba.repeat_interleave(weight, dim=0), y.repeat_interleave(weight))
+    assert best_temperature(proba, y, weight) == pytest.approx(repeated)
+    assert best_temperature(proba, y, 1e-9 * weight) == pytest.approx(repeated)
+    assert best_temperature(proba, y) != pytest.approx(repeated, rel=1e-3)
+
+
+def test_weights_of_rows_with_several_labels():
+    proba, y = sample(400, 2)
+    proba, y = soften(proba, 0.5).reshape(200, 2, 2), y.reshape(200, 2)
+    weight = (torch.arange(200) < 50).double()
+    assert best_temperature(proba, y, weight) == pytest.approx(best_temperature(proba[:50], y[:50]))

@@ -111,9 +111,9 @@ def test_values_that_are_no_labels_are_refused(metric, labels):
 @each_metric
 def test_lists_of_unlike_lengths_are_refused(metric):
     for ragged in ([[1], [0, 1]], [[1], {2}]):
-        with pytest.raises(ValueError, match="'y_true' parameter must be an array. Got parts of unlike lengths"):
+        with pytest.raises(ValueError, match="'y_true' parameter must be an array, or what makes one. Got list"):
             metric(ragged, TENSOR.numpy())
-    with pytest.raises(ValueError, match="'y_proba' parameter must be an array. Got parts of unlike lengths"):
+    with pytest.raises(ValueError, match="'y_proba' parameter must be an array, or what makes one. Got list"):
         metric([0, 1], [[0.5, 0.5], [1.0]])
 
 

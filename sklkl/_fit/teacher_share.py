@@ -1,0 +1,61 @@
+"""What a teacher is worth: how much of the soft targets is its, beside a network that learned the labels alone."""
+
+from __future__ import annotations
+
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from sklkl.data import Rows
+from sklkl.losses import row_shares
+from sklkl.net import KLNet
+
+# By how many standard errors the teacher has to lower the log-loss on rows set aside to be heard at all.
+_MARGIN = 0.25
+
+
+def net_proba(net: KLNet, rows: Rows) -> Tensor:
+    """Return a net's probabilities as soft targets, of shape (n_rows, n_classes) or (n_rows, n_labels, 2)."""
+    proba = torch.as_tensor(net.predict_proba(rows))
+    return torch.stack([1 - proba, proba], dim=-1) if net.multilabel else proba
+
+
+def mixed(alone: Tensor, teacher: Tensor, share: float) -> Tensor:
+    """Return the mean of two models' probabilities; rows of zeros, of which the teacher says nothing, stay so.
+
+    Parameters
+    ----------
+    alone, teacher : Tensor of shape (n_rows, ..., n_classes)
+        Probabilities.
+    share : float in [0, 1]
+        That of the teacher.
+    """
+    heard = teacher.sum(-1, keepdim=True) > 0
+    return torch.where(heard, (1 - share) * alone + share * teacher, teacher)
+
+
+def best_share(alone: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
+    """Return the teacher's share in the mixture of lowest log-loss; 0 if it is not clearly lower than without.
+
+    Parameters
+    ----------
+    alone : Tensor of shape (n_rows, ..., n_classes)
+        Probabilities by a network that learned the labels alone.
+    teacher : Tensor of the same shape
+        Probabilities by the teacher, or by what was learned from it. Neither should have been fitted to these rows.
+    y : Tensor of shape (n_rows, ...)
+        Class codes.
+    weight : Tensor of shape (n_rows,) or None, default=None
+        Weights of the rows.
+    """
+    without, by_teacher = (p.double().gather(-1, y[..., None]).flatten(1) for p in (alone, teacher))
+    shares = row_shares(without, None if weight is None else weight.double())
+
+    def losses(share: float) -> Tensor:
+        return -torch.lerp(without, by_teacher, share).clamp(min=torch.finfo(torch.float64).tiny).log().sum(-1)
+
+    share = float(minimize_scalar(lambda share: float(losses(share) @ shares), bounds=(0, 1), method="bounded").x)
+    gains = losses(0.0) - losses(share)
+    gain = gains @ shares
+    error = ((gains - gain).square() @ shares.square()).sqrt()
+    return share if float(gain) > _MARGIN * float(error) else 0.0
