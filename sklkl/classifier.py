@@ -133,7 +133,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     dtype : {"float32", "float64"} or torch.dtype, default="float32"
         Floating type of the network and of X in training.
     compile : bool, default=False
-        Whether to compile the network with :func:`torch.compile`.
+        Whether to compile the network.
     verbose : int, default=0
         Greater than 0: a progress bar with the losses.
     callbacks : list of skorch callbacks or None, default=None
@@ -169,8 +169,7 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
 
     Notes
     -----
-    On a CPU networks predict in float64 unless X is float32 (one of your own if it can): whatever the number of rows
-    at once.
+    On a CPU networks predict in float64 unless X is float32 (one of your own if it can).
 
     References
     ----------

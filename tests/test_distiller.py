@@ -167,7 +167,7 @@ def test_the_report_is_what_scikit_learn_measures_on_rows_held_out(distiller, ta
     train, test = train_test_split(np.arange(120), test_size=0.25, stratify=y, random_state=seed)
     tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X[train], y[train])
     student = distiller().fit(X[train], y[train])
-    alone = clone(model.student).fit(X[train], y[train])
+    alone = clone(model.student).set_params(distill_weight="auto").fit(X[train], y[train])
     assert model.report_["teacher"]["accuracy"] == accuracy_score(y[test], tree.predict(X[test]))
     for name, fitted in [("student", student), ("student without teacher", alone)]:
         figures = model.report_[name]
@@ -183,7 +183,8 @@ def test_the_student_without_a_teacher_gets_rows_without_labels_if_it_can_use_th
     params = {"kl_penalty": penalty, "kl_strength": 1.0, "augment": None}
     model = distiller(report_fraction=0.25, **params).fit(X, y, X_unlabeled=X + 1)
     train, test = train_test_split(np.arange(120), test_size=0.25, stratify=y, random_state=seed)
-    alone = clone(model.student).fit(X[train], y[train], X_unlabeled=X + 1 if used else None)
+    alone = clone(model.student).set_params(distill_weight="auto")
+    alone.fit(X[train], y[train], X_unlabeled=X + 1 if used else None)
     expected = pytest.approx(log_loss(y[test], alone.predict_proba(X[test])))
     assert model.report_["student without teacher"]["log_loss"] == expected
 

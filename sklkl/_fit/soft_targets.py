@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -164,11 +165,6 @@ class FurtherRows:
                 f"some. Got X_unlabeled=None and augment={self.params.augment!r}, which makes none here."
             )
 
-    def check_unlabeled(self) -> None:
-        """Raise a ValueError if the network cannot read the rows that were given without a label."""
-        if self.X_unlabeled is not None:
-            self.read(self.X_unlabeled)
-
     @property
     def augment(self) -> Any:
         """How synthetic rows are made; ``"auto"`` does so in a dense table that is not too long."""
@@ -278,6 +274,18 @@ class SoftTargets:
         if self.alone is not None:
             targets = mixed(net_proba(self.alone, rows), targets, self.share)
         return rows.with_columns(teacher_proba=targets.to(rows.dtype)), known
+
+    def check_rows(self, rows: Rows, random_state: np.random.RandomState) -> None:
+        """Raise a ValueError for further rows that the network cannot read, or for splits, before any training."""
+        part = self.given.part(rows)
+        # this package's own synthetic rows are like those of X
+        made = callable(self.params.augment)
+        for X in self.further.inputs(part.X, made, copy.deepcopy(random_state)):
+            self.further.read(X)
+        if self.further.X_unlabeled is not None and not made:
+            self.further.read(self.further.X_unlabeled)
+        if self.params.teacher_cv is not None and isinstance(self.teacher, EstimatorTeacher):
+            self.teacher.check_splits(part.X, part.y, self.params.teacher_cv)
 
     def _proba(self, teacher: Teacher, part: Part, more: list[Any]) -> np.ndarray | None:
         """Return the teacher's probabilities of rows, after fitting it to them, and of further inputs."""

@@ -173,7 +173,7 @@ def weighed_teacher(
         training = _training(params, soft_targets, weight, train, valid if stops_early else None, random_state)
         return new_net(training, copy.deepcopy(random_state)).partial_fit(training.data)
 
-    soft_targets.further.check_unlabeled()
+    soft_targets.check_rows(rows, random_state)
     proba, alone = soft_targets.unseen_proba(train, valid), student(0.0)  # what fails does so before a training
     ready = soft_targets.may_know_all_rows
     if ready:  # but its student does not

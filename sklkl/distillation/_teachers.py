@@ -142,6 +142,11 @@ class EstimatorTeacher(FunctionTeacher):
         )
         return self
 
+    def check_splits(self, X: Any, y: Any, cv: Any) -> None:
+        """Raise a ValueError if rows cannot be split like this, see `predict_out_of_fold`."""
+        if np.ndim(y) == 1:
+            _splits(cv, X, np.asarray(y))
+
     def predict_out_of_fold(self, X: Any, y: Any, cv: Any, sample_weight: Any = None) -> np.ndarray:
         """Return the probabilities of each row by a clone that was fitted without it; call ``fit`` before.
 

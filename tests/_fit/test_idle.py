@@ -46,7 +46,6 @@ CASES = [
     ("temperature", 2.0, {**TAUGHT, "distill_weight": 0.0, "teacher_classes": "union"}, TWICE, "distill_weight > 0"),
     ("distill_weight", 0.9, {}, TAUGHT, "a teacher"),
     ("distill_weight", 0.0, {}, TWICE, "a teacher"),
-    ("distill_weight", "auto", {}, TAUGHT, "a teacher"),
     ("distill_rows", "unlabeled", {}, TAUGHT, "a teacher"),
     ("distill_divergence", "js", {}, TAUGHT, "a teacher"),
     ("teacher", softmax, {"distill_weight": 0.0}, {"distill_weight": 0.1}, "distill_weight > 0"),
@@ -69,7 +68,7 @@ CASES = [
     ("validation_fraction", 0.3, {}, SET_ASIDE, "early_stopping=True"),
     ("validation_fraction", 0.3, {"early_stopping": False}, {**FITTED, "calibrate_teacher": True}, "early_stopping"),
     ("n_iter_no_change", 5, {}, SET_ASIDE, "early_stopping=True"),
-    ("n_iter_no_change", 5, TAUGHT, {**TAUGHT, "distill_weight": "auto"}, "early_stopping=True"),
+    ("n_iter_no_change", 5, {**TAUGHT, "distill_weight": 0.5}, TAUGHT, "early_stopping=True"),
 ]  # fmt: skip
 case = pytest.mark.parametrize(
     ("name", "value", "without", "given", "words"), CASES, ids=lambda value: value if isinstance(value, str) else ""
@@ -131,7 +130,7 @@ def test_they_are_parameters():
 def test_defaults_are_not_set(table):
     defaults = KLClassifier().get_params()
     assert fitted(table, **defaults | {"max_epochs": 2, "random_state": 0, "kl_strength": np.float64(0.0)}) == {}
-    assert fitted(table, temperature=np.float32(1.0), distill_weight=np.float64(0.5), lr=np.float64(2e-3)) == {}
+    assert fitted(table, temperature=np.float32(1.0), lr=np.float64(2e-3)) == {}
 
 
 @pytest.mark.parametrize(

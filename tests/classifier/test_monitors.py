@@ -7,7 +7,7 @@ from sklearn.model_selection import cross_val_score
 from skorch.callbacks import BatchScoring, Callback, Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from skorch.callbacks import PassthroughScoring as Passthrough
 
-from sklkl import KLNet
+from sklkl import KLClassifier, KLNet
 from sklkl.modules import MLP
 
 

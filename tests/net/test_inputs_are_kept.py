@@ -82,8 +82,10 @@ CONTAINERS = {
 def test_what_a_classifier_is_given_stays_as_it_is(table, change, method):
     X, y = change(table[0].astype("f4")), table[1]
     before = np.asarray(X).copy()
-    clf = KLClassifier(module=InPlaceActivation, max_epochs=2, early_stopping=True)
-    getattr(clf, method)(X, y, **({"classes": [0, 1, 2]} if method == "partial_fit" else {"X_val": X, "y_val": y}))
+    if method == "fit":
+        clf = KLClassifier(module=InPlaceActivation, max_epochs=2).fit(X, y, X_val=X, y_val=y)
+    else:
+        clf = KLClassifier(module=InPlaceActivation).partial_fit(X, y, classes=[0, 1, 2])
     clf.predict_proba(X)
     clf.net_.predict_proba(np.asarray(X, dtype="f4"))
     assert np.array_equal(np.asarray(X), before)

@@ -344,13 +344,14 @@ class Batches(Callback):
         pass
 
 
+SMALL = {"hidden_layer_sizes": (8,)}
 KINDS = [
-    {},
-    {"early_stopping": True},
-    {"learning_rate": "constant", "callbacks": [Batches()]},
+    SMALL,
+    {**SMALL, "early_stopping": True},
+    {**SMALL, "learning_rate": "constant", "callbacks": [Batches()]},
     {"module": Noisy},
-    {"teacher": GaussianNB(), "augment": None},
-    {"kl_penalty": "vat", "kl_strength": 0.1, "callbacks": [EarlyStopping("train_loss", patience=10**9)]},
+    {**SMALL, "teacher": GaussianNB(), "augment": None},
+    {**SMALL, "kl_penalty": "vat", "kl_strength": 0.1, "callbacks": [EarlyStopping("train_loss", patience=10**9)]},
 ]
 
 
@@ -377,7 +378,7 @@ def outcome(clf, table, seconds, interval):
 def outcomes(table, n, longest, interval=0.0):
     """Interrupt long fits at random times; return what went wrong."""
     chance, wrong, state = random.Random(0), [], torch.get_rng_state()
-    classifiers = [KLClassifier((8,), max_epochs=1, random_state=0, **kind).fit(*table) for kind in KINDS]
+    classifiers = [KLClassifier(max_epochs=1, random_state=0, **kind).fit(*table) for kind in KINDS]
     for number in range(n):
         clf = classifiers[number % len(KINDS)].set_params(max_epochs=3000, n_iter_no_change=None)
         wrong.append(outcome(clf, table, 1e-5 + longest * chance.random() ** 2, interval))

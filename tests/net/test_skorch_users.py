@@ -84,7 +84,9 @@ def test_hooks_see_no_row_without_a_label(quick, table):
             assert (batch[1] >= 0).all()
 
     sizes, score = [], BatchScoring("accuracy", name="score", on_train=True)
-    clf = quick(teacher=GaussianNB(), callbacks=[Looks(), score], batch_size=8, max_epochs=2).fit(*table)
+    clf = quick(teacher=GaussianNB(), distill_weight=0.5, callbacks=[Looks(), score], batch_size=8, max_epochs=2).fit(
+        *table
+    )
     assert set(sizes) == {120}
     assert 0 < clf.history_[-1, "score"] <= 1
     assert clf.net_._labelled_rows is None

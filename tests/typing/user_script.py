@@ -55,7 +55,7 @@ def search(X: Floats, y: Labels) -> float:
     """Search the strength of a penalty, of a classifier in a pipeline."""
     student = KLClassifier(hidden_layer_sizes=(8,), kl_penalty=Prior(), max_epochs=2, random_state=0)
     pipeline: Pipeline = make_pipeline(StandardScaler(), student)
-    grid: dict[str, list[Any]] = {"klclassifier__kl_strength": [0.0, 0.1]}
+    grid: dict[str, list[Any]] = {"klclassifier__kl_strength": [0.03, 0.1]}
     found = GridSearchCV(pipeline, grid, scoring=get_scorer("neg_mean_kl"), cv=2)
     found.fit(X, y)
     return float(found.best_score_)
