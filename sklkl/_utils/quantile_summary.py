@@ -45,7 +45,9 @@ class QuantileSummary(NamedTuple):
         last = np.take_along_axis(self.mass, self.n_values[:, None] - 1, axis=1)
         mass = np.where(self.mass > 0, self.mass, last)
         middle = np.minimum(self.mass.cumsum(axis=1), self.mass.sum(axis=1, keepdims=True)) - mass / 2
-        return np.asarray(ndtri(middle / self.mass.sum(axis=1, keepdims=True)))
+        ranks = middle / self.mass.sum(axis=1, keepdims=True)
+        # a value of next to no weight is not infinitely far
+        return np.asarray(ndtri(np.clip(ranks, _ROUNDING, 1 - _ROUNDING)))
 
     def shortened(self) -> QuantileSummary:
         """Return a summary of at most `N_KEPT` values."""

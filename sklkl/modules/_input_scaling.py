@@ -145,7 +145,8 @@ class DenseScaling(nn.Module):
             summary = summary.shortened()
         ranked = self.ranked.cpu().numpy()
         scores = summary.normal_scores()[ranked]
-        knots = ((summary.values - center[:, None]) * inverse_scale[:, None])[ranked]
+        # quarters, whose differences are finite whatever the values
+        knots = ((summary.values / 4 - center[:, None] / 4) * (4 * inverse_scale[:, None]))[ranked]
         steps = np.diff(knots, axis=1)
         slopes = np.divide(np.diff(scores, axis=1), steps, out=np.zeros_like(steps), where=steps > 0)
         return learned | {"knots": knots, "intercepts": scores[:, :-1] - slopes * knots[:, :-1], "slopes": slopes}
@@ -155,10 +156,11 @@ class DenseScaling(nn.Module):
         lowest, highest = summary.quantile(0), summary.quantile(1)
         scale = np.zeros(len(lowest))
         for tail in _TAILS:
-            scale = np.where(scale > 0, scale, summary.quantile(1 - tail) - summary.quantile(tail))
+            scale = np.where(scale > 0, scale, summary.quantile(1 - tail) / 4 - summary.quantile(tail) / 4)
         # what varies no more than rounding does is constant
-        noise = np.maximum(8 * self.eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
-        inverse_scale = np.divide(1, scale, out=np.zeros_like(scale), where=highest - lowest > noise)
+        noise = np.maximum(2 * self.eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
+        varies = highest / 4 - lowest / 4 > noise
+        inverse_scale = np.divide(0.25, scale, out=np.zeros_like(scale), where=varies)
         return np.where(summary.n_values == 2, lowest, summary.quantile(0.5)), inverse_scale
 
 

@@ -52,3 +52,9 @@ def test_a_stream_in_parts_has_the_quantiles_of_the_whole(size):
         for column, value in zip(SKEWED.T, summary.shortened().quantile(level), strict=True):
             assert abs((column <= value).mean() - level) < 0.05
     assert summary.quantile(1.0).tolist() == SKEWED.max(axis=0).tolist()
+
+
+def test_values_of_next_to_no_weight_are_not_infinitely_far():
+    scores = summarised(SKEWED[:50], np.where(np.arange(50) < 25, 1e-300, 1.0)).normal_scores()
+    assert np.isfinite(scores).all()
+    assert np.abs(scores).max() < 7

@@ -136,6 +136,13 @@ def test_huge_values_are_finite(kind, far):
         assert np.isfinite(scaling.forward_numpy(x.numpy())).all()
 
 
+def test_columns_of_the_largest_numbers_are_scaled():
+    largest = np.finfo(np.float64).max * np.linspace(-1, 1, 50)[:, None]
+    scaled = views(DenseScaling(largest), largest)
+    assert np.isfinite(scaled).all()
+    np.testing.assert_allclose(scaled[:, 1], views(DenseScaling(largest / 1e300), largest / 1e300)[:, 1], atol=1e-9)
+
+
 @each_kind
 def test_the_gradient_is_that_of_finite_differences(kind):
     scaling = input_scaling(KINDS[kind])
