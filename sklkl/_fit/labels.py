@@ -79,11 +79,10 @@ def _as_numbers(values: np.ndarray) -> np.ndarray:
     typed = np.array(values.tolist())
     if typed.dtype.kind != "f" or not all(isinstance(value, Integral) for value in values.flat):
         return typed
-    try:
-        return values.astype(np.uint64)  # numpy takes integers beyond int64 for floats if there are others
-    except OverflowError as error:
-        found = f"{values.min()} and {values.max()}"
-        raise ValueError(refusal("y", found, "labels of one type of integers, of 64 bits")) from error
+    lowest, highest = values.min(), values.max()
+    if lowest < 0 or highest >= 2**64:
+        raise ValueError(refusal("y", f"{lowest} and {highest}", "labels of one type of integers, of 64 bits"))
+    return values.astype(np.uint64)  # numpy takes integers beyond int64 for floats if there are others
 
 
 def is_first_call(estimator: Any, classes: Any) -> bool:

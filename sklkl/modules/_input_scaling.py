@@ -208,7 +208,7 @@ class SparseScaling(nn.Module):
         entries = sparse.coo_array(X)
         mass = np.ones(X.shape[0]) if weight is None else weight / weight.mean()
         there = entries.data != 0
-        row, column = (index[there] for index in entries.coords)
+        row, column = entries.row[there], entries.col[there]
         logs = np.log(np.abs(entries.data[there].astype(np.float64)))
         n_features = X.shape[1]
         self.log_sum += torch.from_numpy(np.bincount(column, mass[row] * logs, n_features)).to(self.log_sum)

@@ -21,6 +21,8 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("kind", UNREADABLE)
 def test_what_cannot_be_read_is_named(kind):
+    if kind == "equal names":
+        pytest.importorskip("sklearn", minversion="1.9", reason="older ones read such frames")
     with pytest.raises(
         (ValueError, TypeError), match="^Input X must be an array, a sparse matrix or a frame of numbers"
     ):

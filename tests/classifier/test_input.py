@@ -285,6 +285,8 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("kind", UNREADABLE)
 def test_what_cannot_be_read_is_refused_by_name(quick, table, kind):
+    if kind == "equal names":
+        pytest.importorskip("sklearn", minversion="1.9", reason="older ones read such frames")
     message = "(Input X|'X' parameter) must be an? "
     with pytest.raises((ValueError, TypeError), match=message):
         quick().fit(UNREADABLE[kind], [0, 1])

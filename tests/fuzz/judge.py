@@ -83,7 +83,7 @@ def snapshot(value):
     """Return bytes that are the same as long as an object of the caller is."""
     if sparse.issparse(value):
         entries = value.tocoo(copy=True)
-        value = (value.format, value.shape, *map(np.array, entries.coords), entries.data)
+        value = (value.format, value.shape, np.array(entries.row), np.array(entries.col), entries.data)
     elif isinstance(value, (pd.DataFrame, pl.DataFrame)):
         value = (list(value.columns), list(map(str, value.dtypes)), value.to_numpy())
     elif isinstance(value, (pd.Series, pl.Series)):

@@ -338,7 +338,7 @@ def test_lbfgs_finds_what_logistic_regression_finds(quick_net, make_table):
     X, y = make_table(400)
     params = {"lr": 1.0, "optimizer__line_search_fn": "strong_wolfe", "batch_size": -1, "max_epochs": 10}
     net = quick_net(MLP(5, 3, hidden_layer_sizes=()).double(), optimizer=torch.optim.LBFGS, **params).fit(X, y)
-    peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(X, y)
+    peer = LogisticRegression(C=1e12, tol=1e-10, max_iter=1000).fit(X, y)
     np.testing.assert_allclose(net.predict_proba(X), peer.predict_proba(X), atol=1e-3)
 
 
