@@ -57,6 +57,24 @@ def test_of_labels_too(table):
         clf.fit(X, np.eye(3, dtype=int)[y])
 
 
+def uniform(X):
+    return np.full((len(X), 3), 1 / 3)
+
+
+@pytest.mark.parametrize("weight", [None, 2.0])
+def test_it_is_the_loss_of_rows_with_a_label(table, weight):
+    """The history has terms of the loss, whose means are over all rows: here 120 with a label and 240 without."""
+    X, y = table
+    weights = None if weight is None else np.where(y == 0, weight, 1.0)
+    still = {"learning_rate": "constant", "lr": 1e-20, "max_epochs": 2, "dtype": "float64", "random_state": 0}
+    clf = KLClassifier(module=blown_up, teacher=uniform, distill_rows="unlabeled", augment_factor=2, **still)
+    with pytest.warns(ConvergenceWarning, match="not converged") as caught:
+        clf.fit(X, y, sample_weight=weights)
+    loss = np.average(-clf.predict_log_proba(X)[np.arange(120), y], weights=weights)
+    assert f"the loss on its rows is {loss:.3g} nats a row" in str(caught[0].message)
+    assert clf.history_[-1, "train_data_fit"] == pytest.approx(loss / 3, rel=1e-5)
+
+
 @NOT
 @pytest.mark.parametrize("change", [{}, {"kl_strength": 5.0}, {"scale_inputs": True, "early_stopping": True}], ids=str)
 def test_a_training_that_converges_says_nothing(table, change):
