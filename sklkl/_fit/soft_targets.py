@@ -278,11 +278,10 @@ class SoftTargets:
     def check_rows(self, rows: Rows, random_state: np.random.RandomState) -> None:
         """Raise a ValueError for further rows that the network cannot read, or for splits, before any training."""
         part = self.given.part(rows)
-        # this package's own synthetic rows are like those of X
-        made = callable(self.params.augment)
-        for X in self.further.inputs(part.X, made, copy.deepcopy(random_state)):
-            self.further.read(X)
-        if self.further.X_unlabeled is not None and not made:
+        if callable(self.params.augment):  # this package's own synthetic rows are like those of X
+            for X in self.further.inputs(part.X, True, copy.deepcopy(random_state)):
+                self.further.read(X)
+        elif self.further.X_unlabeled is not None:
             self.further.read(self.further.X_unlabeled)
         if self.params.teacher_cv is not None and isinstance(self.teacher, EstimatorTeacher):
             self.teacher.check_splits(part.X, part.y, self.params.teacher_cv)

@@ -24,7 +24,7 @@ _TAILS = (0.25, 0.1, 0.05, 0.02, 0.01, 0.0)
 
 
 class DenseScaling(nn.Module):
-    """Two views of each column, learned from training rows: shifting or scaling a column changes neither.
+    """Two views of each column, learned from training rows: neither its unit nor its zero changes them.
 
     One is x / sqrt(1 + (x / 3)²), where x = (value - median) / interquartile range: a smooth clip, outliers stay in
     sight but within 3. The other is the normal score of the value's rank, piecewise linear between quantiles. A column

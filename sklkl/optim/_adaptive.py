@@ -197,8 +197,9 @@ class KLAdaptiveLR:
             # a copy: predictions may be weights, which the step changes
             before = self._logits(x).clone()
             check_weight(sample_weight, before.shape[len(self.step_.stack)])
-            sure = step_kl(before, torch.zeros_like(before), sample_weight, len(self.step_.stack))
-            self.rule.see(loss.detach().double().numpy(force=True), sure.numpy(force=True))
+            if self.rule.looks:
+                sure = step_kl(before, torch.zeros_like(before), sample_weight, len(self.step_.stack))
+                self.rule.see(loss.detach().double().numpy(force=True), sure.numpy(force=True))
             measure = partial(self._kl, before, x, sample_weight)
             self._take(self.rule.rate, loss, usable, keep=True)
             try:

@@ -126,6 +126,11 @@ class Lock(Rule):
             return self.peak
         return self._mean_peak(self.log_rate - math.log(self._ramp(self.n_steps)))
 
+    @property
+    def looks(self) -> bool:
+        """Whether `see` is to be called: at first, and as long as a network had saturated predictions then."""
+        return bool((self.is_new | self.saturated).any())
+
     def see(self, loss: np.ndarray, sure: np.ndarray) -> None:
         """Learn whether the predictions of new networks are saturated, and whether those that were are still wrong."""
         self.saturated = np.where(self.is_new, sure > _SATURATED * self.chance, self.saturated)

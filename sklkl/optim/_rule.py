@@ -86,8 +86,14 @@ class Rule:
         """The largest divergence that is accepted of the coming step."""
         return math.inf
 
+    @property
+    def looks(self) -> bool:
+        """Whether `see` is to be called before the coming step, if that is measured: it reads from the device."""
+        return False
+
     def see(self, loss: np.ndarray, sure: np.ndarray) -> None:
-        """Learn, before a step that is measured, the loss and the mean of KL(p‖uniform), if the rule cares."""
+        """Learn the loss and the mean of KL(p‖uniform) before a step, if the rule ``looks``."""
+        raise NotImplementedError
 
     def choose(self, loss: np.ndarray, slope: np.ndarray, usable: np.ndarray | bool = True) -> None:
         """Set the rate by how much a step at rate 1 lowers the loss at first, if the rule ``needs_slope``."""
