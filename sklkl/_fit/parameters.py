@@ -235,10 +235,10 @@ def torch_device(device: Any) -> torch.device:
         found = torch.device(device)
     except RuntimeError as error:
         raise invalid("device", device, "'auto' or a device of torch", of="KLClassifier") from error
-    if found.type not in ("cpu", "cuda"):
-        _check_device(found)
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The 'device' parameter is {device!r}, but torch finds no CUDA device.")
+    if found.type != "cpu":
+        _check_device(found)
     return found
 
 

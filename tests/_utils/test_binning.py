@@ -85,7 +85,7 @@ def test_integers_have_no_missing_values():
     np.testing.assert_array_equal(NumericBins(np.array([2.0])).codes(np.array([1, 2, 3])), [0, 0, 1])
 
 
-MISSING = [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), pd.NaT, pd.NA]
+MISSING = [None, float("nan"), np.float32("nan"), np.datetime64("NaT", "s"), pd.NaT, pd.NA]
 
 
 def test_categories_unknown_and_missing():

@@ -151,7 +151,7 @@ def test_texts_of_varying_length(quick, table):
 # What are no labels
 
 
-MISSING = {"NaN": np.nan, "None": None, "NaT": pd.NaT, "NA": pd.NA, "NaT of NumPy": np.datetime64("NaT")}
+MISSING = {"NaN": np.nan, "None": None, "NaT": pd.NaT, "NA": pd.NA, "NaT of NumPy": np.datetime64("NaT", "s")}
 VALUES = {"number": [1, 2], "float": [1.0, 2.0], "bool": [True, False], "text": ["a", "b"]}
 
 

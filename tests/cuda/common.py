@@ -1,0 +1,32 @@
+"""What the tests of a CUDA device share: the device, guards, and small data."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+DEVICE = "cuda"
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+SOFT = np.random.RandomState(0).dirichlet([1, 1, 1], 120)  # soft targets and weights for the 120 rows of ``table``
+WEIGHT = np.random.RandomState(1).rand(120)
+
+
+def places(clf):
+    """Return where the network and the optimiser's moments are."""
+    held = [*clf.module_.parameters(), *clf.module_.buffers()]
+    moments = [value for state in clf.net_.optimizer_.state.values() for value in state.values()]
+    return {part.device.type for part in [*held, *moments] if isinstance(part, torch.Tensor) and part.ndim}
+
+
+@contextmanager
+def no_waiting():
+    """Let whatever waits for the device raise an error."""
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -1,0 +1,103 @@
+"""A net on a CUDA device: the data it takes, its rate alone, and that a step does not wait for the device."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from torch import nn
+from torch.utils.data import DataLoader
+
+from sklkl.data import Rows
+from sklkl.modules import MLP
+from sklkl.optim import LEARNING_RATES, RULES, KLAdaptiveLR
+from sklkl.penalties import PENALTIES
+
+from .common import DEVICE, SOFT, WEIGHT, needs_cuda, no_waiting
+
+pytestmark = needs_cuda
+
+
+@pytest.mark.parametrize("kind", ["arrays", "tensors", "rows", "sparse", "loader"])
+@pytest.mark.parametrize("penalty", ["confidence", "rdrop", "vat"])
+def test_a_net_of_any_data(quick_net, table32, kind, penalty):
+    X, y = table32
+    data = {
+        "tensors": (torch.from_numpy(X).to(DEVICE), torch.from_numpy(y).to(DEVICE)),
+        "rows": (Rows(X, y, weight=WEIGHT.astype(np.float32)), None),
+        "sparse": (sparse.csr_array(X), y),
+    }.get(kind, (X, y))
+    loaders = {"iterator_train": DataLoader, "iterator_valid": DataLoader} if kind == "loader" else {}
+    params = {"kl_penalty": penalty, "kl_strength": 0.1, "classes": [0, 1, 2], "max_epochs": 20, **loaders}
+    net = quick_net(device=DEVICE, module__dropout=0.2, **params).fit(*data)
+    assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
+    assert (net.predict(X) == y).mean() > 0.5
+    assert net.predict_proba(torch.from_numpy(X).to(DEVICE)).dtype == np.float64
+
+
+def batches_and_net(quick_net, rows, **params):
+    """Return batches, and a net that has taken its first steps."""
+    net = quick_net(MLP, device=DEVICE, module__dropout=0.5, classes=[0, 1, 2], **params).fit(rows, None)
+    net.learning_rate_ = net.make_learning_rate(100)
+    batches = list(net.get_iterator(net.get_split_datasets(rows)[0], training=True))
+    net.train_step(batches[0])
+    return batches, net
+
+
+@pytest.mark.parametrize("penalty", [None, *sorted(set(PENALTIES) - {"vat"})])
+@pytest.mark.parametrize("rule", sorted(set(LEARNING_RATES) - {"kl_adaptive"}))  # which reads what it measures
+@pytest.mark.parametrize("columns", [{}, {"weight": WEIGHT.astype("f4"), "teacher_proba": SOFT.astype("f4")}], ids=len)
+def test_a_step_waits_for_nothing(quick_net, table32, penalty, rule, columns):
+    params = {"kl_penalty": penalty, "kl_strength": 0.1} if penalty else {}
+    batches, net = batches_and_net(quick_net, Rows(*table32, **columns), learning_rate=rule, **params)
+    with no_waiting():
+        steps = [net.train_step(batch) for batch in batches]
+        net.validation_step(batches[0])
+    assert all(torch.isfinite(step["loss"]) for step in steps)
+
+
+def test_the_guard_notices_what_waits(quick_net, table32):
+    batches, net = batches_and_net(quick_net, Rows(*table32))
+    with no_waiting(), pytest.raises(RuntimeError, match="synchronizing"):
+        net.train_step(batches[0])["loss"].item()
+
+
+def test_an_epoch_waits_as_often_however_many_batches_it_has(quick, table):
+    def n_waits(batch_size):
+        clf = quick(device=DEVICE, learning_rate="onecycle", dropout=0.3, batch_size=batch_size, kl_strength=0.1)
+        clf.fit(*table)  # the first fit of a kind may prepare the device
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                clf.fit(*table)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        return sum("synchronizing" in str(warning.message) for warning in seen)
+
+    assert n_waits(batch_size=6) == n_waits(batch_size=60) > 0
+
+
+# The rate alone
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
+def test_the_adaptive_rate_alone(table, same_but_for_rounding, rule, optimizer):
+    def rates(device):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)).double().to(device)
+        x, y, weight = (torch.as_tensor(values, device=device) for values in (*table, WEIGHT))
+        rate, seen = KLAdaptiveLR(optimizer(net.parameters(), lr=0.1), net, 30, rule=rule), []
+        for _ in range(30):
+            rate.optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(net(x), y)
+            loss.backward()
+            rate.step(loss, x, weight)
+            rate.load_state_dict(copy.deepcopy(rate.state_dict()))
+            seen.append([rate.lr_, loss.item()])
+        return seen
+
+    same_but_for_rounding(rates(DEVICE), rates("cpu"))
