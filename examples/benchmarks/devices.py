@@ -56,8 +56,8 @@ def with_threads(n_threads, work):
     return run
 
 
-def compare(X, y, epochs, rounds, params):
-    found, fitted = devices(), {}
+def compare(found, X, y, epochs, rounds, params):
+    fitted = {}
 
     def fit(name):
         device, _ = found[name]
@@ -78,11 +78,12 @@ def main():
     parser.add_argument("--quick", action="store_true", help="little data, one round")
     quick = parser.parse_args().quick
     warnings.simplefilter("ignore")
-    n_rows, epochs, rounds = (500, 1, 1) if quick else (10_000, 5, 3)
+    n_rows, epochs, rounds = (500, 1, 1) if quick else (10_000, 3, 2)
     X, y = make_classification(n_rows, 50, n_informative=20, n_classes=10, random_state=0)
+    found = devices()  # first, as the number of threads is changed from here on
     for name, params in SETTINGS.items():
         for rule in ("kl_adaptive", "onecycle"):
-            training, prediction = compare(X, y, epochs, rounds, {**params, "learning_rate": rule})
+            training, prediction = compare(found, X, y, epochs, rounds, {**params, "learning_rate": rule})
             report(f"{name}, {rule}: {epochs} epochs of {n_rows} x 50", training)
         report(f"{name}: predict_proba of {n_rows} x 50", prediction)
 

@@ -118,9 +118,14 @@ def test_two_jobs_give_the_same_scores_as_one(search, kind, backend, same_but_fo
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_fork_after_torch_used_threads_never_hangs_and_keeps_them_if_it_trains_nothing():
     # threads that wait shall sleep: they are not what is tested
-    environment = {**os.environ, "PYTHONPATH": str(Path(sklkl.__file__).parents[1]), "OMP_WAIT_POLICY": "passive"}
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
-        [sys.executable, "-c", FORK_THRICE], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", FORK_THRICE],
+        cwd=Path(sklkl.__file__).parents[1],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

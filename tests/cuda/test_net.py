@@ -15,9 +15,7 @@ from sklkl.modules import MLP
 from sklkl.optim import LEARNING_RATES, RULES, KLAdaptiveLR
 from sklkl.penalties import PENALTIES
 
-from .common import DEVICE, SOFT, WEIGHT, needs_cuda, no_waiting
-
-pytestmark = needs_cuda
+from .common import DEVICE, SOFT, WEIGHT, no_waiting
 
 
 @pytest.mark.parametrize("kind", ["arrays", "tensors", "rows", "sparse", "loader"])

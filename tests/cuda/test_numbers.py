@@ -10,9 +10,7 @@ from sklkl.divergences import DIVERGENCES
 from sklkl.drift import DriftDetector
 from sklkl.feature_selection import js_classif
 
-from .common import DEVICE, needs_cuda
-
-pytestmark = needs_cuda
+from .common import DEVICE
 
 DISTRIBUTIONS = np.random.RandomState(2).dirichlet(np.ones(6), (2, 40))
 FROM = {"probs": lambda p: p, "log_probs": np.log, "logits": lambda p: np.log(p) + 2}

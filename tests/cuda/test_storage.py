@@ -18,10 +18,8 @@ from torch import nn
 
 import sklkl
 
-from .common import DEVICE, needs_cuda, places
+from .common import DEVICE, places
 from .networks import normalised, recurrent
-
-pytestmark = needs_cuda
 
 ELSEWHERE = """
 import pickle, sys

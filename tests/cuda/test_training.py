@@ -15,10 +15,8 @@ from sklkl.distillation import DISTILL_DIVERGENCES
 from sklkl.optim import LEARNING_RATES
 from sklkl.penalties import PENALTIES
 
-from .common import DEVICE, SOFT, WEIGHT, needs_cuda, places
+from .common import DEVICE, SOFT, WEIGHT, places
 from .networks import noisy, normalised, recurrent
-
-pytestmark = needs_cuda
 
 PLAIN = [name for name, kind in PENALTIES.items() if not kind.needs_net]  # without chance of their own
 
