@@ -78,7 +78,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="little data, one round")
     quick = parser.parse_args().quick
     warnings.simplefilter("ignore")
-    n_rows, epochs, rounds = (500, 1, 1) if quick else (10_000, 3, 2)
+    n_rows, epochs, rounds = (500, 1, 1) if quick else (10_000, 5, 3)
     X, y = make_classification(n_rows, 50, n_informative=20, n_classes=10, random_state=0)
     found = devices()  # first, as the number of threads is changed from here on
     for name, params in SETTINGS.items():

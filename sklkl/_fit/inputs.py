@@ -253,7 +253,7 @@ def ordinary_weights(sample_weight: Any, X: Any) -> Any:
         return None
     weight = sample_weights(sample_weight, X)
     within_range = _within_range(weight)
-    return sample_weight if np.array_equal(weight, within_range) else within_range
+    return to_numpy("sample_weight", sample_weight) if np.array_equal(weight, within_range) else within_range
 
 
 def sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
@@ -267,6 +267,7 @@ def sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
     alone = isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0
     sample_weight = sample_weight[()] if alone else sample_weight
     try:
+        sample_weight = to_numpy("sample_weight", sample_weight)
         with np.errstate(over="ignore"):  # what is too large for float64 becomes inf, which is refused
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True)
         if not weight.any():  # scikit-learn refuses these since 1.9

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid, refusal
 from sklkl._utils.columns import is_missing
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call
@@ -34,7 +35,7 @@ def label_array(y: Any) -> Any:
         return y
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
         raise _missing("a masked value", np.ma.getmaskarray(y))
-    values = np.asarray(y)
+    values = np.asarray(to_numpy("y", y))
     if values.ndim == 0:  # scikit-learn refuses it by name
         return y
     if values.dtype.kind == "T":  # numpy's texts of any length, which scikit-learn does not know
@@ -94,6 +95,7 @@ def is_first_call(estimator: Any, classes: Any) -> bool:
         If `classes` are no labels, missing in the first call, or not those of the calls before.
     """
     try:
+        classes = to_numpy("classes", classes)
         if classes is not None and any(map(is_missing, classes)):
             raise ValueError("A label is missing.")
         first: bool = _check_partial_fit_first_call(estimator, classes)

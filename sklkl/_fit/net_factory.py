@@ -63,6 +63,8 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
 def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
     """Return a net that resumes the training of another one, which is left as it is; see `new_net`."""
     scaling = copy.deepcopy(scaling_of(net.module_))
+    if scaling is not None:
+        scaling = scaling.to(params.device)  # which may be another one than it was
     if training.stream and scaling is not None:
         scaling.update(*_inputs_and_weights(training.data.train))
     resumed = _initialized(params, training, len(net.classes_), net.random_state, scaling, net)

@@ -115,3 +115,6 @@ class SkorchNet(NeuralNetClassifier):
         if state.get("device") is not None and torch.device(state["device"]).type != "cpu":
             state["device"] = str(usable(state["device"]))
         self.__dict__.update(state)
+        for layer in self.module_.modules() if "module_" in state else ():
+            if isinstance(layer, nn.RNNBase):  # whose weights must be one piece of memory: cuDNN warns of any other
+                layer.flatten_parameters()

@@ -423,3 +423,20 @@ def test_any_number_of_rows_is_predicted(quick, table, n_rows):
     proba = clf.predict_proba(X)
     assert proba.shape == (n_rows, 3)
     np.testing.assert_allclose(proba[[0, -1]], clf.predict_proba(X[[0, -1]]), rtol=1e-12)
+
+
+def test_tensors_whose_memory_numpy_cannot_read(quick, stream, table, monkeypatch):
+    """Those of a GPU, say."""
+    X, y, weight, proba = *table, np.random.RandomState(0).rand(120), np.full((120, 3), 1 / 3)
+    given = [torch.from_numpy(values) for values in (X, y, weight, proba)]
+    labels = torch.from_numpy(np.eye(3, dtype=int)[y])
+    expected = quick().fit(X, y, weight, proba, X_val=X, y_val=y, sample_weight_val=weight).predict_proba(X)
+
+    def refuse(tensor, *args, **kwargs):
+        raise TypeError("can't convert this tensor to numpy")
+
+    monkeypatch.setattr(torch.Tensor, "__array__", refuse)
+    clf = quick().fit(*given, X_val=given[0], y_val=given[1], sample_weight_val=given[2])
+    assert np.array_equal(clf.predict_proba(given[0]), expected)
+    assert stream().partial_fit(*given[:2], torch.arange(3), given[2]).classes_.tolist() == [0, 1, 2]
+    assert quick().fit(given[0], labels).predict(given[0]).shape == (120, 3)

@@ -1,5 +1,6 @@
 """What the tests of a CUDA device share: the device, guards, and small data."""
 
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,6 +16,10 @@ SOFT = np.random.RandomState(0).dirichlet([1, 1, 1], 120)  # soft targets and we
 WEIGHT = np.random.RandomState(1).rand(120)
 
 
+def on_device(*arrays):
+    return [torch.as_tensor(values, device=DEVICE) for values in arrays]
+
+
 def places(clf):
     """Return where the network and the optimiser's moments are."""
     held = [*clf.module_.parameters(), *clf.module_.buffers()]
@@ -23,11 +28,13 @@ def places(clf):
 
 
 @contextmanager
-def no_waiting():
-    """Let whatever waits for the device raise an error."""
+def waiting(mode):
+    """Let what waits for the device give a warning ("warn") or raise an error ("error")."""
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the mode is a prototype
+            torch.cuda.set_sync_debug_mode(mode)
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")

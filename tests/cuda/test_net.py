@@ -15,7 +15,7 @@ from sklkl.modules import MLP
 from sklkl.optim import LEARNING_RATES, RULES, KLAdaptiveLR
 from sklkl.penalties import PENALTIES
 
-from .common import DEVICE, SOFT, WEIGHT, no_waiting
+from .common import DEVICE, SOFT, WEIGHT, waiting
 
 
 @pytest.mark.parametrize("kind", ["arrays", "tensors", "rows", "sparse", "loader"])
@@ -50,7 +50,7 @@ def batches_and_net(quick_net, rows, **params):
 def test_a_step_waits_for_nothing(quick_net, table32, penalty, rule, columns):
     params = {"kl_penalty": penalty, "kl_strength": 0.1} if penalty else {}
     batches, net = batches_and_net(quick_net, Rows(*table32, **columns), learning_rate=rule, **params)
-    with no_waiting():
+    with waiting("error"):
         steps = [net.train_step(batch) for batch in batches]
         net.validation_step(batches[0])
     assert all(torch.isfinite(step["loss"]) for step in steps)
@@ -58,7 +58,7 @@ def test_a_step_waits_for_nothing(quick_net, table32, penalty, rule, columns):
 
 def test_the_guard_notices_what_waits(quick_net, table32):
     batches, net = batches_and_net(quick_net, Rows(*table32))
-    with no_waiting(), pytest.raises(RuntimeError, match="synchronizing"):
+    with waiting("error"), pytest.raises(RuntimeError, match="synchronizing"):
         net.train_step(batches[0])["loss"].item()
 
 
@@ -66,13 +66,9 @@ def test_an_epoch_waits_as_often_however_many_batches_it_has(quick, table):
     def n_waits(batch_size):
         clf = quick(device=DEVICE, learning_rate="onecycle", dropout=0.3, batch_size=batch_size, kl_strength=0.1)
         clf.fit(*table)  # the first fit of a kind may prepare the device
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            with warnings.catch_warnings(record=True) as seen:
-                warnings.simplefilter("always")
-                clf.fit(*table)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+        with waiting("warn"), warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            clf.fit(*table)
         return sum("synchronizing" in str(warning.message) for warning in seen)
 
     assert n_waits(batch_size=6) == n_waits(batch_size=60) > 0

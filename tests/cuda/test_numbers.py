@@ -10,14 +10,10 @@ from sklkl.divergences import DIVERGENCES
 from sklkl.drift import DriftDetector
 from sklkl.feature_selection import js_classif
 
-from .common import DEVICE
+from .common import DEVICE, on_device
 
 DISTRIBUTIONS = np.random.RandomState(2).dirichlet(np.ones(6), (2, 40))
 FROM = {"probs": lambda p: p, "log_probs": np.log, "logits": lambda p: np.log(p) + 2}
-
-
-def on_device(*arrays):
-    return [torch.as_tensor(values, device=DEVICE) for values in arrays]
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)

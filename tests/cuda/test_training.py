@@ -15,7 +15,7 @@ from sklkl.distillation import DISTILL_DIVERGENCES
 from sklkl.optim import LEARNING_RATES
 from sklkl.penalties import PENALTIES
 
-from .common import DEVICE, SOFT, WEIGHT, places
+from .common import DEVICE, SOFT, WEIGHT, on_device, places
 from .networks import noisy, normalised, recurrent
 
 PLAIN = [name for name, kind in PENALTIES.items() if not kind.needs_net]  # without chance of their own
@@ -58,7 +58,9 @@ FOREST = {"teacher": RandomForestClassifier(10, random_state=0), "augment": None
 FITS = {
     "dense": lambda clf, X, y: clf.fit(X, y),
     "float32": lambda clf, X, y: clf.fit(X.astype(np.float32), y),
-    "tensors": lambda clf, X, y: clf.fit(*(torch.from_numpy(part).to(DEVICE) for part in (X, y))),
+    "tensors": lambda clf, X, y: clf.fit(*on_device(X, y, WEIGHT, SOFT)),
+    "tensors of labels": lambda clf, X, y: clf.fit(*on_device(X, indicator(y), WEIGHT)),
+    "tensors of a stream": lambda clf, X, y: as_stream(clf).partial_fit(*on_device(X, y, np.arange(3), WEIGHT)),
     "sparse": lambda clf, X, y: clf.fit(sparse.csr_array(X), y),
     "weights": lambda clf, X, y: clf.fit(X, y, sample_weight=WEIGHT),
     "labels": lambda clf, X, y: clf.fit(X, indicator(y), sample_weight=WEIGHT),

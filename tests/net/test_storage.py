@@ -159,6 +159,13 @@ def test_what_was_trained_on_a_gpu_loads_without_one(quick, table, monkeypatch, 
     assert np.isfinite(loaded.partial_fit(X, y).predict_proba(X)).all()
 
 
+def test_the_weights_of_a_recurrent_layer_are_one_piece_of_memory_again(quick, table, monkeypatch):
+    clf, flattened = quick(module=recurrent).fit(*table), []
+    monkeypatch.setattr(nn.RNNBase, "flatten_parameters", lambda layer: flattened.append(layer))  # which is for a GPU
+    loaded = cloudpickle.loads(cloudpickle.dumps(clf))
+    assert flattened == [loaded.module_.cell]
+
+
 # What is stored
 
 
