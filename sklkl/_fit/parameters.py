@@ -235,10 +235,15 @@ def torch_device(device: Any) -> torch.device:
         found = torch.device(device)
     except RuntimeError as error:
         raise invalid("device", device, "'auto' or a device of torch", of="KLClassifier") from error
+    if found.type not in ("cpu", "cuda"):
+        _check_device(found)
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The 'device' parameter is {device!r}, but torch finds no CUDA device.")
-    if found.type != "cpu":
-        _check_device(found)
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        last = f"cuda:{torch.cuda.device_count() - 1}"
+        raise ValueError(
+            f"The 'device' parameter is {device!r}, but the last CUDA device that torch finds is {last!r}."
+        )
     return found
 
 

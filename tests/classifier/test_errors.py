@@ -84,6 +84,13 @@ def test_a_bad_hyperparameter_is_named_with_its_value_and_what_is_allowed(quick,
         clf.predict(table[0])
 
 
+def test_a_cuda_device_of_too_high_a_number_is_named(quick, table, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(ValueError, match="'device' parameter is 'cuda:2', but the last CUDA device .* is 'cuda:1'"):
+        quick(device="cuda:2").fit(*table)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_missing_cuda_device_is_named(quick, table):
     with pytest.raises(ValueError, match="'device' parameter is 'cuda', but torch finds no CUDA device"):
