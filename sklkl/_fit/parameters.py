@@ -241,9 +241,7 @@ def torch_device(device: Any) -> torch.device:
         raise ValueError(f"The 'device' parameter is {device!r}, but torch finds no CUDA device.")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         last = f"cuda:{torch.cuda.device_count() - 1}"
-        raise ValueError(
-            f"The 'device' parameter is {device!r}, but the last CUDA device that torch finds is {last!r}."
-        )
+        raise ValueError(f"The 'device' parameter is {device!r}, but the last CUDA device torch finds is {last!r}.")
     return found
 
 
