@@ -181,6 +181,7 @@ class TrainingLoop(SkorchNet):
             self.lr_ = float(rate.lr_)
             state = {**self._rate_settings(), **rate.state_dict()} if self.stream else None
             rate.close()  # a cycle ends at no rate at all
+        self._stop_by_hand()
         constant = ConstantRate(self.optimizer_, None)
         self.rate_state_, self.learning_rate_, self._rate_runs = state, constant, False
 
@@ -194,8 +195,35 @@ class TrainingLoop(SkorchNet):
         """Run one epoch, reading the losses back from the device once at its end."""
         if iterator is None:
             return
-        if training and self.learning_rate_ is None:
-            self._start_learning_rate(_n_batches(iterator))
+        if training:
+            iterator = self._begin_epoch(iterator, fit_params)
+            if self.learning_rate_ is None:
+                self._start_learning_rate(_n_batches(iterator))
+        try:
+            means = self._run_batches(iterator, training, prefix, step_fn, **fit_params)
+        finally:
+            if training:
+                self._close_epoch()
+        if not means.masses:
+            raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
+        if not self.history[-1]["batches"]:
+            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
+        self._record(prefix, means)
+        self.history.record(prefix + "_batch_count", len(means.masses))
+
+    def _begin_epoch(self, iterator: Any, fit_params: dict[str, Any]) -> Any:
+        """Get ready for the batches of an epoch, and return what to iterate over."""
+        raise NotImplementedError
+
+    def _close_epoch(self) -> None:
+        """Put in order what was begun, also after an interruption."""
+        raise NotImplementedError
+
+    def _stop_by_hand(self) -> None:
+        """Leave the engine, if that trains the net, at the end of training."""
+        raise NotImplementedError
+
+    def _run_batches(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> TermMeans:
         self._grad_hooks = self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
@@ -205,12 +233,7 @@ class TrainingLoop(SkorchNet):
             else:
                 step = step_fn(batch, **fit_params)
             means.add(step["terms"], step["mass"])
-        if not means.masses:
-            raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
-        if not self.history[-1]["batches"]:
-            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
-        self._record(prefix, means)
-        self.history.record(prefix + "_batch_count", len(means.masses))
+        return means
 
     def _run_batch_with_hooks(self, batch: Any, training: bool, prefix: str, step_fn: Any, **params: Any) -> Any:
         self.notify("on_batch_begin", batch=batch, training=training)

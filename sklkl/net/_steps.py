@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import EpochTimer, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.torch_state import OwnTorchState
+from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import NO_LABEL, Batch, own_copy
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
+from sklkl.net._by_hand import ByHand, why_autograd
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._penalty import penalty_values
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
+
+
+_OWN_CALLBACKS = (BestWeights, EpochTimer, PrintLog, Progress)
+# Who overrides one of these has a step of their own.
+_OVERRIDABLE = ("train_step", "train_step_single", "loss_terms", "infer", "log_proba", "make_learning_rate")
 
 
 class TrainStep(TrainingLoop):
@@ -33,6 +41,8 @@ class TrainStep(TrainingLoop):
     distillation: Any
     multilabel: bool
     _needs_closure: bool
+    _by_hand: ByHand | None = None
+    why_autograd_: str | None
 
     def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:
         """Return the named terms of the loss, one value a row each; the loss is the mean over rows of their sum.
@@ -127,6 +137,8 @@ class TrainStep(TrainingLoop):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
+        if self._by_hand is not None:
+            return self._step_by_hand(self._by_hand, batch)
         if self._needs_closure:
             self.learning_rate_.before_step()
             return super().train_step(batch, **fit_params)
@@ -140,7 +152,11 @@ class TrainStep(TrainingLoop):
 
     def make_learning_rate(self, total_steps: int | None) -> LearningRate:
         """Return the rule that ``learning_rate`` names, for a training of so many steps."""
-        return make_learning_rate(self.learning_rate, self.optimizer_, total_steps, self._measured, self.kl_target)
+        optimizer: Any = self.optimizer_
+        predict: Any = self._measured
+        if self._by_hand is not None:
+            optimizer, predict = self._by_hand.optimizer, partial(self._by_hand.predict, self.multilabel)
+        return make_learning_rate(self.learning_rate, optimizer, total_steps, predict, self.kl_target)
 
     def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
         x, fit_params = inputs
@@ -151,6 +167,49 @@ class TrainStep(TrainingLoop):
         self.set_mode(False)
         with torch.no_grad():
             return self._step(batch, training=False, **fit_params)[0]
+
+    # By the engine
+
+    def _begin_epoch(self, iterator: Any, fit_params: dict[str, Any]) -> Any:
+        """Choose between the engine and autograd, which give the same training."""
+        if self._by_hand is None or self._is_watched():
+            self._choose(iterator, fit_params)
+        self.set_mode(True)
+        return iterator if self._by_hand is None else self._by_hand.begin_epoch(self, iterator)
+
+    def _is_watched(self) -> bool:
+        """Whether a callback from elsewhere may have changed the net since the epoch before."""
+        return any(type(callback) not in _OWN_CALLBACKS for _, callback in self.callbacks_)
+
+    def _choose(self, iterator: Any, fit_params: dict[str, Any]) -> None:
+        other = any(getattr(type(self), name) is not getattr(TrainStep, name) for name in _OVERRIDABLE)
+        why = "the net has a step of its own" if other or fit_params else why_autograd(self, iterator)
+        self.why_autograd_ = why
+        if (why is None) == (self._by_hand is not None):
+            return
+        self._stop_by_hand()
+        if why is None:
+            self._by_hand = ByHand(self.module_, self.optimizer_)
+        if self.learning_rate_ is not None:
+            state = self.learning_rate_.state_dict()
+            self.learning_rate_ = self.make_learning_rate(self.learning_rate_.total_steps)
+            self.learning_rate_.load_state_dict(state)
+
+    def _step_by_hand(self, engine: ByHand, batch: Any) -> dict[str, Any]:
+        try:
+            return engine.step(self, batch)
+        except (IndexError, RuntimeError):
+            _check_labels(batch[1], torch.empty(0, len(self.classes_)))
+            raise
+
+    def _close_epoch(self) -> None:
+        if self._by_hand is not None:
+            self._by_hand.end_epoch()
+
+    def _stop_by_hand(self) -> None:
+        if self._by_hand is not None:
+            self._by_hand.release()
+        self._by_hand = None
 
     # Prediction
 

@@ -1,0 +1,11 @@
+"""The engine: a stack of networks of the built-in kind, whose gradient and optimiser step are written out.
+
+Knows nothing of skorch, data sets or estimators.
+May import: modules, losses, optim and what is below them.
+"""
+
+from sklkl._engine._adamw import FlatAdamW
+from sklkl._engine._logit_loss import cross_entropy_gradient
+from sklkl._engine._stack import MLPStack
+
+__all__ = ["FlatAdamW", "MLPStack", "cross_entropy_gradient"]
