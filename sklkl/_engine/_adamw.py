@@ -39,7 +39,7 @@ class FlatAdamW:
         """Take a step."""
         self.n_steps += 1
         (parameter,), (mean, mean_of_squares), (beta1, beta2) = self.group["params"], self.moments, self.group["betas"]
-        torch._fused_adamw_(  # type: ignore[attr-defined]
+        torch._fused_adamw_(
             [parameter],
             [parameter.grad],
             [mean],

@@ -39,7 +39,8 @@ def cross_entropy_gradient(
         # p is 0 where its logarithm is -inf
         log_p = log_p.clamp(min=-1e30)
         negative_entropy = (p * log_p).sum(-2, keepdim=True)
-        terms["kl_penalty"] = strength * ((negative_entropy.squeeze(-2) + math.log(logits.shape[-2])) @ shares)
+        penalty = (negative_entropy.squeeze(-2) + math.log(logits.shape[-2])) @ shares
+        terms["kl_penalty"] = penalty * (strength if isinstance(strength, float) else strength.flatten())
         gradient = log_p.sub_(negative_entropy).mul_(strength).add_(1.0).mul_(p)
     gradient.scatter_add_(-2, label, gradient.new_full((), -1.0).expand_as(label))
     return terms, gradient.mul_(shares)

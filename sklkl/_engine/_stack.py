@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -59,13 +60,10 @@ class MLPStack:
 
     def layers_of(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return views of a flat tensor, such as an optimiser's moments, as weights and biases of each layer."""
-        weights, biases, at = [], [], 0
-        for n_in, n_out in pairwise(self.sizes):
-            for views, shape in ((weights, (n_out, n_in)), (biases, (n_out,))):
-                end = at + self.n_networks * shape[0] * (shape[1] if len(shape) == 2 else 1)
-                views.append(flat[at:end].view(self.n_networks, *shape))
-                at = end
-        return weights, biases
+        shapes = [shape for n_in, n_out in pairwise(self.sizes) for shape in ((n_out, n_in), (n_out,))]
+        parts = flat.split([self.n_networks * math.prod(shape) for shape in shapes])
+        views = [part.view(self.n_networks, *shape) for part, shape in zip(parts, shapes, strict=True)]
+        return views[::2], views[1::2]
 
     def forward(self, x: Tensor, masks: Masks = None) -> Tensor:
         """Return the logits with the classes before the rows: many rows at a time are what a processor is fast at.
@@ -124,5 +122,8 @@ class MLPStack:
         if n_rows not in self._buffers:
             hidden = [(self.n_networks, n_rows, units) for units in self.sizes[1:-1]]
             outputs = [*hidden, (self.n_networks, self.sizes[-1], n_rows)]
-            self._buffers[n_rows] = ([self.flat.new_empty(s) for s in outputs], [self.flat.new_empty(s) for s in hidden])
+            self._buffers[n_rows] = (
+                [self.flat.new_empty(s) for s in outputs],
+                [self.flat.new_empty(s) for s in hidden],
+            )
         return self._buffers[n_rows]

@@ -15,9 +15,10 @@ from sklkl._engine import FlatAdamW, MLPStack, cross_entropy_gradient
 from sklkl.data import Batch, Batches, Rows
 from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import MLP, DenseScaling, label_log_proba
+from sklkl.net._datasets import check_labels
 from sklkl.penalties import Confidence, adapted
 
-_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
 _OPTIONS = ("lr", "betas", "eps", "weight_decay")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
 # The views of scaled rows are made once for a training unless they take more than this many bytes.
@@ -36,11 +37,11 @@ def why_autograd(net: Any, iterator: Any) -> str | None:
     """
     reasons: dict[str, Callable[[], bool]] = {
         "the module is not the built-in network as it was made": lambda: net.compile or not _is_plain(net.module_),
-        "the optimizer is not torch's fused AdamW": lambda: not _is_plain_adamw(net.optimizer_),
+        "the optimizer is not torch's fused AdamW": lambda: not _is_plain_adamw(net.optimizer_, net.module_),
         "the data are not class codes and rows of numbers in memory": lambda: not _is_table(iterator),
         "the network and the rows have different types": lambda: iterator.rows.dtype is not _dtype(net.module_),
         "the penalty needs another forward pass": lambda: net.kl_strength and adapted(net.penalty_).needs_net,
-        "a callback looks at every batch": lambda: any(map(net._has_hooks, _BATCH_HOOKS)),
+        "a callback looks at gradients": lambda: net._has_hooks("on_grad_computed"),
     }
     return next((reason for reason, holds in reasons.items() if holds()), None)
 
@@ -50,17 +51,20 @@ def _is_plain(module: nn.Module) -> bool:
     return (
         isinstance(module, MLP)
         and module.is_as_made()
-        and all(p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in module.parameters())
+        and all(
+            p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in module.parameters()
+        )
         and not any(values for layer in layers for name, values in vars(layer).items() if name.endswith("hooks"))
     )
 
 
-def _is_plain_adamw(optimizer: Optimizer) -> bool:
+def _is_plain_adamw(optimizer: Optimizer, module: nn.Module) -> bool:
     if type(optimizer) is not AdamW or len(optimizer.param_groups) != 1:
         return False
     (group,) = optimizer.param_groups
+    alike = list(map(id, group["params"])) == list(map(id, module.parameters()))
     hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
-    return bool(group.get("fused")) and not hooks and not any(group.get(name) for name in _OTHER_OPTIONS)
+    return bool(group.get("fused")) and alike and not hooks and not any(map(group.get, _OTHER_OPTIONS))
 
 
 def _is_table(iterator: Any) -> bool:
@@ -89,27 +93,34 @@ class ByHand:
         What a rate rule takes steps with.
     """
 
-    def __init__(self, module: MLP, optimizer: AdamW) -> None:
+    def __init__(self, module: nn.Module, optimizer: Optimizer) -> None:
+        assert isinstance(module, MLP)
         linears = module.linears()
         first = linears[0].weight
         sizes = [linears[0].in_features, *(layer.out_features for layer in linears)]
-        self.stack = MLPStack(sizes, module.activation, 1, first.dtype, first.device)
+        self._activation = module.activation
+        self.stack = MLPStack(sizes, self._activation, 1, first.dtype, first.device)
         self.optimizer = FlatAdamW(self.stack.flat, self.stack.gradient, **_options(optimizer))
-        self._module, self._theirs = module, optimizer
+        self._module, self._theirs, self._scaling = module, optimizer, module.scaling
         self._parameters = [p for layer in linears for p in (layer.weight, layer.bias)]
         self._flat = (self.stack.flat, self.stack.gradient, *self.optimizer.moments)
         self._views = list(zip(*map(self._in_order, self._flat), strict=True))
-        self._rows: tuple[Rows, Rows] | None = None
-        self._scales_batches = module.scaling is not None
+        self._dropouts = module.dropouts()
+        self._rows: dict[int, tuple[Rows, Rows]] = {}
 
     def _in_order(self, flat: Tensor) -> list[Tensor]:
         layers = zip(*self.stack.layers_of(flat), strict=True)
         return [part[0] for layer in layers for part in layer]
 
+    def is_of(self, module: nn.Module) -> bool:
+        """Whether this is still the network that it was."""
+        same = [id(p) for p in module.parameters()] == [id(p) for p in self._parameters]
+        return same and module is self._module and self._module.activation is self._activation
+
     # Before and after
 
-    def begin_epoch(self, net: Any, iterator: Batches) -> Batches:
-        """Take what a callback may have changed, and return what to iterate over."""
+    def begin_epoch(self, net: Any, rows: Rows) -> None:
+        """Take what a callback may have changed."""
         self.optimizer.group.update(_options(self._theirs))
         for parameter, (weights, gradient, *_) in zip(self._parameters, self._views, strict=True):
             if parameter.data_ptr() != weights.data_ptr():
@@ -117,11 +128,10 @@ class ByHand:
                 parameter.data = weights
             parameter.grad = gradient
         self._take_moments()
-        self._strength_formula = _has_formula(net, iterator.rows)
-        return self._with_scaled_rows(net, iterator)
+        self._has_formula = _has_formula(net, rows)
 
     def _take_moments(self) -> None:
-        states = [self._theirs.state.get(parameter) for parameter in self._parameters]
+        states = [self._theirs.state.get(parameter, {}) for parameter in self._parameters]
         if not all(states):
             self.optimizer.reset()
             return
@@ -151,67 +161,90 @@ class ByHand:
     def step(self, net: Any, batch: Batch) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient and take a step, as :meth:`KLNet.train_step` does."""
         x = self._scaled(batch[0])
-        logits = self.stack.forward(x, self._masks(len(x)))
-        shares = row_shares(logits[0].mT, batch.weight)
-        terms, gradient = self._loss(net, logits, batch, shares)
+        logits = self.stack.forward(x, self._masks(x.shape[0]))
+        try:
+            loss, means, gradient = self._loss(net, logits, batch)
+        except (IndexError, RuntimeError):
+            check_labels(batch[1], logits[0].mT)
+            raise
         self.stack.backward(gradient)
-        loss = reduce(add, terms.values())
         net.learning_rate_.step(loss, x, batch.weight)
-        mass = len(x) if batch.weight is None else batch.weight.sum()
-        return {"loss": loss, "y_pred": logits[0].mT, "terms": terms, "mass": mass}
+        return {"loss": loss, "y_pred": logits[0].mT, "terms": means, "mass": _mass(batch)}
 
     def _masks(self, n_rows: int) -> list[Tensor] | None:
-        sizes, flat = self.stack.sizes[1:-1], self.stack.flat
-        layers = zip(self._module.dropouts(), sizes, strict=False)
-        return [layer.mask((n_rows, units), flat) for layer, units in layers] or None
+        layers = zip(self._dropouts, self.stack.sizes[1:-1], strict=True)
+        return [layer.mask((n_rows, units), self.stack.flat) for layer, units in layers] if self._dropouts else None
 
-    def _loss(self, net: Any, logits: Tensor, batch: Batch, shares: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the means of the loss's terms, and their gradient: by its formula, or by autograd on the logits."""
-        if self._strength_formula:
+    def _loss(self, net: Any, logits: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Return the loss, the means of its terms, and its gradient: by a formula, or by autograd on the logits."""
+        leaf = logits[0].mT
+        shares = row_shares(leaf, batch.weight)
+        if self._has_formula:
             terms, gradient = cross_entropy_gradient(logits, batch[1], shares, float(net.kl_strength))
-            return {name: values[0] for name, values in terms.items()}, gradient
-        leaf = logits[0].requires_grad_()
-        terms = net.loss_terms(leaf.mT, batch)
+            means = {name: values[0] for name, values in terms.items()}
+            return reduce(add, means.values()), means, gradient
+        leaf = leaf.detach().requires_grad_()
+        terms = net.loss_terms(leaf, batch)
         torch.autograd.backward((reduce(add, terms.values()),), (shares,))
         assert leaf.grad is not None
-        return {name: values.detach() @ shares for name, values in terms.items()}, leaf.grad[None]
+        means = {name: values.detach() @ shares for name, values in terms.items()}
+        return reduce(add, means.values()), means, leaf.grad.mT[None]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits in evaluation mode, of shape (n_rows, n_classes), of rows as `batches` has them."""
+        return self.stack.forward(self._scaled(x))[0].mT
 
     def predict(self, multilabel: bool, x: Tensor) -> Tensor:
-        """Return what a rate rule measures, of rows as it was given them."""
+        """Return what a rate rule measures, of rows that are scaled."""
         logits = self.stack.forward(x)[0].mT
         return label_log_proba(logits) if multilabel else logits
 
     # Rows
 
-    def _scaled(self, x: Tensor) -> Tensor:
-        if not self._scales_batches:
-            return x
-        with torch.no_grad():
-            return self._module.scaling(x)
-
-    def _with_scaled_rows(self, net: Any, iterator: Batches) -> Batches:
-        """Return batches whose rows are scaled already, unless a penalty from elsewhere may look at them."""
-        rows, scaling = iterator.rows, self._module.scaling
-        looks = net.kl_strength and type(net.penalty_).__module__ != Confidence.__module__
+    def batches(self, net: Any, iterator: Any) -> Any:
+        """Return batches whose rows are scaled already, unless anything from elsewhere may look at them."""
+        scaling = self._scaling
         self._scales_batches = scaling is not None
-        if looks or not isinstance(scaling, DenseScaling) or not isinstance(rows.X, Tensor):
+        if type(iterator) is not Batches or not isinstance(scaling, DenseScaling):
             return iterator
-        if len(rows) * scaling.n_outputs * rows.X.element_size() > _MOST_BYTES:
+        rows = iterator.rows
+        looks = any(map(net._has_hooks, _BATCH_HOOKS)) or (net.kl_strength and not _is_own(net.penalty_))
+        if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > _MOST_BYTES:
             return iterator
         self._scales_batches = False
-        if self._rows is None or self._rows[0] is not rows:
+        if id(rows) not in self._rows:
             with torch.no_grad():
-                self._rows = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
-        return Batches(self._rows[1], iterator.batch_size, iterator.shuffle, iterator.generator)
+                self._rows[id(rows)] = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
+        return Batches(self._rows[id(rows)][1], iterator.batch_size, iterator.shuffle, iterator.generator)
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        if self._scaling is None or not self._scales_batches:
+            return x
+        with torch.no_grad():
+            return self._scaling(x)
 
 
-def _options(optimizer: AdamW) -> dict[str, Any]:
+def _mass(batch: Batch) -> float | Tensor:
+    weight = batch.weight
+    return batch[0].shape[0] if weight is None else weight.sum()
+
+
+def _is_own(penalty: Any) -> bool:
+    return type(penalty).__module__ == Confidence.__module__
+
+
+def _options(optimizer: Optimizer) -> dict[str, Any]:
     return {name: optimizer.param_groups[0][name] for name in _OPTIONS}
 
 
 def _has_formula(net: Any, rows: Rows) -> bool:
     """Whether the loss is cross-entropy of labels that every row has, penalised by its confidence or not at all."""
-    if net.multilabel or net.unlabeled_rows_ or type(net.criterion_) is not CrossEntropy or "teacher_proba" in rows.columns:
+    if (
+        net.multilabel
+        or net.unlabeled_rows_
+        or type(net.criterion_) is not CrossEntropy
+        or "teacher_proba" in rows.columns
+    ):
         return False
     penalty = net.penalty_
     return not net.kl_strength or (type(penalty) is Confidence and penalty.entropy_threshold is None)

@@ -58,6 +58,7 @@ class TrainingLoop(SkorchNet):
     has_learned_: bool = False
     _is_stopped = False
     _rate_runs = False
+    _total_steps: int | None = None
     # what callbacks see as training data where some rows have no label
     _labelled_rows: Rows | None = None
 
@@ -165,8 +166,8 @@ class TrainingLoop(SkorchNet):
             self._end_learning_rate()
 
     def _start_learning_rate(self, n_batches: int | None) -> None:
-        total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
-        self.learning_rate_ = self.make_learning_rate(total_steps)
+        self._total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
+        self.learning_rate_ = self.make_learning_rate(self._total_steps)
         state = self.rate_state_ or {}
         if self.stream and self._rate_settings().items() <= state.items():
             self.learning_rate_.load_state_dict(state)
@@ -195,10 +196,9 @@ class TrainingLoop(SkorchNet):
         """Run one epoch, reading the losses back from the device once at its end."""
         if iterator is None:
             return
-        if training:
-            iterator = self._begin_epoch(iterator, fit_params)
-            if self.learning_rate_ is None:
-                self._start_learning_rate(_n_batches(iterator))
+        iterator = self._begin_epoch(iterator, training, fit_params)
+        if training and self.learning_rate_ is None:
+            self._start_learning_rate(_n_batches(iterator))
         try:
             means = self._run_batches(iterator, training, prefix, step_fn, **fit_params)
         finally:
@@ -211,7 +211,7 @@ class TrainingLoop(SkorchNet):
         self._record(prefix, means)
         self.history.record(prefix + "_batch_count", len(means.masses))
 
-    def _begin_epoch(self, iterator: Any, fit_params: dict[str, Any]) -> Any:
+    def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
         """Get ready for the batches of an epoch, and return what to iterate over."""
         raise NotImplementedError
 

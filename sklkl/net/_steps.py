@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.callbacks import BestWeights, Progress
-from sklkl.data import NO_LABEL, Batch, own_copy
+from sklkl.data import Batch, own_copy
 from sklkl.losses import CrossEntropy, cross_entropy, row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
 from sklkl.net._by_hand import ByHand, why_autograd
+from sklkl.net._datasets import check_labels
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._penalty import penalty_values
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
-
 
 _OWN_CALLBACKS = (BestWeights, EpochTimer, PrintLog, Progress)
 # Who overrides one of these has a step of their own.
@@ -110,13 +110,11 @@ class TrainStep(TrainingLoop):
 
     def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
         """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
-        on_device = isinstance(batch, Batch) and not fit_params
-        simple = on_device and type(self.module_) is MLP
-        logits = self.module_(batch[0]) if simple else self.infer(batch[0], **fit_params)
+        logits = self._logits(batch, training, fit_params)
         try:
             terms = self.loss_terms(logits, batch, training)
         except (IndexError, RuntimeError):
-            _check_labels(batch[1], logits)
+            check_labels(batch[1], logits)
             raise
         weight = getattr(batch, "weight", None)
         shares = row_shares(logits, weight)
@@ -124,6 +122,13 @@ class TrainStep(TrainingLoop):
         mass = len(logits) if weight is None else weight.sum()
         step = {"loss": reduce(add, means.values()), "y_pred": logits, "terms": means, "mass": mass}
         return step, reduce(add, terms.values()), shares
+
+    def _logits(self, batch: Any, training: bool, fit_params: dict[str, Any]) -> Tensor:
+        on_device = isinstance(batch, Batch) and not fit_params
+        if on_device and self._by_hand is not None and batch[0].dtype is self._by_hand.stack.flat.dtype:
+            return self._by_hand.logits(batch[0])
+        simple = on_device and type(self.module_) is MLP
+        return self.module_(batch[0]) if simple else self.infer(batch[0], **fit_params)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
@@ -138,7 +143,7 @@ class TrainStep(TrainingLoop):
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
         if self._by_hand is not None:
-            return self._step_by_hand(self._by_hand, batch)
+            return self._by_hand.step(self, batch)
         if self._needs_closure:
             self.learning_rate_.before_step()
             return super().train_step(batch, **fit_params)
@@ -170,12 +175,16 @@ class TrainStep(TrainingLoop):
 
     # By the engine
 
-    def _begin_epoch(self, iterator: Any, fit_params: dict[str, Any]) -> Any:
+    def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
         """Choose between the engine and autograd, which give the same training."""
-        if self._by_hand is None or self._is_watched():
+        if training and (self._by_hand is None or self._is_watched()):
             self._choose(iterator, fit_params)
-        self.set_mode(True)
-        return iterator if self._by_hand is None else self._by_hand.begin_epoch(self, iterator)
+        self.set_mode(training)
+        if self._by_hand is None:
+            return iterator
+        if training:
+            self._by_hand.begin_epoch(self, iterator.rows)
+        return self._by_hand.batches(self, iterator)
 
     def _is_watched(self) -> bool:
         """Whether a callback from elsewhere may have changed the net since the epoch before."""
@@ -185,22 +194,15 @@ class TrainStep(TrainingLoop):
         other = any(getattr(type(self), name) is not getattr(TrainStep, name) for name in _OVERRIDABLE)
         why = "the net has a step of its own" if other or fit_params else why_autograd(self, iterator)
         self.why_autograd_ = why
-        if (why is None) == (self._by_hand is not None):
+        if self._by_hand is None if why else self._by_hand is not None and self._by_hand.is_of(self.module_):
             return
         self._stop_by_hand()
         if why is None:
             self._by_hand = ByHand(self.module_, self.optimizer_)
         if self.learning_rate_ is not None:
             state = self.learning_rate_.state_dict()
-            self.learning_rate_ = self.make_learning_rate(self.learning_rate_.total_steps)
+            self.learning_rate_ = self.make_learning_rate(self._total_steps)
             self.learning_rate_.load_state_dict(state)
-
-    def _step_by_hand(self, engine: ByHand, batch: Any) -> dict[str, Any]:
-        try:
-            return engine.step(self, batch)
-        except (IndexError, RuntimeError):
-            _check_labels(batch[1], torch.empty(0, len(self.classes_)))
-            raise
 
     def _close_epoch(self) -> None:
         if self._by_hand is not None:
@@ -246,14 +248,3 @@ def _row_values(values: Tensor, criterion: Any, y: Tensor) -> Tensor:
 
 
 _WEIGHTED = (nn.CrossEntropyLoss, nn.NLLLoss)
-
-
-def _check_labels(y: Any, logits: Tensor) -> None:
-    """Raise a ValueError if labels are no class codes of this network."""
-    if not isinstance(y, Tensor) or logits.ndim != 2 or y.ndim != 1 or y.is_floating_point():
-        return
-    codes, n_classes = y[y != NO_LABEL], logits.shape[-1]
-    if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < n_classes:
-        allowed = f"class codes from 0 to {n_classes - 1}, as the module returns {n_classes} logits"
-        found = f"codes from {int(codes.min())} to {int(codes.max())}"
-        raise invalid_input("y", found, allowed, of="KLNet")
