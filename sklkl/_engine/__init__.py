@@ -4,8 +4,8 @@ Knows nothing of skorch, data sets or estimators.
 May import: modules, losses, optim and what is below them.
 """
 
-from sklkl._engine._adamw import FlatAdamW
+from sklkl._engine._adamw import StackAdamW
 from sklkl._engine._logit_loss import cross_entropy_gradient
 from sklkl._engine._stack import MLPStack
 
-__all__ = ["FlatAdamW", "MLPStack", "cross_entropy_gradient"]
+__all__ = ["MLPStack", "StackAdamW", "cross_entropy_gradient"]

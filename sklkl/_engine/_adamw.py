@@ -1,61 +1,84 @@
-"""AdamW over few large tensors, without the bookkeeping of torch's optimiser: the one place that calls its kernel."""
+"""AdamW for a stack, without the bookkeeping of torch's optimiser: the one place that calls its kernel."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sklkl._engine._stack import MLPStack
 
-class FlatAdamW:
+
+class StackAdamW:
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), whose step is torch's fused kernel.
 
-    To a rate rule it is an optimiser: it has groups of parameters, with their ``grad``, and a step.
+    To a rate rule it is an optimiser, which can also take a step with a rate for each network.
 
     Parameters
     ----------
-    parameter, gradient : Tensor
-        Weights and their gradients.
-    **options : float or tuple of float
-        ``lr``, ``betas``, ``eps`` and ``weight_decay``, as in :class:`torch.optim.AdamW`.
+    stack : MLPStack
+        The networks.
+    options : sequence of dict
+        Of each network ``lr``, ``betas``, ``eps`` and ``weight_decay``, as in :class:`torch.optim.AdamW`; `step` takes
+        the ``lr`` of the first.
+    alone : bool, default=False
+        Whether a rate rule is to see the single network of the stack as one network, not as a stack of one.
 
     Attributes
     ----------
     moments : tuple of two Tensor
-        Means of gradients and of their squares.
-    n_steps : Tensor of shape ()
-        Number of steps taken.
+        Means of gradients and of their squares, in the order of ``stack.flat``.
+    n_steps : Tensor of shape (n_networks,)
+        Number of steps that were taken with each.
     """
 
-    def __init__(self, parameter: Tensor, gradient: Tensor, **options: Any) -> None:
-        parameter.grad = gradient
-        self.group: dict[str, Any] = {"params": [parameter], **options}
-        self.param_groups = [self.group]
-        self.moments = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        self.n_steps = torch.zeros((), device=parameter.device)
+    def __init__(self, stack: MLPStack, options: Sequence[Mapping[str, Any]], alone: bool = False) -> None:
+        self.moments = torch.zeros_like(stack.flat), torch.zeros_like(stack.flat)
+        self.n_steps = stack.flat.new_zeros(stack.n_networks, dtype=torch.float32)
+        self.options = list(options)
+        flats = stack.flat, stack.gradient, *self.moments
+        parameters, gradients = ([flat] if alone else _layers(stack, flat) for flat in flats[:2])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": float(options[0]["lr"])}]
+        # of a single network one tensor has it all
+        self._networks = [
+            [[flat] if stack.n_networks == 1 else stack.network(flat, number) for flat in flats]
+            for number in range(stack.n_networks)
+        ]
 
     def step(self) -> None:
         """Take a step."""
-        self.n_steps += 1
-        (parameter,), (mean, mean_of_squares), (beta1, beta2) = self.group["params"], self.moments, self.group["betas"]
-        torch._fused_adamw_(
-            [parameter],
-            [parameter.grad],
-            [mean],
-            [mean_of_squares],
-            [],
-            [self.n_steps],
-            lr=self.group["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=self.group["weight_decay"],
-            eps=self.group["eps"],
-            amsgrad=False,
-            maximize=False,
-        )
+        self._step([self.param_groups[0]["lr"]] * len(self._networks))
 
-    def reset(self) -> None:
-        """Forget all gradients."""
-        for values in (*self.moments, self.n_steps):
-            values.zero_()
+    def step_at(self, rates: np.ndarray) -> None:
+        """Take a step with a rate for each network."""
+        self._step(rates.tolist())
+
+    def _step(self, rates: list[float]) -> None:
+        self.n_steps += 1
+        for tensors, n_steps, rate, options in zip(self._networks, self.n_steps, rates, self.options, strict=True):
+            parameters, gradients, means, squares = tensors
+            torch._fused_adamw_(
+                parameters,
+                gradients,
+                means,
+                squares,
+                [],
+                [n_steps] * len(parameters),
+                lr=rate,
+                beta1=options["betas"][0],
+                beta2=options["betas"][1],
+                weight_decay=options["weight_decay"],
+                eps=options["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+
+
+def _layers(stack: MLPStack, flat: Tensor) -> list[Tensor]:
+    weights, biases = stack.layers_of(flat)
+    return [*weights, *biases]

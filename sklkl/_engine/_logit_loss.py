@@ -16,9 +16,9 @@ def cross_entropy_gradient(
     ----------
     logits : Tensor of shape (n_networks, n_classes, n_rows)
         Unnormalised log-probabilities.
-    y : Tensor of shape (n_rows,)
+    y : Tensor of shape (n_rows,) or (n_networks, n_rows)
         Class codes.
-    shares : Tensor of shape (n_rows,)
+    shares : Tensor of the same shape as y
         Each row's share in the mean over rows.
     strength : float or Tensor of shape (n_networks, 1, 1), default=0.0
         Weight of KL(p‖uniform); at 0.0 the term is left out.
@@ -31,16 +31,21 @@ def cross_entropy_gradient(
         Gradient of their sum by the logits.
     """
     log_p = logits.log_softmax(-2)
-    p, label = log_p.exp(), y.expand(len(logits), 1, -1)
-    terms = {"data_fit": -(log_p.gather(-2, label).squeeze(-2) @ shares)}
+    p, label = log_p.exp(), y.unsqueeze(-2).expand(logits.shape[0], 1, -1)
+    terms = {"data_fit": -mean_of(log_p.gather(-2, label).squeeze(-2), shares)}
     if isinstance(strength, float) and strength == 0.0:
         gradient = p
     else:
         # p is 0 where its logarithm is -inf
         log_p = log_p.clamp(min=-1e30)
         negative_entropy = (p * log_p).sum(-2, keepdim=True)
-        penalty = (negative_entropy.squeeze(-2) + math.log(logits.shape[-2])) @ shares
+        penalty = mean_of(negative_entropy.squeeze(-2) + math.log(logits.shape[-2]), shares)
         terms["kl_penalty"] = penalty * (strength if isinstance(strength, float) else strength.flatten())
         gradient = log_p.sub_(negative_entropy).mul_(strength).add_(1.0).mul_(p)
     gradient.scatter_add_(-2, label, gradient.new_full((), -1.0).expand_as(label))
-    return terms, gradient.mul_(shares)
+    return terms, gradient.mul_(shares.unsqueeze(-2))
+
+
+def mean_of(values: Tensor, shares: Tensor) -> Tensor:
+    """Return means over rows, of shape (n_networks,), from values of each row of each network."""
+    return values @ shares if shares.ndim == 1 else (values * shares).sum(-1)

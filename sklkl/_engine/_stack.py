@@ -65,13 +65,22 @@ class MLPStack:
         views = [part.view(self.n_networks, *shape) for part, shape in zip(parts, shapes, strict=True)]
         return views[::2], views[1::2]
 
+    def network(self, flat: Tensor, number: int) -> list[Tensor]:
+        """Return views of one network's part of a flat tensor: weights and biases, layer by layer."""
+        return [part[number] for layer in zip(*self.layers_of(flat), strict=True) for part in layer]
+
+    def kept(self, flat: Tensor, index: Tensor) -> Tensor:
+        """Return a flat tensor as it is for a stack of some of the networks."""
+        weights, biases = self.layers_of(flat)
+        return torch.cat([part[index].flatten() for layer in zip(weights, biases, strict=True) for part in layer])
+
     def forward(self, x: Tensor, masks: Masks = None) -> Tensor:
         """Return the logits with the classes before the rows: many rows at a time are what a processor is fast at.
 
         Parameters
         ----------
-        x : Tensor of shape (n_rows, n_inputs)
-            Rows, the same for all networks.
+        x : Tensor of shape (n_rows, n_inputs) or (n_networks, n_rows, n_inputs)
+            Rows, the same for all networks or rows for each.
         masks : sequence of Tensor or None, default=None
             Factors of each hidden layer's outputs, as dropout draws them.
 
@@ -80,7 +89,7 @@ class MLPStack:
         Tensor of shape (n_networks, n_classes, n_rows)
             Logits. They are overwritten by the next call for as many rows.
         """
-        outputs, _ = self._memory(len(x))
+        outputs, _ = self._memory(x.shape[-2])
         a = x.expand(self.n_networks, -1, -1)
         self._inputs, self._kept, self._masks = [a], [], masks
         for layer, out in enumerate(outputs[:-1]):

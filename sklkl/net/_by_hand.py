@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from sklkl._engine import FlatAdamW, MLPStack, cross_entropy_gradient
+from sklkl._engine import StackAdamW, cross_entropy_gradient
 from sklkl.data import Batch, Batches, Rows
 from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import MLP, DenseScaling, label_log_proba
 from sklkl.net._datasets import check_labels
+from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.penalties import Confidence, adapted
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
-_OPTIONS = ("lr", "betas", "eps", "weight_decay")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
 # The views of scaled rows are made once for a training unless they take more than this many bytes.
 _MOST_BYTES = 2**28
@@ -76,85 +76,44 @@ def _dtype(module: nn.Module) -> torch.dtype:
 
 
 class ByHand:
-    """A net's network and optimiser in the hands of the engine, for the time of a training.
-
-    The network's parameters are views of the engine's memory meanwhile, and so are what the optimiser remembers.
+    """The training of a net by the engine.
 
     Parameters
     ----------
-    module : MLP
-        The network.
-    optimizer : torch.optim.AdamW
-        Its optimiser.
+    net : KLNet
+        A net for which `why_autograd` has no reason.
 
     Attributes
     ----------
-    optimizer : FlatAdamW
+    optimizer : StackAdamW
         What a rate rule takes steps with.
     """
 
-    def __init__(self, module: nn.Module, optimizer: Optimizer) -> None:
-        assert isinstance(module, MLP)
-        linears = module.linears()
-        first = linears[0].weight
-        sizes = [linears[0].in_features, *(layer.out_features for layer in linears)]
-        self._activation = module.activation
-        self.stack = MLPStack(sizes, self._activation, 1, first.dtype, first.device)
-        self.optimizer = FlatAdamW(self.stack.flat, self.stack.gradient, **_options(optimizer))
-        self._module, self._theirs, self._scaling = module, optimizer, module.scaling
-        self._parameters = [p for layer in linears for p in (layer.weight, layer.bias)]
-        self._flat = (self.stack.flat, self.stack.gradient, *self.optimizer.moments)
-        self._views = list(zip(*map(self._in_order, self._flat), strict=True))
-        self._dropouts = module.dropouts()
+    def __init__(self, net: Any) -> None:
+        self._lent = Lent(net.module_, net.optimizer_)
+        self.stack = stack_of([net.module_])
+        self.optimizer = StackAdamW(self.stack, [options_of(net.optimizer_)], alone=True)
+        self._scaling, self._dropouts = net.module_.scaling, net.module_.dropouts()
         self._rows: dict[int, tuple[Rows, Rows]] = {}
 
-    def _in_order(self, flat: Tensor) -> list[Tensor]:
-        layers = zip(*self.stack.layers_of(flat), strict=True)
-        return [part[0] for layer in layers for part in layer]
-
-    def is_of(self, module: nn.Module) -> bool:
-        """Whether this is still the network that it was."""
-        same = [id(p) for p in module.parameters()] == [id(p) for p in self._parameters]
-        return same and module is self._module and self._module.activation is self._activation
-
-    # Before and after
+    def is_of(self, net: Any) -> bool:
+        """Whether this is still the net that it was."""
+        return self._lent.optimizer is net.optimizer_ and self._lent.is_of(net.module_)
 
     def begin_epoch(self, net: Any, rows: Rows) -> None:
         """Take what a callback may have changed."""
-        self.optimizer.group.update(_options(self._theirs))
-        for parameter, (weights, gradient, *_) in zip(self._parameters, self._views, strict=True):
-            if parameter.data_ptr() != weights.data_ptr():
-                weights.copy_(parameter.detach())
-                parameter.data = weights
-            parameter.grad = gradient
-        self._take_moments()
+        self._lent.lend(self.stack, self.optimizer, 0)
+        self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
         self._has_formula = _has_formula(net, rows)
 
-    def _take_moments(self) -> None:
-        states = [self._theirs.state.get(parameter, {}) for parameter in self._parameters]
-        if not all(states):
-            self.optimizer.reset()
-            return
-        for state, (_, _, mean, mean_of_squares) in zip(states, self._views, strict=True):
-            for name, view in (("exp_avg", mean), ("exp_avg_sq", mean_of_squares)):
-                if state[name].data_ptr() != view.data_ptr():
-                    view.copy_(state[name])
-        self.optimizer.n_steps.copy_(states[0]["step"])
-
     def end_epoch(self) -> None:
-        """Let the optimiser know what has become of it."""
-        self._theirs.param_groups[0]["lr"] = self.optimizer.group["lr"]
-        for parameter, (_, _, mean, mean_of_squares) in zip(self._parameters, self._views, strict=True):
-            step = self.optimizer.n_steps.clone()
-            self._theirs.state[parameter] = {"step": step, "exp_avg": mean, "exp_avg_sq": mean_of_squares}
+        """Let the net's optimiser know what has become of it."""
+        self._lent.report(self.optimizer.param_groups[0]["lr"])
 
     def release(self) -> None:
-        """Give parameters and moments memory of their own."""
-        self._theirs.param_groups[0]["lr"] = self.optimizer.group["lr"]
-        for parameter in self._parameters:
-            parameter.data, parameter.grad = parameter.data.clone(), None
-            state = self._theirs.state.get(parameter, {})
-            state.update({name: values.clone() for name, values in state.items()})
+        """Give the net's tensors memory of their own, and its optimiser the rate."""
+        self._lent.optimizer.param_groups[0]["lr"] = self.optimizer.param_groups[0]["lr"]
+        self._lent.take_back()
 
     # Steps
 
@@ -231,10 +190,6 @@ def _mass(batch: Batch) -> float | Tensor:
 
 def _is_own(penalty: Any) -> bool:
     return type(penalty).__module__ == Confidence.__module__
-
-
-def _options(optimizer: Optimizer) -> dict[str, Any]:
-    return {name: optimizer.param_groups[0][name] for name in _OPTIONS}
 
 
 def _has_formula(net: Any, rows: Rows) -> bool:

@@ -194,11 +194,11 @@ class TrainStep(TrainingLoop):
         other = any(getattr(type(self), name) is not getattr(TrainStep, name) for name in _OVERRIDABLE)
         why = "the net has a step of its own" if other or fit_params else why_autograd(self, iterator)
         self.why_autograd_ = why
-        if self._by_hand is None if why else self._by_hand is not None and self._by_hand.is_of(self.module_):
+        if self._by_hand is None if why else self._by_hand is not None and self._by_hand.is_of(self):
             return
         self._stop_by_hand()
         if why is None:
-            self._by_hand = ByHand(self.module_, self.optimizer_)
+            self._by_hand = ByHand(self)
         if self.learning_rate_ is not None:
             state = self.learning_rate_.state_dict()
             self.learning_rate_ = self.make_learning_rate(self._total_steps)

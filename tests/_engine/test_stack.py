@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sklkl._engine import FlatAdamW, MLPStack, cross_entropy_gradient
+from sklkl._engine import MLPStack, StackAdamW, cross_entropy_gradient
 from sklkl.modules import ACTIVATIONS, MLP
 
 N_NETWORKS, N_ROWS, SIZES = 3, 20, (4, 6, 5, 3)
@@ -88,18 +88,23 @@ def test_a_class_of_probability_zero():
     assert gradient[0, 1, 0] == 0
 
 
-def test_steps_are_those_of_torch():
-    options = {"lr": 0.01, "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1}
-    ours, theirs = torch.ones(10, dtype=torch.float64), torch.ones(10, dtype=torch.float64, requires_grad=True)
-    flat, torchs = FlatAdamW(ours, torch.zeros_like(ours), **options), torch.optim.AdamW([theirs], **options)
+@pytest.mark.parametrize("n_networks", [1, 3])
+def test_steps_are_those_of_torch(n_networks):
+    """Each network has its own options and rate."""
+    modules = networks("relu")[:n_networks]
+    options = [{"lr": 0.01 * (i + 1), "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1 * i} for i in range(3)]
+    torchs = [torch.optim.AdamW(module.parameters(), **own) for module, own in zip(modules, options, strict=False)]
+    stack = stacked(modules)
+    ours = StackAdamW(stack, options[:n_networks])
     for _ in range(3):
-        theirs.grad = torch.randn(10).double()
-        ours.grad.copy_(theirs.grad)
-        flat.step()
-        torchs.step()
-    torch.testing.assert_close(ours, theirs.detach())
-    flat.reset()
-    assert not any(values.any() for values in (*flat.moments, flat.n_steps))
+        stack.gradient.normal_()
+        for number, module in enumerate(modules):
+            for p, gradient in zip(module.parameters(), stack.network(stack.gradient, number), strict=True):
+                p.grad = gradient
+            torchs[number].step()
+        ours.step_at(np.array([own["lr"] for own in options[:n_networks]]))
+    for number, module in enumerate(modules):
+        torch.testing.assert_close(stack.network(stack.flat, number), [p.detach() for p in module.parameters()])
 
 
 @pytest.mark.parametrize("n_networks", [1, 2])
@@ -109,5 +114,6 @@ def test_a_step_on_the_meta_device_reads_nothing_back(n_networks):
     masks = [torch.empty(N_ROWS, units, device="meta") for units in SIZES[1:-1]]
     terms, gradient = cross_entropy_gradient(stack.forward(x, masks), y, torch.empty(N_ROWS, device="meta"), 0.1)
     stack.backward(gradient)
-    FlatAdamW(stack.flat, stack.gradient, lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1).step()
+    options = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+    StackAdamW(stack, [options] * n_networks).step()
     assert {values.device.type for values in terms.values()} == {"meta"}
