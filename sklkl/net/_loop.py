@@ -92,15 +92,23 @@ class TrainingLoop(SkorchNet):
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> None:
         method = {"_routing_method": fit_params.pop("_routing_method", "partial_fit")} if _ROUTED else {}
-        self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
-        if self.stream:
-            self._forget_old_epochs()
-        n_before, interrupted = len(self.history), False
+        n_before, interrupted = self._open(), False
         try:
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y, **method, **fit_params)
         except KeyboardInterrupt:
             interrupted = True
+        self._close(X, y, n_before, interrupted)
+
+    def _open(self) -> int:
+        """Get ready for a training, and return how many epochs there were before."""
+        self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
+        if self.stream:
+            self._forget_old_epochs()
+        return len(self.history)
+
+    def _close(self, X: Any, y: Any, n_before: int, interrupted: bool) -> None:
+        """End a training in good order, and raise the interruption that ended it."""
         error = None
         try:
             interrupted |= self._end(X, y)
@@ -206,10 +214,7 @@ class TrainingLoop(SkorchNet):
                 self._close_epoch()
         if not means.masses:
             raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
-        if not self.history[-1]["batches"]:
-            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
-        self._record(prefix, means)
-        self.history.record(prefix + "_batch_count", len(means.masses))
+        self._record(prefix, means.read(), len(means.masses))
 
     def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
         """Get ready for the batches of an epoch, and return what to iterate over."""
@@ -246,8 +251,10 @@ class TrainingLoop(SkorchNet):
     def _has_hooks(self, name: str) -> bool:
         return _overrides(self, NeuralNet, name) or any(_overrides(cb, Callback, name) for _, cb in self.callbacks_)
 
-    def _record(self, prefix: str, means: TermMeans) -> None:
-        terms = means.read()
+    def _record(self, prefix: str, terms: dict[str, float], n_batches: int) -> None:
+        """Write the means of an epoch's terms into the history."""
+        if not self.history[-1]["batches"]:
+            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
         loss = sum(terms.values())
         name = prefix + "_loss"
         best = self._best_so_far(name)
@@ -256,6 +263,7 @@ class TrainingLoop(SkorchNet):
         if prefix == "train":
             for term, value in terms.items():
                 self.history.record(f"{prefix}_{term}", value)
+        self.history.record(prefix + "_batch_count", n_batches)
 
     def _best_so_far(self, name: str) -> float:
         """Return the lowest loss of the epochs before, which is the last one that was the lowest when it came."""

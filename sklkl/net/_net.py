@@ -102,9 +102,7 @@ class KLNet(TrainStep):
     """
 
     classes_: Any
-    penalty_: Any
     train_split: Any
-    unlabeled_rows_: bool
     # the net that this one resumes, while its parts are made
     _resumed: KLNet | None = None
 

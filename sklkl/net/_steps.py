@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.utils import TeeGenerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Batch, own_copy
-from sklkl.losses import CrossEntropy, cross_entropy, row_shares
+from sklkl.losses import row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
 from sklkl.net._by_hand import ByHand, why_autograd
 from sklkl.net._datasets import check_labels
 from sklkl.net._loop import TrainingLoop
-from sklkl.net._penalty import penalty_values
+from sklkl.net._terms import loss_terms
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
 
 _OWN_CALLBACKS = (BestWeights, EpochTimer, PrintLog, Progress)
@@ -40,6 +40,8 @@ class TrainStep(TrainingLoop):
     distill_rows: str
     distillation: Any
     multilabel: bool
+    penalty_: Any
+    unlabeled_rows_: bool
     _needs_closure: bool
     _by_hand: ByHand | None = None
     why_autograd_: str | None
@@ -62,26 +64,12 @@ class TrainStep(TrainingLoop):
             ``data_fit``; ``distillation`` where the rows have a teacher and ``kl_penalty`` where ``kl_strength`` is
             not 0, each with its weight as a factor.
         """
-        y = batch[1] if isinstance(batch, Batch) else _codes(batch[1], logits)
-        teacher_proba = batch.columns.get("teacher_proba") if training and isinstance(batch, Batch) else None
-        penalised = training and self.kl_strength
-        plain = teacher_proba is None and not (penalised or self.multilabel)
-        if plain and type(self.criterion_) is CrossEntropy:
-            return {"data_fit": cross_entropy(logits, y)}
-        log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
-        terms = {"data_fit": _row_values(self.criterion_(log_proba, y), self.criterion_, y)}
-        if teacher_proba is not None:
-            distilled = self.distill_weight * self.distillation(log_proba, teacher_proba)
-            if self.distill_rows == "unlabeled":
-                distilled = distilled.masked_fill(y >= 0, 0.0)
-            else:
-                terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
-            terms["distillation"] = distilled
-        if penalised:
-            terms["kl_penalty"] = self.kl_strength * penalty_values(self, log_proba, batch)
-        if self.multilabel:
-            terms = {name: values.sum(-1) for name, values in terms.items()}
-        return terms
+        return loss_terms(self, logits, batch, training)
+
+    @property
+    def is_penalised(self) -> bool:
+        """Whether the penalty has any weight."""
+        return bool(self.kl_strength)
 
     def log_proba(self, x: Tensor, training: bool, **fit_params: Any) -> Tensor:
         """Return log-probabilities of a batch, in training or evaluation mode, which the network is left in.
@@ -227,24 +215,3 @@ class TrainStep(TrainingLoop):
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, or the indicator of labels more probable than not; see skorch."""
         return (self.predict_proba(X) > 0.5).astype(np.int64) if self.multilabel else super().predict(X)
-
-
-def _codes(y: Tensor, logits: Tensor) -> Tensor:
-    """Return labels of a data set of the user's own as torch's losses want them."""
-    y = y.to(logits.device)
-    return y if y.dtype is torch.int64 or y.is_floating_point() else y.long()
-
-
-def _row_values(values: Tensor, criterion: Any, y: Tensor) -> Tensor:
-    """Return one value a row; torch's weights of classes count relative to their mean, as in torch's own mean."""
-    if values.ndim == 0:
-        found = f"{type(criterion).__name__}, which returns one number"
-        raise invalid_input("criterion", found, "one that returns a value for each row", of="KLNet")
-    weight = getattr(criterion, "weight", None)
-    if weight is None or values.ndim != 1 or not isinstance(criterion, _WEIGHTED):
-        return values
-    mean = weight[y.clamp(min=0)].mean()
-    return values / mean.clamp(min=torch.finfo(mean.dtype).tiny)
-
-
-_WEIGHTED = (nn.CrossEntropyLoss, nn.NLLLoss)
