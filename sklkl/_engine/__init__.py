@@ -5,7 +5,7 @@ May import: modules, losses, optim and what is below them.
 """
 
 from sklkl._engine._adamw import StackAdamW
-from sklkl._engine._logit_loss import cross_entropy_gradient
+from sklkl._engine._logit_loss import cross_entropy_gradient, mean_of
 from sklkl._engine._stack import MLPStack
 
-__all__ = ["MLPStack", "StackAdamW", "cross_entropy_gradient"]
+__all__ = ["MLPStack", "StackAdamW", "cross_entropy_gradient", "mean_of"]

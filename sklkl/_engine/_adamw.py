@@ -33,12 +33,15 @@ class StackAdamW:
         Means of gradients and of their squares, in the order of ``stack.flat``.
     n_steps : Tensor of shape (n_networks,)
         Number of steps that were taken with each.
+    rates : list of float
+        The last rate of each.
     """
 
     def __init__(self, stack: MLPStack, options: Sequence[Mapping[str, Any]], alone: bool = False) -> None:
         self.moments = torch.zeros_like(stack.flat), torch.zeros_like(stack.flat)
         self.n_steps = stack.flat.new_zeros(stack.n_networks, dtype=torch.float32)
         self.options = list(options)
+        self.rates = [float(own["lr"]) for own in options]
         flats = stack.flat, stack.gradient, *self.moments
         parameters, gradients = ([flat] if alone else _layers(stack, flat) for flat in flats[:2])
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -60,6 +63,7 @@ class StackAdamW:
 
     def _step(self, rates: list[float]) -> None:
         self.n_steps += 1
+        self.rates = rates
         for tensors, n_steps, rate, options in zip(self._networks, self.n_steps, rates, self.options, strict=True):
             parameters, gradients, means, squares = tensors
             torch._fused_adamw_(

@@ -19,7 +19,7 @@ from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.penalties import Confidence, adapted
 
-_BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
 # The views of scaled rows are made once for a training unless they take more than this many bytes.
 _MOST_BYTES = 2**28
@@ -104,7 +104,7 @@ class ByHand:
         """Take what a callback may have changed."""
         self._lent.lend(self.stack, self.optimizer, 0)
         self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
-        self._has_formula = _has_formula(net, rows)
+        self._has_formula = has_formula(net, rows)
 
     def end_epoch(self) -> None:
         """Let the net's optimiser know what has become of it."""
@@ -167,7 +167,7 @@ class ByHand:
         if type(iterator) is not Batches or not isinstance(scaling, DenseScaling):
             return iterator
         rows = iterator.rows
-        looks = any(map(net._has_hooks, _BATCH_HOOKS)) or (net.kl_strength and not _is_own(net.penalty_))
+        looks = any(map(net._has_hooks, BATCH_HOOKS)) or (net.kl_strength and not is_own(net.penalty_))
         if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > _MOST_BYTES:
             return iterator
         self._scales_batches = False
@@ -188,11 +188,11 @@ def _mass(batch: Batch) -> float | Tensor:
     return batch[0].shape[0] if weight is None else weight.sum()
 
 
-def _is_own(penalty: Any) -> bool:
+def is_own(penalty: Any) -> bool:
     return type(penalty).__module__ == Confidence.__module__
 
 
-def _has_formula(net: Any, rows: Rows) -> bool:
+def has_formula(net: Any, rows: Rows) -> bool:
     """Whether the loss is cross-entropy of labels that every row has, penalised by its confidence or not at all."""
     if (
         net.multilabel

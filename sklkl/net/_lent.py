@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sklkl._engine import MLPStack, StackAdamW
@@ -40,10 +40,15 @@ class Lent:
         Its optimiser.
     """
 
+    _engine: StackAdamW | None
+    _views: list[tuple[Tensor, Tensor]]
+    _moments: list[tuple[Tensor, Tensor]]
+    n_steps: Tensor
+
     def __init__(self, module: nn.Module, optimizer: Optimizer) -> None:
         assert isinstance(module, MLP)
         self.module, self.optimizer = module, optimizer
-        self._activation = module.activation
+        self._activation, self._engine = module.activation, None
         self._parameters = [p for layer in module.linears() for p in (layer.weight, layer.bias)]
 
     def is_of(self, module: nn.Module) -> bool:
@@ -57,10 +62,11 @@ class Lent:
         To be called before every epoch, as callbacks may have changed it.
         """
         engine.options[number] = options_of(self.optimizer)
-        self.n_steps = engine.n_steps[number]
-        views = [stack.network(flat, number) for flat in (stack.flat, stack.gradient, *engine.moments)]
-        self._moments = list(zip(*views[2:], strict=True))
-        for parameter, weights, gradient in zip(self._parameters, *views[:2], strict=True):
+        if self._engine is not engine:
+            self._engine, self.n_steps = engine, engine.n_steps[number]
+            views = [stack.network(flat, number) for flat in (stack.flat, stack.gradient, *engine.moments)]
+            self._views, self._moments = list(zip(*views[:2], strict=True)), list(zip(*views[2:], strict=True))
+        for parameter, (weights, gradient) in zip(self._parameters, self._views, strict=True):
             if parameter.data_ptr() != weights.data_ptr():
                 weights.copy_(parameter.detach())
                 parameter.data = weights

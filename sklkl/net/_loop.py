@@ -180,6 +180,10 @@ class TrainingLoop(SkorchNet):
         if self.stream and self._rate_settings().items() <= state.items():
             self.learning_rate_.load_state_dict(state)
 
+    def start_rate(self, rate: Any) -> None:
+        """Begin with a learning rate that something else steps with."""
+        self.learning_rate_, self._rate_runs, self.total_epochs_ = rate, True, self.max_epochs
+
     def _rate_settings(self) -> dict[str, Any]:
         """Return what the rate of a stream was found for; where it is another, the rate is found anew."""
         return {"learning_rate": self.learning_rate, "kl_target": self.kl_target, "optimizer": self.optimizer}

@@ -179,8 +179,8 @@ class TrainStep(TrainingLoop):
         return any(type(callback) not in _OWN_CALLBACKS for _, callback in self.callbacks_)
 
     def _choose(self, iterator: Any, fit_params: dict[str, Any]) -> None:
-        other = any(getattr(type(self), name) is not getattr(TrainStep, name) for name in _OVERRIDABLE)
-        why = "the net has a step of its own" if other or fit_params else why_autograd(self, iterator)
+        own = self.has_own_step() or bool(fit_params)
+        why = "the net has a step of its own" if own else why_autograd(self, iterator)
         self.why_autograd_ = why
         if self._by_hand is None if why else self._by_hand is not None and self._by_hand.is_of(self):
             return
@@ -191,6 +191,10 @@ class TrainStep(TrainingLoop):
             state = self.learning_rate_.state_dict()
             self.learning_rate_ = self.make_learning_rate(self._total_steps)
             self.learning_rate_.load_state_dict(state)
+
+    def has_own_step(self) -> bool:
+        """Whether this is a net of a class that computes or takes its steps in another way."""
+        return any(getattr(type(self), name) is not getattr(TrainStep, name) for name in _OVERRIDABLE)
 
     def _close_epoch(self) -> None:
         if self._by_hand is not None:
