@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
-from sklkl._fit.labels import is_first_call
+from sklkl._fit.inputs import is_first_call
 from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams, checked_params
 from sklkl._fit.prediction import NetPredictions
 from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags

@@ -21,10 +21,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklkl._fit.attempt import Attempt
 from sklkl._fit.fitting import fit_net
-from sklkl._fit.inputs import indexable_rows, sample_weights
-from sklkl._fit.labels import label_array
+from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
 from sklkl._fit.teacher_checks import limit_tags, uses_unlabeled
+from sklkl._fit.weights import sample_weights
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import (
     HasMethods,

@@ -114,21 +114,19 @@ def _prepared(
     stream: bool,
 ) -> _Task:
     """Return what is to be learned from what was given to ``fit``."""
-    plain = _is_plain(params.teacher, data)
+    plain, gives_valid = _is_plain(params.teacher, data), _gives_valid(data)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
-    inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
-    random_state = local_random_state(params.random_state)
-    soft_targets = None
+    random_state, soft_targets = local_random_state(params.random_state), None
     if not plain:
-        of_teacher = copy.deepcopy(random_state)  # the network's own draws are those without a teacher
-        teacher, cv = seeded(params.teacher.teacher, of_teacher), seeded(params.teacher.teacher_cv, of_teacher)
-        params = replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv))
+        params = _seeded(params, random_state)
+    inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
+    if not plain:
         soft_targets = soft_targets_of(params, data, inputs, partial(read_more, estimator, params.inputs))
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
-    valid = validation_rows(estimator, params, data, inputs, found)
+    valid = validation_rows(estimator, params, data, inputs, found) if gives_valid else None
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
     else:
@@ -142,6 +140,18 @@ def _is_plain(params: TeacherParams, data: FitData) -> bool:
     no_teacher = params.teacher is None and params.teacher_cv is None and data.teacher_proba is None
     no_rows = params.augment in (None, "auto") and params.distill_rows == "all" and data.X_unlabeled is None
     return no_teacher and no_rows
+
+
+def _gives_valid(data: FitData) -> bool:
+    """Whether there is a part of a validation part."""
+    return any(given is not None for given in (data.X_val, data.y_val, data.sample_weight_val))
+
+
+def _seeded(params: FitParams, random_state: np.random.RandomState) -> FitParams:
+    """Return parameters whose teacher has a seed, not drawn from the network's, which are those without a teacher."""
+    of_teacher = copy.deepcopy(random_state)
+    teacher, cv = (seeded(part, of_teacher) for part in (params.teacher.teacher, params.teacher.teacher_cv))
+    return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv))
 
 
 def _train(net: KLNet, training: Training) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -190,21 +190,18 @@ def warn_of_idle(estimator: Any, fit: Circumstances) -> None:
     UserWarning
         For each such parameter; clones of one estimator do so once.
     """
+    given, of_init = fit.params.given, inspect.signature(type(estimator)).parameters
+    defaults = {name: of_init[name].default for name in given if name in of_init}  # others are passed on
+    changed = {name for name, value in given.items() if name not in defaults or value is not defaults[name]}
     needs: dict[str, str] = {}
     for need in NEEDS:
-        if not need.is_met(fit):
-            needs = dict.fromkeys(need.names, need.words) | needs  # the first is kept
-    params, defaults = estimator.get_params(deep=False), inspect.signature(type(estimator)).parameters
-    for name in filter(needs.__contains__, params):
-        if not _is_default(name, params[name], defaults):
+        names = changed.intersection(need.names)
+        if names and not need.is_met(fit):
+            needs = dict.fromkeys(names, need.words) | needs  # the first is kept
+    for name in filter(needs.__contains__, given):
+        asks_for_nothing = [places[name] for places in (defaults, _OFF) if name in places]
+        if not any(same_value(given[name], value) for value in asks_for_nothing):
             estimator._warn_once(
                 f"The {name!r} parameter of {type(estimator).__name__} has no effect; {needs[name]} would give it one.",
                 stacklevel=4,
             )
-
-
-def _is_default(name: str, value: Any, defaults: Mapping[str, inspect.Parameter]) -> bool:
-    """Return whether a value is that of the constructor, or asks for nothing."""
-    if name not in defaults:  # it is passed on
-        return False
-    return same_value(value, defaults[name].default) or (name in _OFF and same_value(value, _OFF[name]))

@@ -184,6 +184,7 @@ class FitParams:
     split: SplitParams
     net: NetParams
     random_state: Any
+    given: Mapping[str, Any]  # all of them by name, as they were set
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
@@ -208,7 +209,7 @@ class FitParams:
         rooms: dict[str, Any] = {
             name: kind(**{field.name: known[field.name] for field in fields(kind)}) for name, kind in _ROOMS.items()
         }
-        return cls(**rooms, random_state=params["random_state"])
+        return cls(**rooms, random_state=params["random_state"], given=params)
 
 
 _ROOMS: dict[str, Any] = {"inputs": InputParams, "teacher": TeacherParams, "split": SplitParams, "net": NetParams}

@@ -13,10 +13,11 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sklkl._fit.inputs import Inputs, called, check_container, indexable_rows, ordinary_weights
+from sklkl._fit.inputs import Inputs, called, check_container, indexable_rows
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
 from sklkl._fit.teacher_share import mixed, net_proba
+from sklkl._fit.weights import ordinary_weights
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.data import Rows
 from sklkl.distillation import (
