@@ -11,7 +11,7 @@ import numpy as np
 
 from sklkl._fit.attempt import Attempt, Previous, Trained
 from sklkl._fit.idle import Circumstances, warn_of_idle
-from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
+from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
 from sklkl._fit.monitors import asks_for_validation
 from sklkl._fit.net_factory import check_structure, new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
@@ -116,12 +116,11 @@ def _prepared(
     """Return what is to be learned from what was given to ``fit``."""
     plain, gives_valid = _is_plain(params.teacher, data), _gives_valid(data)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
-    random_state, soft_targets = local_random_state(params.random_state), None
-    if not plain:
-        params = _seeded(params, random_state)
+    params, random_state = _seeded(params, plain)
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
+    soft_targets = None
     if not plain:
-        soft_targets = soft_targets_of(params, data, inputs, partial(read_more, estimator, params.inputs))
+        soft_targets = soft_targets_of(params, indexable(data), inputs, partial(read_more, estimator, params.inputs))
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
     if previous is not None:
         previous.check(found)
@@ -147,11 +146,14 @@ def _gives_valid(data: FitData) -> bool:
     return any(given is not None for given in (data.X_val, data.y_val, data.sample_weight_val))
 
 
-def _seeded(params: FitParams, random_state: np.random.RandomState) -> FitParams:
-    """Return parameters whose teacher has a seed, not drawn from the network's, which are those without a teacher."""
-    of_teacher = copy.deepcopy(random_state)
-    teacher, cv = (seeded(part, of_teacher) for part in (params.teacher.teacher, params.teacher.teacher_cv))
-    return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv))
+def _seeded(params: FitParams, plain: bool) -> tuple[FitParams, np.random.RandomState]:
+    """Return parameters whose teacher has a seed, and the generator of a network with a teacher or without."""
+    random_state = local_random_state(params.random_state)
+    if plain:
+        return params, random_state
+    of_teacher = copy.deepcopy(random_state)  # the network's own draws are those without a teacher
+    teacher, cv = seeded(params.teacher.teacher, of_teacher), seeded(params.teacher.teacher_cv, of_teacher)
+    return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv)), random_state
 
 
 def _train(net: KLNet, training: Training) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d, validate_data
 from torch.utils.data import DataLoader, Dataset
 
-from sklkl._fit.parameters import InputParams
+from sklkl._fit.parameters import FitData, InputParams
 from sklkl._fit.weights import row_weights
 from sklkl._utils.arrays import as_array, to_numpy
 from sklkl._utils.checks import invalid, invalid_input, refusal
@@ -72,6 +73,18 @@ def indexable_rows(name: str, values: Any) -> Any:
         return values.tocsr()
     by_number = hasattr(values, "shape") and hasattr(values, "__getitem__")
     return values if values is None or by_number else as_array(name, values)
+
+
+def indexable(data: FitData) -> FitData:
+    """Return what a teacher is to see in containers whose rows can be taken by number; none of no row is none."""
+    check_container(data.X_unlabeled, "X_unlabeled")
+    check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
+    check_container(data.X_val, "X_val")
+    names = ("sample_weight", "teacher_proba", "X_unlabeled", "X_val")
+    rows = {name: indexable_rows(name, getattr(data, name)) for name in names}
+    if rows["X_unlabeled"] is not None and rows["X_unlabeled"].shape[:1] == (0,):
+        rows["X_unlabeled"] = None
+    return replace(data, teacher_X=indexable_rows("X", data.X if data.teacher_X is None else data.teacher_X), **rows)
 
 
 class Inputs(NamedTuple):

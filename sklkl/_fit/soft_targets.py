@@ -13,7 +13,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sklkl._fit.inputs import Inputs, called, check_container, indexable_rows
+from sklkl._fit.inputs import Inputs, called
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.teacher_checks import check_teaching, student_classes
 from sklkl._fit.teacher_share import mixed, net_proba
@@ -47,7 +47,7 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
     params : FitParams
         Validated parameters.
     data : FitData
-        What was given to ``fit``.
+        What was given to ``fit``, indexable.
     inputs : Inputs
         The same, validated.
     read : callable
@@ -58,21 +58,15 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
     ValueError
         If parameters and data do not go together.
     """
-    X = data.X if data.teacher_X is None else data.teacher_X
-    check_container(data.X_unlabeled, "X_unlabeled")
-    check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
-    check_container(data.X_val, "X_val")
-    X, weight = indexable_rows("X", X), indexable_rows("sample_weight", data.sample_weight)
-    proba = indexable_rows("teacher_proba", data.teacher_proba)
-    unlabeled, X_val = indexable_rows("X_unlabeled", data.X_unlabeled), indexable_rows("X_val", data.X_val)
-    unlabeled = None if unlabeled is not None and unlabeled.shape[:1] == (0,) else unlabeled
-    weight = ordinary_weights(weight, inputs.X)
+    X, proba, unlabeled, X_val = data.teacher_X, data.teacher_proba, data.X_unlabeled, data.X_val
+    weight = None if data.sample_weight is None else ordinary_weights(data.sample_weight, inputs.X)
     given = GivenRows(X, inputs.y, weight, class_weighted=params.inputs.class_weight is not None)
     teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
     penalised = check_teaching(params, teacher, X, proba, unlabeled, X_val)
     classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, teacher, proba, inputs.classes)
     further = FurtherRows(params.teacher, X, unlabeled, data.transform, read, penalised)
-    if teacher is not None or proba is not None or params.teacher.n_generations > 1:
+    distils = teacher is not None or proba is not None or params.teacher.n_generations > 1
+    if distils and params.teacher.distill_rows == "unlabeled":
         further.check()
     teacher = teacher if proba is None else GivenProba(proba, classes)
     nothing = teacher is None and unlabeled is None
@@ -159,8 +153,8 @@ class FurtherRows:
     penalised: bool
 
     def check(self) -> None:
-        """Raise a ValueError if rows without a label shall carry the distillation loss and there are none."""
-        if self.params.distill_rows == "unlabeled" and self.X_unlabeled is None and self.augment is None:
+        """Raise a ValueError if there are no rows without a label, which shall carry the distillation loss."""
+        if self.X_unlabeled is None and self.augment is None:
             raise ValueError(
                 "distill_rows='unlabeled' needs rows without a label: pass 'X_unlabeled' to fit, or let 'augment' make "
                 f"some. Got X_unlabeled=None and augment={self.params.augment!r}, which makes none here."
@@ -332,12 +326,15 @@ class SoftTargets:
         """
         assert self.teacher is not None
         self.fit_teacher(train)
-        numbers, codes = valid.columns["number"].cpu().numpy(), valid.codes
+        assert train.y is not None
+        assert valid.y is not None
+        numbers, codes = valid.columns["number"].cpu().numpy(), valid.y
         X = _safe_indexing(self.given.X if self.X_val is None else self.X_val, numbers)
         proba = self.teacher.predict_proba(X, multilabel=codes.ndim == 2, numbers=numbers)
-        if self.calibrates(len(train) + len(valid)):
+        if self.calibrates(len(train.y) + len(codes)):
             self._calibrate(proba, codes, valid.weight)
-        return soften(self._aligned(proba)[0], self.temperature)
+        targets, _ = self._aligned(proba)
+        return targets if self.temperature == 1 else soften(targets, self.temperature)
 
     @property
     def may_know_all_rows(self) -> bool:

@@ -93,7 +93,10 @@ def _training(
     random_state: np.random.RandomState,
 ) -> Training:
     """Return a training set with soft targets; rows without labels make a pass longer, but at most double the work."""
-    train, known = soft_targets.with_soft_targets(rows, weight, random_state)
+    if weight > 0 or soft_targets.further.penalised:
+        train, known = soft_targets.with_soft_targets(rows, weight, random_state)
+    else:
+        train, known = rows.with_columns(number=None), None
     n_labelled, n_rows = rows.X.shape[0], train.X.shape[0]
     epochs = math.ceil(params.net.max_epochs * min(1.0, 2 * n_labelled / n_rows))
     return Training(TrainingSet(train, valid, known), weight, epochs, n_labelled=n_labelled)

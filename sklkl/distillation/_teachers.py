@@ -324,7 +324,11 @@ def make_teacher(teacher: Any) -> Teacher:
     'EstimatorTeacher'
     """
     if not isinstance(teacher, type):
-        if predicts_proba(teacher) and hasattr(teacher, "fit") and not _holds_no_estimator(teacher):
+        if (
+            hasattr(teacher, "fit")
+            and not _holds_no_estimator(teacher)
+            and (hasattr(teacher, "predict_proba") or predicts_proba(teacher))
+        ):
             return EstimatorTeacher(teacher)
         if isinstance(teacher, nn.Module):
             return ModuleTeacher(teacher)
