@@ -15,7 +15,7 @@ from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import is_first_call
 from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams, checked_params
 from sklkl._fit.prediction import NetPredictions
-from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
+from sklkl._fit.teaching import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import available_if
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName

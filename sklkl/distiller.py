@@ -23,7 +23,7 @@ from sklkl._fit.attempt import Attempt
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
-from sklkl._fit.teacher_checks import limit_tags, uses_unlabeled
+from sklkl._fit.teaching import limit_tags, uses_unlabeled
 from sklkl._fit.weights import sample_weights
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import (

@@ -16,8 +16,9 @@ from sklkl._fit.monitors import asks_for_validation
 from sklkl._fit.net_factory import check_structure, new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
-from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
+from sklkl._fit.soft_targets import SoftTargets
 from sklkl._fit.teacher_share import net_proba
+from sklkl._fit.teaching import soft_targets_of
 from sklkl._fit.training_set import Training, stream_training, training_of
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input

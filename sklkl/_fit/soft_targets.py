@@ -13,21 +13,17 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sklkl._fit.inputs import Inputs, called
-from sklkl._fit.parameters import FitData, FitParams, TeacherParams
-from sklkl._fit.teacher_checks import check_teaching, student_classes
+from sklkl._fit.inputs import called
+from sklkl._fit.parameters import TeacherParams
 from sklkl._fit.teacher_share import mixed, net_proba
-from sklkl._fit.weights import ordinary_weights
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.data import Rows
 from sklkl.distillation import (
     EstimatorTeacher,
-    GivenProba,
     Teacher,
     aligned,
     augmented,
     best_temperature,
-    make_teacher,
     soften,
 )
 from sklkl.net import KLNet
@@ -37,40 +33,6 @@ MIN_ROWS_TO_SPLIT = 200
 
 # augment="auto" leaves longer tables as they are: there is less to gain, and finding neighbours takes long.
 MAX_ROWS_TO_AUGMENT = 20_000
-
-
-def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Callable[[Any], Any]) -> SoftTargets | None:
-    """Return what there is to learn from other than labels, None if there is nothing.
-
-    Parameters
-    ----------
-    params : FitParams
-        Validated parameters.
-    data : FitData
-        What was given to ``fit``, indexable.
-    inputs : Inputs
-        The same, validated.
-    read : callable
-        From further inputs as the network sees them to validated ones.
-
-    Raises
-    ------
-    ValueError
-        If parameters and data do not go together.
-    """
-    X, proba, unlabeled, X_val = data.teacher_X, data.teacher_proba, data.X_unlabeled, data.X_val
-    weight = None if data.sample_weight is None else ordinary_weights(data.sample_weight, inputs.X)
-    given = GivenRows(X, inputs.y, weight, class_weighted=params.inputs.class_weight is not None)
-    teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
-    penalised = check_teaching(params, teacher, X, proba, unlabeled, X_val)
-    classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, teacher, proba, inputs.classes)
-    further = FurtherRows(params.teacher, X, unlabeled, data.transform, read, penalised)
-    distils = teacher is not None or proba is not None or params.teacher.n_generations > 1
-    if distils and params.teacher.distill_rows == "unlabeled":
-        further.check()
-    teacher = teacher if proba is None else GivenProba(proba, classes)
-    nothing = teacher is None and unlabeled is None
-    return None if nothing else SoftTargets(params.teacher, teacher, given, further, classes, X_val)
 
 
 class Part(NamedTuple):
