@@ -7,19 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
 from torch.optim import Optimizer
 
 from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import is_first_call
-from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams, checked_params
-from sklkl._fit.prediction import NetPredictions
+from sklkl._fit.parameters import CONSTRAINTS, FitData, checked_params
+from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teaching import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import available_if
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName
-from sklkl.net import KLNet
 from sklkl.optim import LearningRateName, OptimizerName
 from sklkl.penalties import PenaltyName
 
@@ -28,7 +26,7 @@ __all__ = ["KLClassifier"]
 Auto = Literal["auto"]
 
 
-class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimator):
+class KLClassifier(NetClassifier):
     """A neural network classifier whose KL regularisation is a hyperparameter.
 
     The loss of a row is its cross-entropy plus ``kl_strength`` times a KL penalty on the predicted probabilities.
@@ -188,9 +186,6 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     >>> search.fit(X, y).predict_proba(X).shape
     (150, 3)
     """
-
-    classes_: np.ndarray
-    net_: KLNet
 
     _passed_on_prefixes = ("module", "optimizer")
 

@@ -19,7 +19,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklkl._fit.attempt import Attempt
+from sklkl._fit.attempt import Attempt, finished
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
@@ -180,7 +180,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.__dict__.pop("report_", None)  # that of an earlier fit
         if report is not None:
             self.report_ = report
-        _check_finished(self.student_)
+        finished(_final(self.student_))
         return self
 
     def _report(self, student: Any, teacher: Any, seed: int, data: FitData) -> dict[str, dict[str, float]]:
@@ -188,9 +188,9 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         train, test = (_part(data, part) for part in numbers)
         train = _without_labels(train, np.setdiff1d(data.y, train.y))
         taught, teacher = distilled(student, teacher, train)
-        _check_finished(taught)
+        finished(_final(taught))
         alone, _ = distilled(student, None, train)
-        _check_finished(alone)
+        finished(_final(alone))
         models = {"teacher": teacher, "student": taught, "student without teacher": alone}
         return measured(models, test.X, test.y, test.sample_weight)
 
@@ -284,11 +284,6 @@ def _check_student(student: Any) -> None:
                 f"The 'student' parameter of Distiller must be a Pipeline that leaves rows as they are. Got {step!r} "
                 f"as its step {name!r}, which resamples them: their labels and soft targets would be those of others."
             )
-
-
-def _check_finished(student: Any) -> None:
-    if _final(student).interrupted_:
-        raise KeyboardInterrupt("training was interrupted; the student keeps what it has learned so far")
 
 
 def _part(data: FitData, numbers: np.ndarray) -> FitData:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._fit.attempt import Attempt, Previous, Trained
+from sklkl._fit.attempt import Attempt, Previous, Task, Trained
 from sklkl._fit.idle import Circumstances, warn_of_idle
 from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
 from sklkl._fit.monitors import asks_for_validation
 from sklkl._fit.net_factory import check_structure, new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
-from sklkl._fit.soft_targets import SoftTargets
+from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teacher_share import net_proba
 from sklkl._fit.teaching import soft_targets_of
 from sklkl._fit.training_set import Training, stream_training, training_of
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
-from sklkl.data import Rows, TrainingSet
+from sklkl.data import TrainingSet
 from sklkl.net import KLNet
 
 _NO_VALIDATION = (
@@ -81,10 +80,10 @@ def fit_net(
         if tells:  # of what is valid
             has_valid = training.data.valid is not None or params.split.early_stopping is True
             given = data.X_val is not None
-            circumstances = Circumstances(params, task.rows, task.soft_targets, stream, has_valid, given)
-            warn_of_idle(attempt.draft, circumstances)
+            of = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given)
+            warn_of_idle(attempt.draft, params.given, of)
             tells = False
-        trained = Trained(net, task.classes, training.distill_weight, True, task.rows, task.soft_targets)
+        trained = Trained(net, task)
         attempt.trainings.append(trained)
         try:
             _train(net, training)
@@ -96,24 +95,14 @@ def fit_net(
     return trained._replace(interrupted=False)
 
 
-class _Task(NamedTuple):
-    """What a net is to learn."""
-
-    classes: np.ndarray
-    rows: Rows
-    soft_targets: SoftTargets | None
-    training: Training
-    random_state: np.random.RandomState
-
-
 def _prepared(
-    estimator: Any,
+    estimator: NetClassifier,
     params: FitParams,
     data: FitData,
     previous: Previous | None,
     classes: np.ndarray | None,
     stream: bool,
-) -> _Task:
+) -> Task:
     """Return what is to be learned from what was given to ``fit``."""
     plain, gives_valid = _is_plain(params.teacher, data), _gives_valid(data)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
@@ -132,7 +121,7 @@ def _prepared(
     else:
         build = partial(new_net, params.net, found)
         training = training_of(params, rows, valid, soft_targets, random_state, build)
-    return _Task(found, rows, soft_targets, training, random_state)
+    return Task(found, rows, soft_targets, training, random_state)
 
 
 def _is_plain(params: TeacherParams, data: FitData) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -37,17 +38,25 @@ _LABEL_NUMBERS = (Real, np.bool_)
 _NAMES_OF_MISSING = {"nan": "NaN", "<NA>": "NA"}
 
 
-def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
-    """Validate X, or X and y, as scikit-learn does; a network of the user's own may have inputs of any rank."""
+def validated(
+    estimator: BaseEstimator, X: Any, y: Any = "no_validation", *, module_dtype: np.dtype | None, **kwargs: Any
+) -> Any:
+    """Validate X, or X and y, as scikit-learn does.
+
+    Inputs of a network of the user's own may have any rank, but no whole number that its floating type cannot hold.
+    """
     check_container(X)
     X = X if type(X) is np.ndarray else to_numpy("X", X)
     # what is too large for a type becomes inf, which is refused; numpy need not warn as well
     with np.errstate(over="ignore", invalid="ignore"):
         try:
-            return validate_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
+            found = validate_data(estimator, X, y, accept_sparse="csr", allow_nd=module_dtype is not None, **kwargs)
         except Exception:
             check_readable("X", X, kwargs["dtype"], TEXT_HINT)
             raise
+    if module_dtype is not None:
+        check_whole_numbers(X, module_dtype)
+    return found
 
 
 def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
@@ -106,7 +115,7 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(
-    estimator: Any,
+    estimator: BaseEstimator,
     params: InputParams,
     X: Any,
     y: Any,
@@ -138,11 +147,8 @@ def read_inputs(
         If the inputs or labels are invalid.
     """
     y = label_array(y)
-    any_rank, dtype = params.any_rank, params.numpy_dtype
-    given = X
-    X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
-    if any_rank:
-        check_whole_numbers(given, dtype)
+    types = {"module_dtype": params.module_dtype, "dtype": params.numpy_dtype}
+    X, y = validated(estimator, X, y, **types, order="C", multi_output=True, reset=reset)
     return Inputs(X, *_target(y, classes, multilabel, "in the training that is resumed"))
 
 
@@ -152,33 +158,26 @@ def _target(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: s
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
     if multilabel is not None and multilabel != (y.ndim == 2):
-        raise _other_target(multilabel, like)
+        kinds = ["one label for each row", "a multilabel indicator"]
+        raise invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
     if y.ndim == 2:
         return _multilabel(y, classes)
     return y, LabelEncoder().fit(y).classes_ if classes is None else classes
 
 
-def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
+def read_more(estimator: BaseEstimator, params: InputParams, X: Any) -> Any:
     """Return further inputs, validated against those that the estimator knows."""
-    dtype = params.numpy_dtype
-    inputs = validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
-    if params.any_rank:
-        check_whole_numbers(X, dtype)
-    return inputs
+    types = {"module_dtype": params.module_dtype, "dtype": params.numpy_dtype}
+    return validated(estimator, X, **types, order="C", reset=False)
 
 
-def read_more_labels(estimator: Any, y: Any, inputs: Inputs, classes: np.ndarray) -> np.ndarray:
+def read_more_labels(estimator: BaseEstimator, y: Any, inputs: Inputs, classes: np.ndarray) -> np.ndarray:
     """Return further labels, validated against those of the training rows; `classes` are all that are known."""
     y, multilabel = _check_y(label_array(y), multi_output=True, estimator=estimator), inputs.y.ndim == 2
     y, _ = _target(y, classes, multilabel, "the target of the training rows")
     if not multilabel:
         class_codes(y, classes)  # or an error
     return y
-
-
-def _other_target(multilabel: bool, like: str) -> ValueError:
-    kinds = ["one label for each row", "a multilabel indicator"]
-    return invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
 
 
 def _multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -321,7 +320,7 @@ def _missing(what: str, missing: np.ndarray) -> ValueError:
     )
 
 
-def is_first_call(estimator: Any, classes: Any) -> bool:
+def is_first_call(estimator: BaseEstimator, classes: Any) -> bool:
     """Return whether ``partial_fit`` is called for the first time; the estimator then learns its ``classes_``.
 
     Raises

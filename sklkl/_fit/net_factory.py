@@ -188,12 +188,8 @@ def _module_factory(params: NetParams, n_features: int, n_classes: int) -> parti
     stray = sorted(name for name in params.passed_on if name.startswith("module__"))
     if stray:
         raise ValueError(f"The {stray[0]!r} parameter of {_OWNER} needs a 'module'. Got None instead.")
-    own: dict[str, Any] = {
-        "hidden_layer_sizes": _hidden_layer_sizes(params.hidden_layer_sizes),
-        "activation": params.activation,
-        "dropout": params.dropout,
-    }
-    return partial(build_module, MLP, **common, **own)
+    common["hidden_layer_sizes"] = _hidden_layer_sizes(params.hidden_layer_sizes)
+    return partial(build_module, MLP, **common, activation=params.activation, dropout=params.dropout)
 
 
 def _scaling(params: NetParams, training: Training) -> Scaling | None:

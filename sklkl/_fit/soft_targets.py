@@ -45,11 +45,6 @@ class Part(NamedTuple):
     codes: Tensor
     multilabel: bool
 
-    @property
-    def weight(self) -> Tensor | None:
-        """Weights of the rows, or None where every row counts the same."""
-        return None if self.sample_weight is None else torch.from_numpy(np.array(self.sample_weight, dtype=np.float64))
-
 
 @dataclass(frozen=True)
 class GivenRows:
@@ -261,7 +256,9 @@ class SoftTargets:
         assert isinstance(teacher, EstimatorTeacher)
         proba = teacher.predict_out_of_fold(part.X, part.y, self.params.teacher_cv, part.sample_weight)
         if self.calibrates(len(part.codes)):
-            self._calibrate(proba, part.codes, part.weight)
+            weight = part.sample_weight
+            weight = None if weight is None else torch.from_numpy(np.array(weight, dtype=np.float64))
+            self._calibrate(proba, part.codes, weight)
         return proba
 
     def calibrates(self, n_rows: int) -> bool:

@@ -113,10 +113,8 @@ def _stops_early(params: FitParams, rows: Rows, distilled: bool) -> bool:
     wanted: bool | str = params.split.early_stopping
     if not isinstance(wanted, str):
         return wanted
-    callbacks = params.net.callbacks
-    return (rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled) or bool(
-        callbacks and wants_validation_part(callbacks)
-    )
+    enough = rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled
+    return enough or bool(params.net.callbacks and wants_validation_part(params.net.callbacks))
 
 
 def stream_training(
@@ -141,20 +139,17 @@ def _settled_weight(
     new_net: NewNet,
 ) -> float:
     """Return the weight of the distillation loss, after calibrating the teacher."""
-    if params.teacher.distill_weight == "auto" and _shows_its_worth(params.teacher):
+    teacher = params.teacher
+    # labelled rows do not show what a teacher is worth if it is there for other rows, or for other classes
+    if teacher.distill_weight == "auto" and teacher.distill_rows == "all" and teacher.teacher_classes == "same":
         # a copy, so that without any worth the student is that without a teacher, to the bit
         return weighed_teacher(params, soft_targets, rows, valid, copy.deepcopy(random_state), new_net)
-    weight = _number(params.teacher)
-    if weight > 0 and soft_targets.calibrates_aside(len(rows)):
+    weight = _number(teacher)
+    if weight > 0 and soft_targets.calibrates_aside(rows.X.shape[0]):
         train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:
             soft_targets.unseen_proba(train, valid)
     return weight
-
-
-def _shows_its_worth(params: TeacherParams) -> bool:
-    """Whether labelled rows show what a teacher is worth: not if it is there for other rows, or for other classes."""
-    return params.distill_rows == "all" and params.teacher_classes == "same"
 
 
 def weighed_teacher(

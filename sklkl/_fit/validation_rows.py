@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from sklkl._fit.inputs import Inputs, called, class_codes, labelled_rows, read_more, read_more_labels
-from sklkl._fit.parameters import FitData, FitParams, InputParams, SplitParams
+from sklkl._fit.parameters import FitData, FitParams, SplitParams
 from sklkl._fit.weights import balanced_class_weight
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl.data import Rows
 
 
-def validation_rows(estimator: Any, params: FitParams, data: FitData, inputs: Inputs, classes: np.ndarray) -> Rows:
+def validation_rows(
+    estimator: BaseEstimator, params: FitParams, data: FitData, inputs: Inputs, classes: np.ndarray
+) -> Rows:
     """Return the validation part that was given, with the column ``number``.
 
     Parameters
@@ -37,7 +39,11 @@ def validation_rows(estimator: Any, params: FitParams, data: FitData, inputs: In
         rows. Errors call them ``X_val``, ``y_val`` and ``sample_weight_val``.
     """
     _check_given(data, params.split)
-    X = _read(estimator, params.inputs, data, inputs.X.shape[1:])
+    with called("X_val"):
+        given = data.X_val if data.transform is None else data.transform(data.X_val)
+        X = read_more(estimator, params.inputs, given)
+    if X.shape[1:] != inputs.X.shape[1:]:
+        raise invalid_input("X_val", f"rows of shape {X.shape[1:]}", f"of rows of shape {inputs.X.shape[1:]}, as X")
     with called("y_val", "y"):
         y = read_more_labels(estimator, data.y_val, inputs, classes)
     if len(y) != X.shape[0]:
@@ -59,11 +65,3 @@ def _check_given(data: FitData, split: SplitParams) -> None:
     if split.early_stopping is False:
         allowed = "'auto' or True where a validation part is given as 'X_val' and 'y_val'"
         raise invalid("early_stopping", False, allowed, of="KLClassifier")
-
-
-def _read(estimator: Any, params: InputParams, data: FitData, shape: tuple[int, ...]) -> Any:
-    with called("X_val"):
-        X = read_more(estimator, params, data.X_val if data.transform is None else data.transform(data.X_val))
-    if X.shape[1:] != shape:
-        raise invalid_input("X_val", f"rows of shape {X.shape[1:]}", f"of rows of shape {shape}, as X")
-    return X

@@ -324,11 +324,8 @@ def make_teacher(teacher: Any) -> Teacher:
     'EstimatorTeacher'
     """
     if not isinstance(teacher, type):
-        if (
-            hasattr(teacher, "fit")
-            and not _holds_no_estimator(teacher)
-            and (hasattr(teacher, "predict_proba") or predicts_proba(teacher))
-        ):
+        has_proba = hasattr(teacher, "predict_proba") or predicts_proba(teacher)
+        if has_proba and hasattr(teacher, "fit") and not _holds_no_estimator(teacher):
             return EstimatorTeacher(teacher)
         if isinstance(teacher, nn.Module):
             return ModuleTeacher(teacher)
