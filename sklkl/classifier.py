@@ -16,6 +16,7 @@ from sklkl._fit.parameters import CONSTRAINTS, FitData, checked_params
 from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teaching import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import available_if
+from sklkl._utils.types import Labels, MatrixLike, Proba, Weight
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName
 from sklkl.optim import LearningRateName, OptimizerName
@@ -274,15 +275,15 @@ class KLClassifier(NetClassifier):
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        teacher_proba: Any = None,
-        X_unlabeled: Any = None,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: Weight = None,
+        teacher_proba: Proba | None = None,
+        X_unlabeled: MatrixLike | None = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: Weight = None,
     ) -> KLClassifier:
         """Train the network.
 
@@ -334,13 +335,14 @@ class KLClassifier(NetClassifier):
         with Attempt(self) as attempt:
             params = checked_params(self)
             previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
-            valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, **valid)
+            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, X_val, y_val, sample_weight_val)
             fit_net(attempt, params, data, previous=previous).publish(attempt.draft)
         return finished(self)
 
     @available_if(can_teach_a_stream)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> KLClassifier:
+    def partial_fit(
+        self, X: MatrixLike, y: MatrixLike, classes: Labels = None, sample_weight: Weight = None
+    ) -> KLClassifier:
         """Train for one more pass over these rows, without a validation part.
 
         Parameters

@@ -34,6 +34,7 @@ from sklkl._utils.sklearn_private import (
     _num_samples,
     _safe_indexing,
 )
+from sklkl._utils.types import MatrixLike, Weight
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import TEACHERS, aligned, is_ready, make_teacher
 from sklkl.metrics import teacher_agreement
@@ -113,14 +114,14 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        X_unlabeled: Any = None,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: Weight = None,
+        X_unlabeled: MatrixLike | None = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: Weight = None,
     ) -> Distiller:
         """Fit the teacher, then the student to the teacher's probabilities.
 
@@ -170,8 +171,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         random_state = local_random_state(self.random_state)
         student, teacher = (seeded(part, random_state) for part in (self.student, self.teacher))
         seed = random_state.randint(2**31 - 1)
-        valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-        data = FitData(X, y, sample_weight, X_unlabeled=X_unlabeled, **valid)
+        data = FitData(X, y, sample_weight, None, X_unlabeled, X_val, y_val, sample_weight_val)
         report = None
         if self.report_fraction is not None:
             report = self._report(student, teacher, seed, data)
@@ -194,7 +194,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         models = {"teacher": teacher, "student": taught, "student without teacher": alone}
         return measured(models, test.X, test.y, test.sample_weight)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Return the student's most probable label of each row.
 
         Parameters
@@ -210,7 +210,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.student_.predict(X)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the student's probabilities.
 
         Parameters
@@ -226,7 +226,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.student_.predict_proba(X)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithms of the student's probabilities.
 
         Parameters

@@ -88,15 +88,13 @@ class FitData:
 
     Parameters
     ----------
-    X, y, sample_weight, teacher_proba, X_unlabeled
+    X, y, sample_weight, teacher_proba, X_unlabeled, X_val, y_val, sample_weight_val
         As in :meth:`sklkl.KLClassifier.fit`.
     teacher_X : array-like or None
         X as the teacher sees it, where that is not as the network does; ``X_unlabeled`` and ``X_val`` are then of this
         kind too.
     transform : callable or None
         From what the teacher sees to what the network sees, where these are not the same.
-    X_val, y_val, sample_weight_val
-        As in :meth:`sklkl.KLClassifier.fit`.
     """
 
     X: Any
@@ -104,11 +102,11 @@ class FitData:
     sample_weight: Any = None
     teacher_proba: Any = None
     X_unlabeled: Any = None
-    teacher_X: Any = None
-    transform: Callable[[Any], Any] | None = None
     X_val: Any = None
     y_val: Any = None
     sample_weight_val: Any = None
+    teacher_X: Any = None
+    transform: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,7 @@ class FitParams:
     given: Mapping[str, Any]  # all of them by name, as they were set
 
 
-def torch_device(device: Any) -> torch.device:
+def torch_device(device: str | torch.device) -> torch.device:
     """Return the device that a parameter names.
 
     Raises

@@ -19,6 +19,7 @@ from sklkl._fit.inputs import validated
 from sklkl._fit.parameters import PassedOnParams
 from sklkl._utils.arrays import as_array
 from sklkl._utils.torch_state import OwnTorchState
+from sklkl._utils.types import MatrixLike
 from sklkl.data import is_sparse
 from sklkl.modules import MLP, log_softmax
 from sklkl.net import KLNet, TrainingHistory
@@ -199,7 +200,7 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         dtype = np.float64 if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U") else "numeric"
         return per_row(self.net_, validated(self, X, module_dtype=module_dtype, dtype=dtype, reset=False), function)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the probability of each class.
 
         Parameters
@@ -221,7 +222,7 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         """
         return self._per_row(X, self._fitted_net().proba)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithm of :meth:`predict_proba` in nats, finite where a probability rounds to zero.
 
         Parameters
@@ -238,7 +239,7 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             return self._per_row(X, lambda logits: logsigmoid(logits.double()))
         return self._per_row(X, lambda logits: log_softmax(logits.double()))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Return the most probable label of each row.
 
         Parameters

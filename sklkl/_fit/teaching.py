@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
+from sklearn.utils import Tags, get_tags
 
 from sklkl._fit.inputs import Inputs
 from sklkl._fit.parameters import FitData, FitParams, NetParams, TeacherParams
@@ -109,7 +110,7 @@ def _student_classes(params: TeacherParams, proba: Any, classes: np.ndarray) -> 
     return np.union1d(classes, more)
 
 
-def can_teach_a_stream(estimator: Any) -> bool:
+def can_teach_a_stream(estimator: BaseEstimator) -> bool:
     """Whether an estimator's teacher is ready, so that it can teach one part of the rows after the other.
 
     Raises
@@ -124,7 +125,7 @@ def can_teach_a_stream(estimator: Any) -> bool:
     return True
 
 
-def limit_tags(tags: Any, teacher: Any) -> None:
+def limit_tags(tags: Tags, teacher: Any) -> None:
     """Change the tags of a student to what its teacher can do as well, if that is known."""
     model = teacher.estimator if isinstance(teacher, FrozenEstimator) else teacher
     if hasattr(model, "__sklearn_tags__") and not isinstance(model, type):

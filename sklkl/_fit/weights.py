@@ -9,12 +9,13 @@ from sklearn.utils import compute_class_weight
 
 from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import _check_sample_weight
+from sklkl._utils.types import MatrixLike, Weight
 
 # Weights of which the largest is within 2**-30 to 2**30 are taken as they are: their sums are far from any limit.
 _ORDINARY_EXPONENT = 30
 
 
-def row_weights(sample_weight: Any, class_weight: Any, X: Any, codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def row_weights(sample_weight: Weight, class_weight: Any, X: Any, codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return the product of sample weights and class weights, of which one may be None.
 
     They are float64 and as large as they were given, unless floating types may not hold them or their sums: only their
@@ -33,7 +34,7 @@ def row_weights(sample_weight: Any, class_weight: Any, X: Any, codes: np.ndarray
     return _within_range(weight, _class_weights(class_weight, weight / weight.max(), codes, classes)[codes])
 
 
-def ordinary_weights(sample_weight: Any, X: Any) -> Any:
+def ordinary_weights(sample_weight: Weight, X: MatrixLike) -> Weight:
     """Return sample weights as they were given, for a teacher; their ratios if they are far from 1."""
     if sample_weight is None:
         return None
@@ -42,7 +43,7 @@ def ordinary_weights(sample_weight: Any, X: Any) -> Any:
     return sample_weight if np.array_equal(weight, within_range) else within_range
 
 
-def sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
+def sample_weights(sample_weight: Weight, X: MatrixLike) -> np.ndarray:
     """Return one weight for each row of X, in float64.
 
     Raises
@@ -50,8 +51,8 @@ def sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
     ValueError
         If one is negative, NaN or infinite, or all are zero, or they are no numbers, or more or fewer than rows.
     """
-    alone = isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0
-    sample_weight = sample_weight[()] if alone else sample_weight
+    if isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0:
+        sample_weight = sample_weight[()]
     try:
         with np.errstate(over="ignore"):  # what is too large for float64 becomes inf, which is refused
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True)
@@ -82,7 +83,7 @@ def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, cla
     return by_class
 
 
-def balanced_class_weight(sample_weight: Any, X: Any, codes: np.ndarray, classes: np.ndarray) -> dict[Any, float]:
+def balanced_class_weight(sample_weight: Weight, X: Any, codes: np.ndarray, classes: np.ndarray) -> dict[Any, float]:
     """Return what ``"balanced"`` is for these rows, in a dict that serves for others too."""
     weight = sample_weights(sample_weight, X)
     return dict(zip(classes, _class_weights("balanced", weight / weight.max(), codes, classes), strict=True))
