@@ -71,8 +71,8 @@ FROZEN = {"teacher": FrozenEstimator(TEACHER), "augment": None}
         (36, {}),
         (45, {"teacher_proba": TEACHER.predict_proba(X)}),
         (48, {"teacher_proba": TEACHER.predict_proba(X), "distill_weight": 0.5}),
-        (50, FROZEN),
-        (53, {**FROZEN, "distill_weight": 0.5}),
+        (48, FROZEN),
+        (51, {**FROZEN, "distill_weight": 0.5}),
     ],
     ids=["labels", "teacher_proba", "teacher_proba of a weight", "frozen", "frozen of a weight"],
 )
