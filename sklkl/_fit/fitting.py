@@ -80,8 +80,8 @@ def fit_net(
         if tells:  # of what is valid
             has_valid = training.data.valid is not None or params.split.early_stopping is True
             given = data.X_val is not None
-            of = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given)
-            warn_of_idle(attempt.draft, params.given, of)
+            fit = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given)
+            warn_of_idle(attempt.draft, params.given, fit)
             tells = False
         trained = Trained(net, task)
         attempt.trainings.append(trained)
