@@ -1,5 +1,6 @@
 """The way from a user's arguments to a training: each room is entered once or twice, and none for nothing."""
 
+import os
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 import sklkl
 from sklkl import KLClassifier, KLNet
 
-PACKAGE = str(Path(sklkl.__file__).parent) + "/"
+PACKAGE = str(Path(sklkl.__file__).parent) + os.sep
 
 X = np.random.RandomState(0).randn(300, 4)
 Y = (X[:, 0] > 0).astype(int)
@@ -43,7 +44,7 @@ def files_entered(fit):
 
     def note(frame, event, arg):
         if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
-            names.append(frame.f_code.co_filename.removeprefix(PACKAGE))
+            names.append(frame.f_code.co_filename.removeprefix(PACKAGE).replace(os.sep, "/"))
         elif event == "call" and frame.f_code.co_name == "arrive":
             sys.setprofile(None)
 
