@@ -13,6 +13,8 @@ N_KEPT = 64
 _ROUNDING = 1e-9
 # How many are kept of a stream, before the half of them is: each time a little is lost.
 _MOST_OF_A_STREAM = 256
+# Shares beyond the ends of the interquartile range, and of those that stand for it where it is 0.
+_TAILS = (0.25, 0.1, 0.05, 0.02, 0.01, 0.0)
 
 
 class QuantileSummary(NamedTuple):
@@ -39,6 +41,17 @@ class QuantileSummary(NamedTuple):
         cumulative = self.mass.cumsum(axis=1)
         at = (cumulative >= level * (1 - _ROUNDING) * cumulative[:, -1:]).argmax(axis=1)
         return self.values[np.arange(len(at)), at]
+
+    def center_and_scale(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return each column's center, and one divided by its scale; 0 for one that varies no more than rounding."""
+        lowest, highest = self.quantile(0), self.quantile(1)
+        scale = np.zeros(len(lowest))
+        for tail in _TAILS:
+            scale = np.where(scale > 0, scale, self.quantile(1 - tail) / 4 - self.quantile(tail) / 4)
+        noise = np.maximum(2 * eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
+        varies = highest / 4 - lowest / 4 > noise
+        inverse_scale = np.divide(0.25, scale, out=np.zeros_like(scale), where=varies)
+        return np.where(self.n_values == 2, lowest, self.quantile(0.5)), inverse_scale
 
     def normal_scores(self) -> np.ndarray:
         """Return the standard normal quantile of each value's mid-rank."""
