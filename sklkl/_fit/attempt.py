@@ -101,7 +101,7 @@ class Attempt:
         if again or was_interrupted:
             again |= insist(self._keep_what_was_learned)
         elif kind is None:
-            again |= insist(self._take_over)
+            again |= insist(self.take_over)
         if again:
             raise KeyboardInterrupt
 
@@ -109,10 +109,10 @@ class Attempt:
         for trained in reversed(self.trainings):
             if trained.net.has_learned_:
                 trained.publish(self.draft)
-                self._take_over()
+                self.take_over()
                 return
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
         """Give the estimator what its draft has learned, in one assignment."""
         learned, missing = vars(self.draft), object()
         lost = self.before.keys() - learned.keys()

@@ -67,7 +67,7 @@ def fit_net(
     """
     if previous is not None:
         check_structure(previous.net, params.net)
-    task = _prepared(attempt.draft, params, data, previous, classes, stream)
+    task = prepared(attempt.draft, params, data, previous, classes, stream)
     training, net = task.training, None
     tells = tells and not (stream and previous is not None)
     for _ in range(1 if stream else params.teacher.n_generations):
@@ -78,15 +78,12 @@ def fit_net(
         else:
             net = resumed_net(previous.net, params.net, training)
         if tells:  # of what is valid
-            has_valid = training.data.valid is not None or params.split.early_stopping is True
-            given = data.X_val is not None
-            fit = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given)
-            warn_of_idle(attempt.draft, params.given, fit)
+            tell_of_idle(attempt.draft, params, data, task)
             tells = False
         trained = Trained(net, task)
         attempt.trainings.append(trained)
         try:
-            _train(net, training)
+            train(net, training)
         except KeyboardInterrupt:
             if not net.has_learned_:
                 raise
@@ -95,7 +92,15 @@ def fit_net(
     return trained._replace(interrupted=False)
 
 
-def _prepared(
+def tell_of_idle(estimator: NetClassifier, params: FitParams, data: FitData, task: Task) -> None:
+    """Warn of parameters that cannot have an effect."""
+    has_valid = task.training.data.valid is not None or params.split.early_stopping is True
+    stream, given = task.training.stream, data.X_val is not None
+    fit = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given)
+    warn_of_idle(estimator, params.given, fit)
+
+
+def prepared(
     estimator: NetClassifier,
     params: FitParams,
     data: FitData,
@@ -146,7 +151,7 @@ def _seeded(params: FitParams, plain: bool) -> tuple[FitParams, np.random.Random
     return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv)), random_state
 
 
-def _train(net: KLNet, training: Training) -> None:
+def train(net: KLNet, training: Training) -> None:
     """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
     try:
         net.partial_fit(training.data)
