@@ -97,7 +97,15 @@ class _Fit:
     def has_rows_for(self, params: FitParams) -> bool:
         """Whether these parameters make the training set that this fit has, to the last row."""
         own = self.params
-        names = ("random_state", "class_weight", "early_stopping", "validation_fraction", "max_epochs", "callbacks")
+        names = (
+            "random_state",
+            "class_weight",
+            "early_stopping",
+            "validation_fraction",
+            "max_epochs",
+            "callbacks",
+            "device",
+        )
         return (
             self.is_prepared
             and self.task.soft_targets is None
