@@ -87,6 +87,9 @@ class KLNet(TrainStep):
         The learning rate of the last training, at its peak.
     interrupted_ : bool
         Whether the last training was interrupted from the keyboard.
+    why_autograd_ : str or None
+        Why the last training went through autograd; None if its gradients and steps were written out, which is the
+        same training but for rounding.
 
     Examples
     --------
@@ -102,9 +105,7 @@ class KLNet(TrainStep):
     """
 
     classes_: Any
-    penalty_: Any
     train_split: Any
-    unlabeled_rows_: bool
     # the net that this one resumes, while its parts are made
     _resumed: KLNet | None = None
 
