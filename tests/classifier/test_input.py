@@ -133,20 +133,14 @@ def test_a_column_of_missing_values_is_a_clear_error(quick, table):
 
 
 def layouts(X):
-    """The same values in other types and layouts of memory."""
+    """The same values in other types and layouts of memory; more of them are in ``test_memory.py``."""
     read_only = X.copy()
     read_only.flags.writeable = False
     return {
         "float32": X.astype(np.float32),
-        "float16": X.astype(np.float16),
-        "big-endian": X.astype(">f8"),
         "big-endian float32": X.astype(">f4"),
         "F order": np.asfortranarray(X),
-        "negative stride": X[::-1, ::-1].copy()[::-1, ::-1],
-        "every second row": np.repeat(X, 2, axis=0)[::2],
         "read-only": read_only,
-        "list": X.tolist(),
-        "longdouble": X.astype(np.longdouble),
     }
 
 
@@ -209,15 +203,15 @@ def test_sparse_gives_the_same_as_dense(quick, table, container, same_but_for_ro
 
 
 def test_sparse_is_never_made_dense_as_a_whole(quick):
-    X = sparse.random(1000, 10_000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
-    y = np.arange(1000) % 2
+    X = sparse.random(500, 5000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
+    y = np.arange(500) % 2
     tracemalloc.start()
     try:
         quick(hidden_layer_sizes=(4,), max_epochs=1, batch_size=50).fit(X, y).predict_proba(X)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1000 * 10_000 * 4 / 4
+    assert peak < 500 * 5000 * 4 / 4
 
 
 # Frames
@@ -377,18 +371,18 @@ def test_bad_shapes_with_a_module_are_refused(quick, shape):
 def test_prediction_is_the_same_row_by_row(quick, make_table):
     X, y = make_table(300)
     clf = quick().fit(X, y)
-    one_by_one = np.concatenate([clf.predict_proba(X[[row]]) for row in range(300)])
-    np.testing.assert_allclose(clf.predict_proba(X), one_by_one, rtol=1e-12)
+    one_by_one = np.concatenate([clf.predict_proba(X[[row]]) for row in range(50)])
+    np.testing.assert_allclose(clf.predict_proba(X)[:50], one_by_one, rtol=1e-12)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("n_rows", [1, 2, 16, 17])
-def test_a_few_rows_get_the_predictions_they_get_among_many(quick, table, activation, n_rows):
+def test_a_few_rows_get_the_predictions_they_get_among_many(quick, table, activation):
     X, y = table
     clf = quick(activation=activation, dropout=0.5).fit(X, y)
-    np.testing.assert_allclose(clf.predict_proba(X[:n_rows]), clf.predict_proba(X)[:n_rows], rtol=1e-12)
-    np.testing.assert_allclose(clf.predict_log_proba(X[:n_rows]), clf.predict_log_proba(X)[:n_rows], rtol=1e-12)
-    assert np.array_equal(clf.predict(X[:n_rows]), clf.predict(X)[:n_rows])
+    for n_rows in (1, 2, 16, 17):
+        np.testing.assert_allclose(clf.predict_proba(X[:n_rows]), clf.predict_proba(X)[:n_rows], rtol=1e-12)
+        np.testing.assert_allclose(clf.predict_log_proba(X[:n_rows]), clf.predict_log_proba(X)[:n_rows], rtol=1e-12)
+        assert np.array_equal(clf.predict(X[:n_rows]), clf.predict(X)[:n_rows])
 
 
 @pytest.mark.parametrize("n_rows", [1, 17])

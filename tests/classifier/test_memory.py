@@ -100,7 +100,7 @@ def test_odd_memory_of_rows_without_labels(wide, once, table, kind, same_but_for
     same_but_for_rounding(wide(**use).fit(X, y, X_unlabeled=KINDS[kind](X)).predict_proba(X), expected)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_of_some
 def test_odd_memory_of_a_teachers_probabilities(wide, once, table, kind, same_but_for_rounding):
     X, y = table
     proba = np.random.RandomState(0).multinomial(64, [0.2, 0.3, 0.5], size=120) / 64

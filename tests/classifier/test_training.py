@@ -66,12 +66,12 @@ def same(first, second):
 
 
 @pytest.mark.parametrize("learning_rate", LEARNING_RATES)
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.NAdam])
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.Adagrad])
 def test_every_rule_and_optimizer_learns(exact, table, learning_rate, optimizer):
     X, y = table
     lr = 0.3 if optimizer in ("sgd", torch.optim.Adagrad) else 0.03
     given = {} if learning_rate == "kl_adaptive" else {"lr": lr}
-    clf = exact(learning_rate=learning_rate, optimizer=optimizer, max_epochs=60, **given).fit(X, y)
+    clf = exact(learning_rate=learning_rate, optimizer=optimizer, max_epochs=40, **given).fit(X, y)
     assert clf.score(X, y) > 0.75
     assert clf.history_[-1, "train_loss"] < 0.7 * clf.history_[0, "train_loss"]
 
@@ -89,7 +89,7 @@ def test_a_strong_penalty_pulls_probabilities_to_its_target(exact, table, penalt
     target = np.bincount(y) / 120 if penalty == "prior" else [0.5, 0.5]
     distance = []
     for strength in (1e-9, 0.5, 100.0):
-        clf = exact(kl_penalty=penalty, kl_strength=strength, max_epochs=100).fit(X, y)
+        clf = exact(kl_penalty=penalty, kl_strength=strength, max_epochs=40).fit(X, y)
         distance.append(np.abs(clf.predict_proba(X) - target).mean())
     assert distance[0] > distance[1] > distance[2]
     assert distance[2] < 0.02
@@ -237,11 +237,10 @@ def test_never_finite_is_an_error_and_no_model(quick, table, warm_start):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:The 'lr' parameter of KLClassifier has no effect")  # which is to be shown
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("lr", [1e3, 1e10, 1e20, 1e30, 1e38])
-@pytest.mark.parametrize("batch_size", [20, 1000])
-def test_an_absurd_rate_ends_in_probabilities_or_an_error(quick, table, message_of, optimizer, lr, batch_size):
+@pytest.mark.parametrize("lr", [1e3, 1e20, 1e38])
+def test_an_absurd_rate_ends_in_probabilities_or_an_error(quick, table, message_of, optimizer, lr):
     X, y = table
-    clf = quick(lr=lr, optimizer=optimizer, batch_size=batch_size, max_epochs=10)
+    clf = quick(lr=lr, optimizer=optimizer, batch_size=20, max_epochs=5)
     message = message_of(lambda: clf.fit(X, y))
     if message is None:
         np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
