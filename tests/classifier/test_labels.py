@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import torch
 from scipy import sparse
 from sklearn.naive_bayes import GaussianNB
 from torch import nn
@@ -46,7 +45,9 @@ def test_labels_come_back_in_their_own_type(quick, table, kind):
 @pytest.mark.parametrize("dtype", [object, "Int64"])
 def test_a_teacher_learns_labels_of_that_type(quick, make_table, dtype):
     X, codes = make_table(n_classes=2)
-    clf = quick(teacher=GaussianNB(), max_epochs=1).fit(X, pd.Series(codes == 1 if dtype is object else codes, dtype=dtype))
+    clf = quick(teacher=GaussianNB(), max_epochs=1).fit(
+        X, pd.Series(codes == 1 if dtype is object else codes, dtype=dtype)
+    )
     assert clf.classes_.tolist() == ([False, True] if dtype is object else [0, 1])
 
 
@@ -86,7 +87,8 @@ USES = {
 
 # every container without a teacher, and one with each
 @pytest.mark.parametrize(
-    ("container", "use"), [*((container, "no teacher") for container in COLUMNS), *(("array", use) for use in USES if use != "no teacher")]
+    ("container", "use"),
+    [*((container, "no teacher") for container in COLUMNS), *(("array", use) for use in USES if use != "no teacher")],
 )
 def test_a_column_vector_warns_once(quick, once, table, container, use):
     X, y = table

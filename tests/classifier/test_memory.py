@@ -85,7 +85,11 @@ def test_odd_memory_for_a_network_of_the_users_own(wide, once, table, kind):
 @each_of_some
 def test_a_network_as_a_teacher_takes_what_the_student_takes(wide, once, table, kind, same_but_for_rounding):
     X, y = numbers(table)
-    use = {"teacher": linear(X, y), "distill_weight": 0.5, "scale_inputs": False}  # sparse columns are scaled in another way
+    use = {
+        "teacher": linear(X, y),
+        "distill_weight": 0.5,
+        "scale_inputs": False,
+    }  # sparse columns are scaled in another way
     expected = once("teacher", lambda: wide(**use).fit(X, y).predict_proba(X))
     for given in (KINDS[kind](X), sparse.csr_array(X)):
         same_but_for_rounding(wide(**use).fit(given, y).predict_proba(X), expected)

@@ -128,7 +128,12 @@ class Keeps(Callback):
 
 @pytest.mark.parametrize(
     ("store", "stream", "kl_penalty"),
-    [("pickle", False, "prior"), ("joblib", False, "confidence"), ("joblib", True, "prior"), ("cloudpickle", True, "prior")],
+    [
+        ("pickle", False, "prior"),
+        ("joblib", False, "confidence"),
+        ("joblib", True, "prior"),
+        ("cloudpickle", True, "prior"),
+    ],
 )
 def test_what_was_trained_on_a_gpu_loads_without_one(quick, table, monkeypatch, kl_penalty, stream, store):
     """Storages get the tag that those of a GPU have."""
