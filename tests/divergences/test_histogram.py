@@ -150,7 +150,7 @@ def test_chance_alone_gives_the_stated_means(n, m):
 
 
 def test_fixed_thresholds_mean_nothing_but_p_values_do():
-    samples = without_change(100, 100, 400)
+    samples = without_change(100, 100, 250)
     values = np.array([population_stability_index(x, y, null="asymptotic").value for x, y in samples])
     mean = 9 * (1 / 100 + 1 / 100)
     assert values.mean() == pytest.approx(mean, rel=0.05)
