@@ -121,43 +121,7 @@ def test_a_constant_column_is_fine(quick, table, value):
     assert np.isfinite(quick().fit(X, y).predict_proba(X)).all()
 
 
-def test_a_column_of_missing_values_is_a_clear_error(quick, table):
-    X, y = table
-    X = X.copy()
-    X[:, 2] = np.nan
-    with pytest.raises(ValueError, match="contains NaN"):
-        quick().fit(X, y)
-
-
 # Types and layouts
-
-
-def layouts(X):
-    """The same values in other types and layouts of memory; more of them are in ``test_memory.py``."""
-    read_only = X.copy()
-    read_only.flags.writeable = False
-    return {
-        "float32": X.astype(np.float32),
-        "big-endian float32": X.astype(">f4"),
-        "F order": np.asfortranarray(X),
-        "read-only": read_only,
-    }
-
-
-@pytest.mark.parametrize("kind", [*layouts(np.zeros((1, 1))), "odd address", "odd address, float32"])
-def test_any_type_and_layout_gives_the_same_model(quick, table, odd, same_but_for_rounding, kind):
-    X, y = np.round(table[0] * 8) / 8, table[1]  # exact in float16
-    expected = quick(dtype="float64").fit(X, y)
-    odds = {"odd address": odd(X), "odd address, float32": odd(X.astype(np.float32))}
-    given = {**layouts(X), **odds}[kind]
-    before = copy.deepcopy(given)
-    clf = quick(dtype="float64").fit(given, y)
-    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
-    same_but_for_rounding(clf.predict_proba(given), expected.predict_proba(X))
-    short = quick().fit(given, y)  # float32: the loss, of logits near 1, to rounding in the sixth digit
-    assert short.history_[-1, "train_loss"] == pytest.approx(expected.history_[-1, "train_loss"], rel=1e-5)
-    np.testing.assert_allclose(short.predict_proba(given), expected.predict_proba(X), atol=1e-4)
-    assert np.array_equal(given, before)
 
 
 def test_a_read_only_memmap_works_and_is_not_written(quick, table, tmp_path, same_but_for_rounding):

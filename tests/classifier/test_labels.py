@@ -213,14 +213,6 @@ def test_a_masked_label_is_refused(quick):
         quick().fit(np.zeros((3, 2)), np.ma.array([0, 1, 1], mask=[False, True, False]))
 
 
-def test_nan_among_float_labels_is_refused(quick, table):
-    X, y = table
-    y = y.astype(float)
-    y[5] = np.nan
-    with pytest.raises(ValueError, match="Input y contains NaN"):
-        quick().fit(X, y)
-
-
 def test_continuous_targets_are_refused(quick, table):
     X, _ = table
     with pytest.raises(ValueError, match="Unknown label type"):

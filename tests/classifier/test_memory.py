@@ -1,5 +1,6 @@
 """Memory that is not the usual kind, whole numbers that floats cannot hold, and how much memory prediction takes."""
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -63,15 +64,20 @@ def linear(X, y):
     return nn.Linear(X.shape[1], len(set(y.tolist())))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "odd address", "odd address, float32"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_odd_memory_is_fitted_and_predicted(wide, once, table, kind, shape, same_but_for_rounding):
+def test_odd_memory_is_fitted_and_predicted(wide, once, table, odd, kind, shape, same_but_for_rounding):
     X, y = numbers(table, shape)
-    given = KINDS[kind](X)
+    odds = {"odd address": odd, "odd address, float32": lambda X: odd(X.astype("f4"))}
+    given = {**KINDS, **odds}[kind](X)
+    before = copy.deepcopy(given)
     expected = once(shape, lambda: wide().fit(X, y).predict_proba(X))
     clf = wide().fit(given, y)
     same_but_for_rounding(clf.predict_proba(X), expected)
     np.testing.assert_allclose(clf.predict_proba(given), expected, atol=1e-6)
+    assert np.array_equal(given, before)
+    short = wide(dtype="float32").fit(given, y)  # the logits are near 1, to seven digits
+    np.testing.assert_allclose(short.predict_proba(given), expected, atol=1e-4)
 
 
 @each_of_some

@@ -318,9 +318,3 @@ def test_in_scikit_learns_meta_estimators(quick, table, wrap):
     assert model.classes_.tolist() == ["cat", "dog", "emu"]
     np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
     assert model.score(X, y) > 0.75
-
-
-def test_cross_val_score(quick, table):
-    scores = cross_val_score(quick(max_epochs=20), *table, cv=3, scoring="neg_log_loss")
-    assert len(scores) == 3
-    assert (scores > -np.log(3)).all()

@@ -210,13 +210,6 @@ def test_a_step_that_is_not_finite_is_undone_with_a_warning(quick, table):
     assert np.isfinite(clf.predict_proba(table[0])).all()
 
 
-def test_the_last_finite_epoch_is_kept(quick, table):
-    with pytest.warns(ConvergenceWarning):
-        clf = troubled(quick, "nan", *range(5, 1000), max_epochs=30).fit(*table)
-    assert same(clf, troubled(quick, "nan", max_epochs=1).fit(*table))
-    assert clf.n_iter_ < 30
-
-
 def test_the_sixth_epoch_that_is_not_finite_is_the_last(quick, table):
     """Four steps an epoch; every second epoch, from the second on, has one in trouble."""
     with pytest.warns(ConvergenceWarning):
@@ -259,24 +252,6 @@ def test_an_interrupt_keeps_the_finished_epochs_and_is_raised_again(quick, table
     assert clf.n_iter_ == 2
     assert np.isfinite(clf.history_[:, "train_loss"]).all()
     assert same(clf, troubled(quick, "interrupt", max_epochs=2).fit(*table))
-
-
-def test_an_interrupt_before_the_first_epoch_is_finished_leaves_no_model(quick, table):
-    clf = troubled(quick, "interrupt", 3)
-    with pytest.raises(KeyboardInterrupt):
-        clf.fit(*table)
-    with pytest.raises(NotFittedError):
-        clf.predict(table[0])
-
-
-def test_an_interrupt_before_the_first_epoch_is_finished_keeps_the_old_model(quick, table):
-    X, y = table
-    clf = quick(hidden_layer_sizes=(384, 256)).fit(X, y)  # the default, for the module has its own
-    before = clf.predict_proba(X)
-    clf.set_params(module=Troubled, module__trouble="interrupt", module__steps=(1,))
-    with pytest.raises(KeyboardInterrupt):
-        clf.fit(X, y)
-    assert np.array_equal(clf.predict_proba(X), before)
 
 
 def test_a_finished_fit_is_not_marked(quick, table):

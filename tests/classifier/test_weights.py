@@ -27,15 +27,6 @@ def test_whole_weights_are_repeated_rows(exact, table, penalty):
     assert weighted.history_[-1, "train_loss"] == pytest.approx(repeated.history_[-1, "train_loss"], rel=1e-6)
 
 
-@each_penalty
-def test_a_row_without_weight_is_no_row(exact, table, penalty):
-    X, y = table
-    kept = np.random.RandomState(0).rand(120) < 0.7
-    weighted = exact(**with_penalty(penalty)).fit(X, y, sample_weight=kept)
-    removed = exact(**with_penalty(penalty)).fit(X[kept], y[kept])
-    np.testing.assert_allclose(weighted.predict_proba(X), removed.predict_proba(X), rtol=1e-6)
-
-
 def test_a_row_without_weight_is_no_row_with_chance_too(quick, make_table):
     X, y = make_table(300)
     kept = np.random.RandomState(0).rand(300) < 0.8

@@ -13,7 +13,6 @@ from scipy.special import log_softmax, rel_entr
 from sklearn.base import BaseEstimator, clone
 
 from sklkl.data import Rows
-from sklkl.divergences import kl_divergence, kl_to_uniform
 from sklkl.penalties import PENALTIES, Confidence, LabelSmoothing, Penalty, PenaltyName, Prior, adapted, make_penalty
 
 ROWS = Rows(torch.zeros(8, 1, dtype=torch.float64), torch.tensor([0, 1, 1, 1, 2, 2, 3, 3]))
@@ -64,16 +63,6 @@ def test_every_penalty_has_a_reference():
 def test_values_are_scipys(name, logits):
     actual = fitted(name)(log_proba_of(logits), None).numpy()
     np.testing.assert_allclose(actual, REFERENCES[name](np.exp(log_softmax(logits, -1))), rtol=1e-9, atol=1e-12)
-
-
-@examples
-@given(logits=logits_arrays)
-def test_values_are_those_of_the_divergences(logits):
-    log_proba = log_proba_of(logits)
-    proba = log_proba.exp().numpy()
-    np.testing.assert_allclose(Confidence()(log_proba, None), kl_to_uniform(proba), atol=1e-12)
-    np.testing.assert_allclose(fitted("prior")(log_proba, None), kl_divergence(FREQUENCIES, proba), atol=1e-11)
-    np.testing.assert_allclose(LabelSmoothing()(log_proba, None), kl_divergence(UNIFORM, proba), atol=1e-11)
 
 
 @each_penalty
