@@ -13,7 +13,7 @@ from sklkl import KLNet
 from sklkl.callbacks import BestWeights, StopTraining
 from sklkl.data import Rows, TrainingSet
 from sklkl.modules import MLP, input_scaling
-from sklkl.net._together import train_together, why_apart
+from sklkl.net import train_together, why_apart
 from sklkl.penalties import Confidence, Penalty
 
 ADAMW = {"optimizer": torch.optim.AdamW, "optimizer__fused": True, "optimizer__weight_decay": 0.1}

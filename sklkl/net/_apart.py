@@ -1,0 +1,69 @@
+"""Why nets cannot be trained as one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sklkl.data import TrainingSet
+from sklkl.losses import CrossEntropy
+from sklkl.net._by_hand import BATCH_HOOKS, is_own, why_autograd
+from sklkl.net._net import KLNet
+from sklkl.penalties import adapted, make_penalty
+
+# What nets of a stack have in common.
+_COMMON = ("learning_rate", "kl_target", "max_epochs", "batch_size", "multilabel", "distill_rows", "distillation")
+
+
+def why_apart(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> str | None:
+    """Return why nets cannot be trained as one stack; None if they can.
+
+    Parameters
+    ----------
+    nets : sequence of KLNet
+        Initialised nets, which are not in training.
+    sets : sequence of TrainingSet
+        What each is trained on.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl import KLNet
+    >>> from sklkl.data import Rows, TrainingSet
+    >>> from sklkl.modules import MLP
+    >>> from sklkl.net import why_apart
+    >>> data = TrainingSet(Rows(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])))
+    >>> nets = [KLNet(MLP, module__n_features=2, module__n_classes=2, classes=[0, 1], lr=lr) for lr in (0.1, 0.2)]
+    >>> why_apart([net.initialize() for net in nets], [data, data])
+    "the optimizer is not torch's fused AdamW"
+    """
+    reasons = (_why_alone(net, data) for net, data in zip(nets, sets, strict=True))
+    differences = (_difference(nets[0], sets[0], net, data) for net, data in zip(nets, sets, strict=True))
+    return next((reason for reason in (*reasons, *differences) if reason), None)
+
+
+def _why_alone(net: KLNet, data: TrainingSet) -> str | None:
+    """Return why a net can be in no stack."""
+    if net.stream:
+        return "the training is a stream"
+    if any(map(net._has_hooks, BATCH_HOOKS)):
+        return "a callback looks at every batch"
+    if net.kl_strength and not is_own(make_penalty(net.kl_penalty)):
+        return "the penalty may look at the rows"
+    if type(net.criterion_) is not CrossEntropy or net.has_own_step():
+        return "the net has a step of its own"
+    return why_autograd(net, net.get_iterator(data.train, training=True))
+
+
+def _difference(net: KLNet, data: TrainingSet, other: KLNet, others: TrainingSet) -> str | None:
+    """Return in what two nets differ so that they cannot be in one stack."""
+    weight, others_weight = next(net.module_.parameters()), next(other.module_.parameters())
+    if repr(net.module_) != repr(other.module_) or weight.dtype != others_weight.dtype:
+        return "the networks have different shapes"
+    if weight.device != others_weight.device:
+        return "the networks are on different devices"
+    if len(data) != len(others) or data.train.columns.keys() != others.train.columns.keys():
+        return "the nets have different rows"
+    if not adapted(make_penalty(net.kl_penalty)).has_parameters_of(adapted(make_penalty(other.kl_penalty))):
+        return "the nets have different values of kl_penalty"
+    different = (name for name in _COMMON if getattr(net, name) != getattr(other, name))
+    return next((f"the nets have different values of {name}" for name in different), None)
