@@ -336,12 +336,26 @@ class SoftTargets:
         proba = self.teacher.predict_proba(X, multilabel=codes.ndim == 2, numbers=numbers)
         if self.calibrates(len(train) + len(valid)):
             self._calibrate(proba, codes, valid.weight)
+        return self._softened(proba)
+
+    def proba_of(self, rows: Rows) -> Tensor:
+        """Return the teacher's probabilities of numbered rows that ``fit`` was given, calibrated like all others."""
+        assert self.teacher is not None
+        part = self.given.part(rows)
+        return self._softened(self.teacher.predict_proba(part.X, multilabel=part.multilabel, numbers=part.numbers))
+
+    def _softened(self, proba: np.ndarray) -> Tensor:
         return soften(self._aligned(proba)[0], self.temperature)
 
     @property
     def may_know_all_rows(self) -> bool:
         """Whether the teacher may have been fitted to rows that are set aside here, as it came ready."""
         return self.teacher is not None and self.teacher.ready
+
+    @property
+    def asks_of_known_rows(self) -> bool:
+        """Whether the teacher is asked about rows that it was fitted to, or about synthetic ones near them."""
+        return self.params.teacher_cv is None or self.further.augment is not None
 
     def mix_with(self, alone: KLNet, share: float) -> None:
         """Let only a share of all soft targets from now on be the teacher's, and the rest those of a net."""
