@@ -26,6 +26,7 @@ from sklkl.distillation import (
     aligned,
     augmented,
     best_temperature,
+    check_table,
     make_teacher,
     soften,
 )
@@ -190,8 +191,6 @@ class FurtherRows:
         X = X if self._near_X else self.X_unlabeled
         if self.params.augment == "auto" and _num_samples(X) < 2:  # zero weights may leave one row only
             return given
-        if sparse.issparse(X):
-            raise ValueError("The 'augment' parameter must be None for sparse X; pass rows as 'X_unlabeled' instead.")
         return [*given, augmented(X, augment, self.params.augment_factor, random_state)]
 
     def read(self, X: Any) -> Any:
@@ -281,8 +280,11 @@ class SoftTargets:
         if callable(self.params.augment):  # this package's own synthetic rows are like those of X
             for X in self.further.inputs(part.X, True, copy.deepcopy(random_state)):
                 self.further.read(X)
-        elif self.further.X_unlabeled is not None:
-            self.further.read(self.further.X_unlabeled)
+        else:
+            if self.further.augment is not None:
+                check_table(part.X)
+            if self.further.X_unlabeled is not None:
+                self.further.read(self.further.X_unlabeled)
         if self.params.teacher_cv is not None and isinstance(self.teacher, EstimatorTeacher):
             self.teacher.check_splits(part.X, part.y, self.params.teacher_cv)
 
@@ -364,7 +366,7 @@ class SoftTargets:
     def _calibrate(self, proba: np.ndarray, codes: Tensor, weight: Tensor | None) -> None:
         targets, known = self._aligned(proba)
         if known is None:  # else some labels are unknown to the teacher
-            self.temperature = best_temperature(targets, codes.cpu(), weight)
+            self.temperature = best_temperature(targets, codes.cpu(), None if weight is None else weight.cpu())
 
     def fit_teacher(self, rows: Rows) -> None:
         """Fit the teacher to numbered rows; one that is ready stays as it is."""
