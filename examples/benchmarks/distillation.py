@@ -177,8 +177,8 @@ def run_of_teachers(names, set_name, load, seed, max_train):
             taught = clone(alone).set_params(teacher=TEACHERS[name](data[0], y_train, seed))
             half, once = fitted_loss(clone(taught).set_params(distill_weight=0.5), *data)
             auto, seconds = fitted_loss(taught, *data)
-            losses = {"alone": without, "half": half, "auto": auto}
-            rows.append({"set": set_name, "teacher": name, "seed": seed, **losses, "half_s": once, "auto_s": seconds})
+            figures = {"alone": without, "0.5": half, "auto": auto, "0.5, s": once, "auto, s": seconds}
+            rows.append({"set": set_name, "teacher": name, "seed": seed, **figures})
         return rows
 
 
@@ -198,16 +198,16 @@ def runs_of_teachers(names, sets, seeds, max_train, jobs, csv):
 
 
 def table_of_teachers(runs):
-    """Print a line a set and teacher, means over seeds, and a line a teacher."""
-    means = runs.groupby(["set", "teacher"])[["alone", "half", "auto", "half_s", "auto_s"]].mean()
-    means["half ratio"], means["auto ratio"] = means["half"] / means["alone"], means["auto"] / means["alone"]
-    means["time"] = means["auto_s"] / means["half_s"]
-    print(means.drop(columns=["half_s", "auto_s", "half ratio"]).round(4).to_string())
-    for teacher, rows in means.groupby("teacher"):
-        for weight in ["half", "auto"]:
-            ratios = rows[f"{weight} ratio"]
-            print(f"{teacher}, {weight}: {np.exp(np.log(ratios).mean()):.3f} (worst set {ratios.max():.2f})", end="; ")
-        print(f"time {np.exp(np.log(rows['time']).mean()):.2f} (longest {rows['time'].max():.2f})")
+    """Print a line a set and teacher, means over seeds, with the ratio of auto to alone, and a line a teacher."""
+    means = runs.groupby(["set", "teacher"])[["alone", "0.5", "auto", "0.5, s", "auto, s"]].mean()
+    ratios = means[["0.5", "auto"]].div(means["alone"], axis=0)
+    times = means["auto, s"] / means["0.5, s"]
+    print(means[["alone", "0.5", "auto"]].assign(ratio=ratios["auto"], time=times).round(4).to_string())
+    for teacher, rows in ratios.groupby("teacher"):
+        for weight, values in rows.items():
+            print(f"{teacher}, {weight}: {np.exp(np.log(values).mean()):.3f} (worst set {values.max():.2f})", end="; ")
+        took = times[rows.index]
+        print(f"time {np.exp(np.log(took).mean()):.2f} (longest {took.max():.2f})")
 
 
 @contextlib.contextmanager
