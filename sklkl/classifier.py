@@ -7,19 +7,18 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
 from torch.optim import Optimizer
 
 from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
-from sklkl._fit.labels import is_first_call
-from sklkl._fit.parameters import CONSTRAINTS, FitData, PassedOnParams, checked_params
-from sklkl._fit.prediction import NetPredictions
-from sklkl._fit.teacher_checks import can_teach_a_stream, limit_tags
+from sklkl._fit.inputs import is_first_call
+from sklkl._fit.parameters import CONSTRAINTS, FitData, checked_params
+from sklkl._fit.prediction import NetClassifier
+from sklkl._fit.teaching import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import available_if
+from sklkl._utils.types import Labels, MatrixLike, Proba, Weight
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName
-from sklkl.net import KLNet
 from sklkl.optim import LearningRateName, OptimizerName
 from sklkl.penalties import PenaltyName
 
@@ -28,7 +27,7 @@ __all__ = ["KLClassifier"]
 Auto = Literal["auto"]
 
 
-class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimator):
+class KLClassifier(NetClassifier):
     """A neural network classifier whose KL regularisation is a hyperparameter.
 
     The loss of a row is its cross-entropy plus ``kl_strength`` times a KL penalty on the predicted probabilities.
@@ -189,9 +188,6 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
     (150, 3)
     """
 
-    classes_: np.ndarray
-    net_: KLNet
-
     _passed_on_prefixes = ("module", "optimizer")
 
     _parameter_constraints = CONSTRAINTS
@@ -279,15 +275,15 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        teacher_proba: Any = None,
-        X_unlabeled: Any = None,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: Weight = None,
+        teacher_proba: Proba | None = None,
+        X_unlabeled: MatrixLike | None = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: Weight = None,
     ) -> KLClassifier:
         """Train the network.
 
@@ -339,13 +335,14 @@ class KLClassifier(PassedOnParams, NetPredictions, ClassifierMixin, BaseEstimato
         with Attempt(self) as attempt:
             params = checked_params(self)
             previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
-            valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, **valid)
+            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, X_val, y_val, sample_weight_val)
             fit_net(attempt, params, data, previous=previous).publish(attempt.draft)
         return finished(self)
 
     @available_if(can_teach_a_stream)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> KLClassifier:
+    def partial_fit(
+        self, X: MatrixLike, y: MatrixLike, classes: Labels = None, sample_weight: Weight = None
+    ) -> KLClassifier:
         """Train for one more pass over these rows, without a validation part.
 
         Parameters

@@ -19,12 +19,12 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklkl._fit.attempt import Attempt
+from sklkl._fit.attempt import Attempt, finished
 from sklkl._fit.fitting import fit_net
-from sklkl._fit.inputs import indexable_rows, sample_weights
-from sklkl._fit.labels import label_array
+from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
-from sklkl._fit.teacher_checks import limit_tags, uses_unlabeled
+from sklkl._fit.teaching import limit_tags, uses_unlabeled
+from sklkl._fit.weights import sample_weights
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import (
     HasMethods,
@@ -34,6 +34,7 @@ from sklkl._utils.sklearn_private import (
     _num_samples,
     _safe_indexing,
 )
+from sklkl._utils.types import MatrixLike, Weight
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import TEACHERS, aligned, is_ready, make_teacher
 from sklkl.metrics import teacher_agreement
@@ -113,14 +114,14 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        X_unlabeled: Any = None,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: Weight = None,
+        X_unlabeled: MatrixLike | None = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: Weight = None,
     ) -> Distiller:
         """Fit the teacher, then the student to the teacher's probabilities.
 
@@ -170,8 +171,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         random_state = local_random_state(self.random_state)
         student, teacher = (seeded(part, random_state) for part in (self.student, self.teacher))
         seed = random_state.randint(2**31 - 1)
-        valid = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-        data = FitData(X, y, sample_weight, X_unlabeled=X_unlabeled, **valid)
+        data = FitData(X, y, sample_weight, None, X_unlabeled, X_val, y_val, sample_weight_val)
         report = None
         if self.report_fraction is not None:
             report = self._report(student, teacher, seed, data)
@@ -180,7 +180,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.__dict__.pop("report_", None)  # that of an earlier fit
         if report is not None:
             self.report_ = report
-        _check_finished(self.student_)
+        finished(_final(self.student_))
         return self
 
     def _report(self, student: Any, teacher: Any, seed: int, data: FitData) -> dict[str, dict[str, float]]:
@@ -188,13 +188,13 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         train, test = (_part(data, part) for part in numbers)
         train = _without_labels(train, np.setdiff1d(data.y, train.y))
         taught, teacher = distilled(student, teacher, train)
-        _check_finished(taught)
+        finished(_final(taught))
         alone, _ = distilled(student, None, train)
-        _check_finished(alone)
+        finished(_final(alone))
         models = {"teacher": teacher, "student": taught, "student without teacher": alone}
         return measured(models, test.X, test.y, test.sample_weight)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Return the student's most probable label of each row.
 
         Parameters
@@ -210,7 +210,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.student_.predict(X)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the student's probabilities.
 
         Parameters
@@ -226,7 +226,7 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.student_.predict_proba(X)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithms of the student's probabilities.
 
         Parameters
@@ -284,11 +284,6 @@ def _check_student(student: Any) -> None:
                 f"The 'student' parameter of Distiller must be a Pipeline that leaves rows as they are. Got {step!r} "
                 f"as its step {name!r}, which resamples them: their labels and soft targets would be those of others."
             )
-
-
-def _check_finished(student: Any) -> None:
-    if _final(student).interrupted_:
-        raise KeyboardInterrupt("training was interrupted; the student keeps what it has learned so far")
 
 
 def _part(data: FitData, numbers: np.ndarray) -> FitData:

@@ -91,12 +91,12 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     ----------
     logits : Tensor of shape (n_rows, n_classes)
         For the number of rows, the floating type and the device.
-    weight : Tensor of shape (n_rows,) or None
+    weight : Tensor of shape (..., n_rows) or None
         Weights of the rows; None weighs all the same.
 
     Returns
     -------
-    Tensor of shape (n_rows,)
+    Tensor of shape (n_rows,), or that of the weights
         Shares that sum to 1; zeros where no row has a weight.
 
     Examples
@@ -109,7 +109,7 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
         return _equal_shares(len(logits), logits.dtype, logits.device)
     # without any weight every share is 0, and so is the gradient
-    return weight / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+    return weight / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
 
 
 @lru_cache(maxsize=8)  # batches come in two sizes

@@ -93,7 +93,7 @@ def exact():
 
     def make(**params):
         steady = {"dropout": 0.0, "early_stopping": False, "batch_size": 1000, "dtype": "float64"}
-        return KLClassifier(**{"hidden_layer_sizes": (8,), "max_epochs": 20, "random_state": 0, **steady, **params})
+        return KLClassifier(**{"hidden_layer_sizes": (8,), "max_epochs": 8, "random_state": 0, **steady, **params})
 
     return make
 

@@ -29,6 +29,7 @@ FLOORS = {
     "feature_selection": 2,
     "preprocessing": 2,
     "drift": 2,
+    "_engine": 2,
     "net": 3,
     "_fit": 4,
     "classifier": 5,

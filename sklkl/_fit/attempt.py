@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.soft_targets import SoftTargets
+from sklkl._fit.training_set import Training
 from sklkl._utils.torch_state import OwnTorchState, insist
 from sklkl.data import Rows
 from sklkl.net import KLNet
+
+Classifier = TypeVar("Classifier", bound=NetClassifier)
 
 
 class Previous(NamedTuple):
@@ -27,30 +31,37 @@ class Previous(NamedTuple):
             )
 
 
+class Task(NamedTuple):
+    """What a net is to learn."""
+
+    classes: np.ndarray
+    rows: Rows
+    soft_targets: SoftTargets | None
+    training: Training
+    random_state: np.random.RandomState
+
+
 class Trained(NamedTuple):
     """A net that was trained, and on what."""
 
     net: KLNet
-    classes: np.ndarray
-    distill_weight: float
-    interrupted: bool
-    rows: Rows
-    soft_targets: SoftTargets | None
+    task: Task
+    interrupted: bool = True
 
-    def publish(self, estimator: Any) -> None:
+    def publish(self, estimator: NetClassifier) -> None:
         """Give an estimator what it has learned."""
-        estimator.classes_, estimator.net_ = self.classes, self.net
-        share = 1.0 if self.soft_targets is None else self.soft_targets.share
-        estimator.distill_weight_, estimator.lr_ = share * self.distill_weight, self.net.lr_
-        estimator.interrupted_ = self.interrupted
+        soft_targets, weight = self.task.soft_targets, self.task.training.distill_weight
+        share = 1.0 if soft_targets is None else soft_targets.share
+        estimator._take_over(self.net, self.task.classes, share * weight, self.interrupted)
 
     def fitted_teacher(self) -> Any:
         """Return the teacher, fitted even if the student learned nothing from it; None if there is none."""
-        if self.soft_targets is None or self.soft_targets.teacher is None:
+        soft_targets = self.task.soft_targets
+        if soft_targets is None or soft_targets.teacher is None:
             return None
-        if self.distill_weight == 0:
-            self.soft_targets.fit_teacher(self.rows)
-        return self.soft_targets.fitted_teacher
+        if self.task.training.distill_weight == 0:
+            soft_targets.fit_teacher(self.task.rows)
+        return soft_targets.fitted_teacher
 
 
 class Attempt:
@@ -72,11 +83,11 @@ class Attempt:
         Every net whose training was begun; an interruption finds them here.
     """
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: NetClassifier) -> None:
         self.estimator, self.before = estimator, dict(vars(estimator))
         # not copy.copy: an estimator's __getstate__ is for storing it
         self.draft = object.__new__(type(estimator))
-        vars(self.draft).update(self.before)
+        self.draft.__dict__.update(self.before)
         self.trainings: list[Trained] = []
         self.state = OwnTorchState()
 
@@ -90,7 +101,7 @@ class Attempt:
         if again or was_interrupted:
             again |= insist(self._keep_what_was_learned)
         elif kind is None:
-            again |= insist(self._take_over)
+            again |= insist(self.take_over)
         if again:
             raise KeyboardInterrupt
 
@@ -98,10 +109,10 @@ class Attempt:
         for trained in reversed(self.trainings):
             if trained.net.has_learned_:
                 trained.publish(self.draft)
-                self._take_over()
+                self.take_over()
                 return
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
         """Give the estimator what its draft has learned, in one assignment."""
         learned, missing = vars(self.draft), object()
         lost = self.before.keys() - learned.keys()
@@ -110,7 +121,7 @@ class Attempt:
         self.estimator.__dict__ = {**others, **new}
 
 
-def finished(estimator: Any) -> Any:
+def finished(estimator: Classifier) -> Classifier:
     """Return a fitted estimator; raise the interruption that ended its training, if one did."""
     if estimator.interrupted_:
         raise KeyboardInterrupt("training was interrupted; the classifier keeps what it has learned so far")

@@ -5,24 +5,24 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklkl._fit.attempt import Attempt, Previous, Trained
+from sklkl._fit.attempt import Attempt, Previous, Task, Trained
 from sklkl._fit.idle import Circumstances, warn_of_idle
-from sklkl._fit.inputs import labelled_rows, read_inputs, read_more
+from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
 from sklkl._fit.monitors import asks_for_validation
 from sklkl._fit.net_factory import check_structure, new_net, resumed_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
-from sklkl._fit.soft_targets import SoftTargets, soft_targets_of
+from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teacher_share import net_proba
+from sklkl._fit.teaching import soft_targets_of
 from sklkl._fit.training_set import Training, stream_training, training_of
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
-from sklkl.data import Rows, TrainingSet
+from sklkl.data import TrainingSet
 from sklkl.net import KLNet
 
 _NO_VALIDATION = (
@@ -67,7 +67,7 @@ def fit_net(
     """
     if previous is not None:
         check_structure(previous.net, params.net)
-    task = _prepared(attempt.draft, params, data, previous, classes, stream)
+    task = prepared(attempt.draft, params, data, previous, classes, stream)
     training, net = task.training, None
     tells = tells and not (stream and previous is not None)
     for _ in range(1 if stream else params.teacher.n_generations):
@@ -78,15 +78,12 @@ def fit_net(
         else:
             net = resumed_net(previous.net, params.net, training)
         if tells:  # of what is valid
-            has_valid = training.data.valid is not None or params.split.early_stopping is True
-            given = data.X_val is not None
-            circumstances = Circumstances(params, task.rows, task.soft_targets, stream, has_valid, given)
-            warn_of_idle(attempt.draft, circumstances)
+            tell_of_idle(attempt.draft, params, data, task)
             tells = False
-        trained = Trained(net, task.classes, training.distill_weight, True, task.rows, task.soft_targets)
+        trained = Trained(net, task)
         attempt.trainings.append(trained)
         try:
-            _train(net, training)
+            train(net, training)
         except KeyboardInterrupt:
             if not net.has_learned_:
                 raise
@@ -95,46 +92,41 @@ def fit_net(
     return trained._replace(interrupted=False)
 
 
-class _Task(NamedTuple):
-    """What a net is to learn."""
-
-    classes: np.ndarray
-    rows: Rows
-    soft_targets: SoftTargets | None
-    training: Training
-    random_state: np.random.RandomState
+def tell_of_idle(estimator: NetClassifier, params: FitParams, data: FitData, task: Task) -> None:
+    """Warn of parameters that cannot have an effect."""
+    has_valid = task.training.data.valid is not None or params.split.early_stopping is True
+    stream, given = task.training.stream, data.X_val is not None
+    fit = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given)
+    warn_of_idle(estimator, params.given, fit)
 
 
-def _prepared(
-    estimator: Any,
+def prepared(
+    estimator: NetClassifier,
     params: FitParams,
     data: FitData,
     previous: Previous | None,
     classes: np.ndarray | None,
     stream: bool,
-) -> _Task:
+) -> Task:
     """Return what is to be learned from what was given to ``fit``."""
-    plain = _is_plain(params.teacher, data)
+    plain, gives_valid = _is_plain(params.teacher, data), _gives_valid(data)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
+    params, random_state = _seeded(params, plain)
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
-    random_state = local_random_state(params.random_state)
     soft_targets = None
     if not plain:
-        of_teacher = copy.deepcopy(random_state)  # the network's own draws are those without a teacher
-        teacher, cv = seeded(params.teacher.teacher, of_teacher), seeded(params.teacher.teacher_cv, of_teacher)
-        params = replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv))
-        soft_targets = soft_targets_of(params, data, inputs, partial(read_more, estimator, params.inputs))
+        soft_targets = soft_targets_of(params, indexable(data), inputs, partial(read_more, estimator, params.inputs))
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
     if previous is not None:
         previous.check(found)
     rows = labelled_rows(params.inputs, inputs, data.sample_weight, found, numbered=soft_targets is not None)
-    valid = validation_rows(estimator, params, data, inputs, found)
+    valid = validation_rows(estimator, params, data, inputs, found) if gives_valid else None
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
     else:
         build = partial(new_net, params.net, found)
         training = training_of(params, rows, valid, soft_targets, random_state, build)
-    return _Task(found, rows, soft_targets, training, random_state)
+    return Task(found, rows, soft_targets, training, random_state)
 
 
 def _is_plain(params: TeacherParams, data: FitData) -> bool:
@@ -144,7 +136,22 @@ def _is_plain(params: TeacherParams, data: FitData) -> bool:
     return no_teacher and no_rows
 
 
-def _train(net: KLNet, training: Training) -> None:
+def _gives_valid(data: FitData) -> bool:
+    """Whether there is a part of a validation part."""
+    return any(given is not None for given in (data.X_val, data.y_val, data.sample_weight_val))
+
+
+def _seeded(params: FitParams, plain: bool) -> tuple[FitParams, np.random.RandomState]:
+    """Return parameters whose teacher has a seed, and the generator of a network with a teacher or without."""
+    random_state = local_random_state(params.random_state)
+    if plain:
+        return params, random_state
+    of_teacher = copy.deepcopy(random_state)  # the network's own draws are those without a teacher
+    teacher, cv = seeded(params.teacher.teacher, of_teacher), seeded(params.teacher.teacher_cv, of_teacher)
+    return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv)), random_state
+
+
+def train(net: KLNet, training: Training) -> None:
     """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
     try:
         net.partial_fit(training.data)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from sklkl._fit.parameters import FitParams, NetParams, TeacherParams, refused
+from sklkl._fit.parameters import NetParams, TeacherParams, refused
 from sklkl._fit.soft_targets import SoftTargets
 from sklkl._utils.equality import same_value
+from sklkl._utils.warn_once import WarnsOnce
 from sklkl.data import Rows
 
 
@@ -20,7 +21,7 @@ class Circumstances:
 
     Parameters
     ----------
-    params : FitParams
+    net, teacher : NetParams, TeacherParams
         Validated parameters.
     rows : Rows
         Validated rows.
@@ -34,22 +35,13 @@ class Circumstances:
         Whether it was given to ``fit``.
     """
 
-    params: FitParams
+    net: NetParams
+    teacher: TeacherParams
     rows: Rows
     soft_targets: SoftTargets | None
     stream: bool
     has_valid: bool
     gives_valid: bool
-
-    @property
-    def net(self) -> NetParams:
-        """Parameters of the net."""
-        return self.params.net
-
-    @property
-    def teacher(self) -> TeacherParams:
-        """Parameters of the teacher."""
-        return self.params.teacher
 
     @property
     def has_layers(self) -> bool:
@@ -66,21 +58,6 @@ class Circumstances:
     def distils(self) -> bool:
         """Whether any network learns from another model."""
         return self.is_taught or (self.teacher.n_generations > 1 and not self.stream)
-
-    @property
-    def is_multilabel(self) -> bool:
-        """Whether a row may have several labels."""
-        return self.rows.y is not None and self.rows.y.ndim == 2
-
-    @property
-    def augments(self) -> bool:
-        """Whether synthetic rows are made."""
-        return self.soft_targets is not None and self.soft_targets.further.augment is not None
-
-    @property
-    def adopts_classes(self) -> bool:
-        """Whether the teacher's classes become the student's too, whatever its weight."""
-        return self.teacher.teacher_classes in ("union", "closed")
 
     @property
     def splits(self) -> bool:
@@ -110,11 +87,10 @@ class Need(NamedTuple):
 # What each parameter needs to have an effect; of those that are not met, the first is told.
 NEEDS = (
     Need(
-        ("hidden_layer_sizes", "activation", "dropout"),
+        ("hidden_layer_sizes", "activation", "dropout", "scale_inputs"),
         lambda fit: fit.net.module is None,
         "module=None, the built-in network,",
     ),
-    Need(("scale_inputs",), lambda fit: fit.net.module is None, "module=None, the built-in network,"),
     Need(
         ("activation", "dropout"),
         lambda fit: fit.net.module is not None or fit.has_layers,
@@ -146,11 +122,16 @@ NEEDS = (
     ),
     Need(
         ("teacher", "teacher_classes"),
-        lambda fit: fit.teacher.distill_weight != 0 or fit.adopts_classes,
+        # the teacher's classes become the student's whatever its weight
+        lambda fit: fit.teacher.distill_weight != 0 or fit.teacher.teacher_classes in ("union", "closed"),
         "distill_weight > 0",
     ),
-    Need(("teacher_classes",), lambda fit: not fit.is_multilabel, "a target of one label a row"),
-    Need(("augment_factor",), lambda fit: fit.augments, "augment='munge' or 'noise', or a function,"),
+    Need(("teacher_classes",), lambda fit: fit.rows.codes.ndim == 1, "a target of one label a row"),
+    Need(
+        ("augment_factor",),
+        lambda fit: fit.soft_targets is not None and fit.soft_targets.further.augment is not None,
+        "augment='munge' or 'noise', or a function,",
+    ),
     Need(("lr", "optimizer__lr"), lambda fit: fit.uses_lr, "learning_rate='constant' or 'onecycle'"),
     Need(("lr",), lambda fit: "optimizer__lr" not in fit.net.passed_on, "leaving out 'optimizer__lr'"),
     Need(("kl_target",), lambda fit: fit.net.learning_rate == "kl_adaptive", "learning_rate='kl_adaptive'"),
@@ -182,29 +163,26 @@ NEEDS = (
 _OFF = {"augment": None, "calibrate_teacher": False, "early_stopping": False, "n_iter_no_change": None}
 
 
-def warn_of_idle(estimator: Any, fit: Circumstances) -> None:
-    """Warn of every parameter of an estimator that is not its default and cannot have an effect.
+def warn_of_idle(estimator: WarnsOnce, given: Mapping[str, Any], fit: Circumstances) -> None:
+    """Warn of every parameter that was given to an estimator, is not its default and cannot have an effect.
 
     Warns
     -----
     UserWarning
         For each such parameter; clones of one estimator do so once.
     """
+    of_init = inspect.signature(type(estimator)).parameters
+    defaults = {name: of_init[name].default for name in given if name in of_init}  # others are passed on
+    changed = {name for name, value in given.items() if name not in defaults or value is not defaults[name]}
     needs: dict[str, str] = {}
     for need in NEEDS:
-        if not need.is_met(fit):
-            needs = dict.fromkeys(need.names, need.words) | needs  # the first is kept
-    params, defaults = estimator.get_params(deep=False), inspect.signature(type(estimator)).parameters
-    for name in filter(needs.__contains__, params):
-        if not _is_default(name, params[name], defaults):
+        names = changed.intersection(need.names)
+        if names and not need.is_met(fit):
+            needs = dict.fromkeys(names, need.words) | needs  # the first is kept
+    for name in filter(needs.__contains__, given):
+        asks_for_nothing = [places[name] for places in (defaults, _OFF) if name in places]
+        if not any(same_value(given[name], value) for value in asks_for_nothing):
             estimator._warn_once(
                 f"The {name!r} parameter of {type(estimator).__name__} has no effect; {needs[name]} would give it one.",
                 stacklevel=4,
             )
-
-
-def _is_default(name: str, value: Any, defaults: Mapping[str, inspect.Parameter]) -> bool:
-    """Return whether a value is that of the constructor, or asks for nothing."""
-    if name not in defaults:  # it is passed on
-        return False
-    return same_value(value, defaults[name].default) or (name in _OFF and same_value(value, _OFF[name]))

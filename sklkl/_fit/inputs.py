@@ -1,26 +1,30 @@
-"""From what was given to ``fit`` to rows of numbers: inputs, class codes, weights."""
+"""From what was given to ``fit`` to rows of numbers: inputs, and labels of every kind that nothing is lost in."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import column_or_1d, validate_data
 from torch.utils.data import DataLoader, Dataset
 
-from sklkl._fit.labels import label_array
-from sklkl._fit.parameters import InputParams
+from sklkl._fit.parameters import FitData, InputParams
+from sklkl._fit.weights import row_weights
 from sklkl._utils.arrays import as_array, to_numpy
 from sklkl._utils.checks import invalid, invalid_input, refusal
-from sklkl._utils.sklearn_private import _check_sample_weight, _check_y
-from sklkl._utils.validation import checked_data
+from sklkl._utils.columns import is_missing
+from sklkl._utils.sklearn_private import _check_partial_fit_first_call, _check_y
+from sklkl._utils.validation import check_readable
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.data import Rows
 
@@ -30,23 +34,29 @@ TEXT_HINT = (
 )
 
 _CONTAINERS = "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs)"
-_OWNER = "KLClassifier"
-# Weights of which the largest is within 2**-30 to 2**30 are taken as they are: their sums are far from any limit.
-_ORDINARY_EXPONENT = 30
+_LABEL_NUMBERS = (Real, np.bool_)
+_NAMES_OF_MISSING = {"nan": "NaN", "<NA>": "NA"}
 
 
-def validated(estimator: Any, X: Any, y: Any = "no_validation", *, any_rank: bool, **kwargs: Any) -> Any:
-    """Validate X, or X and y, as scikit-learn does; a network of the user's own may have inputs of any rank."""
+def validated(
+    estimator: BaseEstimator, X: Any, y: Any = "no_validation", *, module_dtype: np.dtype | None, **kwargs: Any
+) -> Any:
+    """Validate X, or X and y, as scikit-learn does.
+
+    Inputs of a network of the user's own may have any rank, but no whole number that its floating type cannot hold.
+    """
     check_container(X)
-    X = to_numpy("X", X)
-    try:
-        # what is too large for a type becomes inf, which is refused; numpy need not warn as well
-        with np.errstate(over="ignore", invalid="ignore"):
-            return checked_data(estimator, X, y, accept_sparse="csr", allow_nd=any_rank, **kwargs)
-    except (ValueError, TypeError) as error:
-        if any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
-            error.add_note(TEXT_HINT)
-        raise
+    X = X if type(X) is np.ndarray else to_numpy("X", X)
+    # what is too large for a type becomes inf, which is refused; numpy need not warn as well
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            found = validate_data(estimator, X, y, accept_sparse="csr", allow_nd=module_dtype is not None, **kwargs)
+        except Exception:
+            check_readable("X", X, kwargs["dtype"], TEXT_HINT)
+            raise
+    if module_dtype is not None:
+        check_whole_numbers(X, module_dtype)
+    return found
 
 
 def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
@@ -74,6 +84,18 @@ def indexable_rows(name: str, values: Any) -> Any:
     return values if values is None or by_number else as_array(name, values)
 
 
+def indexable(data: FitData) -> FitData:
+    """Return what a teacher is to see in containers whose rows can be taken by number; none of no row is none."""
+    check_container(data.X_unlabeled, "X_unlabeled")
+    check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
+    check_container(data.X_val, "X_val")
+    names = ("sample_weight", "teacher_proba", "X_unlabeled", "X_val")
+    rows = {name: indexable_rows(name, getattr(data, name)) for name in names}
+    if rows["X_unlabeled"] is not None and rows["X_unlabeled"].shape[:1] == (0,):
+        rows["X_unlabeled"] = None
+    return replace(data, teacher_X=indexable_rows("X", data.X if data.teacher_X is None else data.teacher_X), **rows)
+
+
 class Inputs(NamedTuple):
     """Validated inputs and labels.
 
@@ -93,7 +115,7 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(
-    estimator: Any,
+    estimator: BaseEstimator,
     params: InputParams,
     X: Any,
     y: Any,
@@ -125,11 +147,8 @@ def read_inputs(
         If the inputs or labels are invalid.
     """
     y = label_array(y)
-    any_rank, dtype = params.any_rank, params.numpy_dtype
-    given = X
-    X, y = validated(estimator, X, y, any_rank=any_rank, dtype=dtype, order="C", multi_output=True, reset=reset)
-    if any_rank:
-        check_whole_numbers(given, dtype)
+    types = {"module_dtype": params.module_dtype, "dtype": params.numpy_dtype}
+    X, y = validated(estimator, X, y, **types, order="C", multi_output=True, reset=reset)
     return Inputs(X, *_target(y, classes, multilabel, "in the training that is resumed"))
 
 
@@ -139,33 +158,26 @@ def _target(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: s
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     check_classification_targets(y)
     if multilabel is not None and multilabel != (y.ndim == 2):
-        raise _other_target(multilabel, like)
+        kinds = ["one label for each row", "a multilabel indicator"]
+        raise invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
     if y.ndim == 2:
         return _multilabel(y, classes)
     return y, LabelEncoder().fit(y).classes_ if classes is None else classes
 
 
-def read_more(estimator: Any, params: InputParams, X: Any) -> Any:
+def read_more(estimator: BaseEstimator, params: InputParams, X: Any) -> Any:
     """Return further inputs, validated against those that the estimator knows."""
-    dtype = params.numpy_dtype
-    inputs = validated(estimator, X, any_rank=params.any_rank, dtype=dtype, order="C", reset=False)
-    if params.any_rank:
-        check_whole_numbers(X, dtype)
-    return inputs
+    types = {"module_dtype": params.module_dtype, "dtype": params.numpy_dtype}
+    return validated(estimator, X, **types, order="C", reset=False)
 
 
-def read_more_labels(estimator: Any, y: Any, inputs: Inputs, classes: np.ndarray) -> np.ndarray:
+def read_more_labels(estimator: BaseEstimator, y: Any, inputs: Inputs, classes: np.ndarray) -> np.ndarray:
     """Return further labels, validated against those of the training rows; `classes` are all that are known."""
     y, multilabel = _check_y(label_array(y), multi_output=True, estimator=estimator), inputs.y.ndim == 2
     y, _ = _target(y, classes, multilabel, "the target of the training rows")
     if not multilabel:
         class_codes(y, classes)  # or an error
     return y
-
-
-def _other_target(multilabel: bool, like: str) -> ValueError:
-    kinds = ["one label for each row", "a multilabel indicator"]
-    return invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
 
 
 def _multilabel(y: np.ndarray, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -197,8 +209,9 @@ def labelled_rows(
         Whether the rows get a column ``number``, their place in X.
     """
     codes = inputs.y if inputs.y.ndim == 2 else class_codes(inputs.y, classes)
-    weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes)
-    weight = None if weight is None else weight.astype(params.numpy_dtype)
+    weight = None
+    if sample_weight is not None or params.class_weight is not None:
+        weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes).astype(params.numpy_dtype)
     rows = Rows(inputs.X, codes, weight=weight, number=np.arange(len(codes)) if numbered else None)
     if weight is not None and not weight.all():
         rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
@@ -224,93 +237,104 @@ def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return codes
 
 
-def row_weights(
-    sample_weight: Any, class_weight: Any, X: Any, codes: np.ndarray, classes: np.ndarray
-) -> np.ndarray | None:
-    """Return the product of sample weights and class weights, or None where every row counts the same.
+def label_array(y: Any) -> Any:
+    """Return labels as an array of texts, numbers, booleans or times; None and sparse matrices as they are.
 
-    They are float64 and as large as they were given, unless floating types may not hold them or their sums: only their
-    ratios matter, and the largest is then 1.
+    Numbers and booleans of an object array get a type of their own, as those of a list do.
+
+    Raises
+    ------
+    TypeError
+        If texts are mixed with others (``["a", 1]`` would become ``["a", "1"]``), or there are labels of other kinds.
+    ValueError
+        If a label is missing.
+    """
+    if isinstance(y, (list, tuple)):
+        return _typed(_objects(y), lambda texts: np.asarray(texts.tolist()))
+    if y is None or sparse.issparse(y):
+        return y
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise _missing("a masked value", np.ma.getmaskarray(y))
+    values = np.asarray(y)
+    if values.ndim == 0:  # scikit-learn refuses it by name
+        return y
+    if values.dtype.kind == "T":  # numpy's texts of any length, which scikit-learn does not know
+        values = values.astype(object)
+    if values.dtype.kind == "O":
+        return _typed(values, lambda texts: texts)
+    if values.dtype.kind in "fmM":
+        _check_no_missing(values)
+    return values
+
+
+def _objects(y: Any) -> np.ndarray:
+    """Return a sequence as an array of what is in it."""
+    try:
+        return np.array(y, dtype=object)
+    except ValueError:  # parts of several lengths
+        values = np.empty(len(y), dtype=object)
+        values[:] = list(y)
+        return values
+
+
+def _typed(values: np.ndarray, texts: Any) -> Any:
+    """Return objects as an array of the type that numpy finds for them; texts as ``texts`` makes them."""
+    missing = np.array([not hasattr(value, "__len__") and is_missing(value) for value in values.flat], dtype=bool)
+    if missing.any():
+        first = values.flat[int(missing.argmax())]
+        raise _missing(_NAMES_OF_MISSING.get(str(first), str(first)), missing.reshape(values.shape))
+    kinds: set[type] = {type(value) for value in values.flat}
+    others = {kind for kind in kinds if not issubclass(kind, str)}
+    if not others:
+        return texts(values)
+    strange = {kind for kind in others if not issubclass(kind, _LABEL_NUMBERS)}
+    if len(others) < len(kinds) or (strange and others != {bytes}):  # scikit-learn refuses those by name
+        shown: set[type] = others if len(others) == len(kinds) else {str, *others}
+        names = " and ".join(sorted(kind.__name__ for kind in shown))
+        raise TypeError(refusal("y", names, "labels that are uniformly strings or numbers"))
+    return _as_numbers(values)
+
+
+def _as_numbers(values: np.ndarray) -> np.ndarray:
+    """Return numbers of an object array in a type of their own, without a change of any of them."""
+    typed = np.array(values.tolist())
+    if typed.dtype.kind != "f" or not all(isinstance(value, Integral) for value in values.flat):
+        return typed
+    lowest, highest = values.min(), values.max()
+    if lowest < 0 or highest >= 2**64:
+        raise ValueError(refusal("y", f"{lowest} and {highest}", "labels of one type of integers, of 64 bits"))
+    return values.astype(np.uint64)  # numpy takes integers beyond int64 for floats if there are others
+
+
+def _check_no_missing(values: np.ndarray) -> None:
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
+    if missing.any():
+        raise _missing("NaN" if values.dtype.kind == "f" else "NaT", missing)
+
+
+def _missing(what: str, missing: np.ndarray) -> ValueError:
+    row = int(np.argwhere(missing)[0, 0])
+    return ValueError(
+        f"Input y contains {what}: row {row} has no label. Leave out the rows without one, or pass them as "
+        "'X_unlabeled'."
+    )
+
+
+def is_first_call(estimator: BaseEstimator, classes: Any) -> bool:
+    """Return whether ``partial_fit`` is called for the first time; the estimator then learns its ``classes_``.
 
     Raises
     ------
     ValueError
-        If a weight is negative, NaN or infinite, or all are zero, or class weights are not those of these classes.
+        If `classes` are no labels, missing in the first call, or not those of the calls before.
     """
-    if sample_weight is None and class_weight is None:
-        return None
-    weight = sample_weights(sample_weight, X)
-    if class_weight is None:
-        return _within_range(weight)
-    if codes.ndim == 2:
-        raise ValueError("The 'class_weight' parameter must be None for multilabel targets; use 'sample_weight'.")
-    return _within_range(weight, _class_weights(class_weight, weight / weight.max(), codes, classes)[codes])
-
-
-def ordinary_weights(sample_weight: Any, X: Any) -> Any:
-    """Return sample weights as they were given, for a teacher; their ratios if they are far from 1."""
-    if sample_weight is None:
-        return None
-    weight = sample_weights(sample_weight, X)
-    within_range = _within_range(weight)
-    return sample_weight if np.array_equal(weight, within_range) else within_range
-
-
-def sample_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """Return one weight for each row of X, in float64.
-
-    Raises
-    ------
-    ValueError
-        If one is negative, NaN or infinite, or all are zero, or they are no numbers, or more or fewer than rows.
-    """
-    alone = isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0
-    sample_weight = sample_weight[()] if alone else sample_weight
     try:
-        with np.errstate(over="ignore"):  # what is too large for float64 becomes inf, which is refused
-            weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True)
-        if not weight.any():  # scikit-learn refuses these since 1.9
-            raise ValueError("Got weights that are all zero; at least one must be non-zero.")
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(
-            f"The 'sample_weight' parameter must be finite numbers >= 0, one for each row, and not all zero. {error}"
-        ) from error
-    return np.asarray(weight, dtype=np.float64)
-
-
-def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the weight of each class; a dict is read as scikit-learn does, for all classes, also those of no row."""
-    used = weight > 0
-    known = np.unique(codes[used]) if isinstance(class_weight, str) else np.arange(len(classes))
-    by_class = np.zeros(len(classes))
-    try:
-        by_class[known] = compute_class_weight(
-            class_weight, classes=classes[known], y=classes[codes[used]], sample_weight=weight[used]
-        )
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"The 'class_weight' parameter must have a number for each class. {error}.") from error
-    of_rows = by_class[codes[used]]
-    if not (np.isfinite(by_class).all() and (by_class >= 0).all() and of_rows.any()):
-        raise invalid(
-            "class_weight", class_weight, "finite weights >= 0 of the classes, which may not all be zero", of=_OWNER
-        )
-    return by_class
-
-
-def settled_class_weight(class_weight: Any, sample_weight: Any, inputs: Inputs, classes: np.ndarray) -> Any:
-    """Return class weights that do not depend on the rows: ``"balanced"`` as a dict of what it is for these rows."""
-    if not isinstance(class_weight, str):
-        return class_weight
-    weight, codes = sample_weights(sample_weight, inputs.X), class_codes(inputs.y, classes)
-    return dict(zip(classes, _class_weights(class_weight, weight / weight.max(), codes, classes), strict=True))
-
-
-def _within_range(*factors: np.ndarray) -> np.ndarray:
-    """Return the product of weights >= 0, divided by the largest if that is far from 1."""
-    mantissas, exponents = zip(*map(np.frexp, factors), strict=True)
-    mantissa, exponent = np.prod(mantissas, axis=0), np.stack(exponents).sum(axis=0)
-    highest = int(exponent[mantissa > 0].max())
-    if abs(highest) <= _ORDINARY_EXPONENT:
-        return np.prod(factors, axis=0)
-    scaled = np.ldexp(mantissa, np.maximum(exponent - highest, -2000))
-    return scaled / scaled.max()
+        if classes is not None and any(map(is_missing, classes)):
+            raise ValueError("A label is missing.")
+        first: bool = _check_partial_fit_first_call(estimator, classes)
+    except (ValueError, TypeError) as error:
+        allowed = "all labels that will ever come, the same in each call"
+        raise ValueError(f"The 'classes' parameter of partial_fit must be {allowed}. {error}") from error
+    if len(estimator.classes_) == 0:
+        raise invalid("classes", classes, "one label or more", of="partial_fit")
+    return first

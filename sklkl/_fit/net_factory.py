@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -31,7 +31,13 @@ from sklkl.optim import OPTIMIZERS
 _OWNER = "KLClassifier"
 
 
-def new_net(params: NetParams, classes: np.ndarray, training: Training, random_state: np.random.RandomState) -> KLNet:
+def new_net(
+    params: NetParams,
+    classes: np.ndarray,
+    training: Training,
+    random_state: np.random.RandomState,
+    alike: KLNet | None = None,
+) -> KLNet:
     """Build and initialise a net.
 
     Parameters
@@ -44,6 +50,8 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         What it will be trained on, and how.
     random_state : RandomState
         Source of the net's seed.
+    alike : KLNet or None, default=None
+        A net for the same rows, which scales its inputs as this one will if that does so at all.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         or the network does not return logits.
     """
     seed = random_state.randint(2**31 - 1)
-    net = _initialized(params, training, len(classes), seed, _scaling(params, training))
+    net = _initialized(params, training, len(classes), seed, alike=alike)
     if params.module is not None:
         _check_logits(net, training.data.train)
     if params.init_from is not None:
@@ -62,10 +70,8 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
 
 def resumed_net(net: KLNet, params: NetParams, training: Training) -> KLNet:
     """Return a net that resumes the training of another one, which is left as it is; see `new_net`."""
-    scaling = copy.deepcopy(scaling_of(net.module_))
-    if training.stream and scaling is not None:
-        scaling.update(*_inputs_and_weights(training.data.train))
-    resumed = _initialized(params, training, len(net.classes_), net.random_state, scaling, net)
+    resumed = _initialized(params, training, len(net.classes_), net.random_state, net)
+    scaling = resumed.module.keywords.get("scaling")
     if scaling is not None:
         uncompiled(resumed.module_).scaling = scaling
     return resumed
@@ -80,7 +86,7 @@ def check_structure(net: KLNet, params: NetParams) -> None:
         If a parameter of the network was changed.
     """
     sizes = net.module.keywords["n_features"], net.module.keywords["n_classes"]
-    old, new = _structure(net.module), _structure(_module_factory(params, *sizes, None))
+    old, new = _structure(net.module), _structure(_module_factory(params, *sizes))
     # what starts from another network scales its inputs as that does
     if params.init_from is None and params.module is None:
         old["scale_inputs"], new["scale_inputs"] = scaling_of(net.module_) is not None, params.scale_inputs
@@ -103,7 +109,12 @@ def _structure(factory: partial[nn.Module]) -> dict[str, Any]:
 
 
 def _initialized(
-    params: NetParams, training: Training, n_classes: int, seed: int, scaling: Scaling | None, old: KLNet | None = None
+    params: NetParams,
+    training: Training,
+    n_classes: int,
+    seed: int,
+    old: KLNet | None = None,
+    alike: KLNet | None = None,
 ) -> KLNet:
     """Return a net made afresh, or the training of an old one resumed.
 
@@ -112,6 +123,8 @@ def _initialized(
     ValueError
         If the optimiser cannot be made for this network, or cannot take a step.
     """
+    known = isinstance(params.optimizer, str) and not any(name.startswith("optimizer__") for name in params.passed_on)
+    scaling = partial(_scaling, params, training, alike) if old is None else partial(_resumed_scaling, old, training)
     net = _net(params, training, n_classes, seed, scaling)
     try:
         net = net.initialize() if old is None else net.resume(old)
@@ -119,7 +132,8 @@ def _initialized(
         if hasattr(net, "module_") and not hasattr(net, "optimizer_"):
             raise _unsuited(net.optimizer, error) from error
         raise
-    _take_a_step(net)
+    if not known:  # this package's own optimisers can take a step
+        _take_a_step(net)
     return net
 
 
@@ -143,14 +157,19 @@ def _unsuited(optimizer: Any, error: Exception) -> ValueError:
     return invalid_input("optimizer", found, allowed, of=_OWNER)
 
 
-def _net(params: NetParams, training: Training, n_classes: int, seed: int, scaling: Scaling | None) -> KLNet:
+def _net(
+    params: NetParams, training: Training, n_classes: int, seed: int, make_scaling: Callable[[], Scaling | None]
+) -> KLNet:
+    """Return a net that is not initialised; what can be refused is, before the scales of the inputs are learned."""
     data, (n_rows, n_features) = training.data, training.data.train.X.shape[:2]
-    module = _module_factory(params, n_features, n_classes, scaling)
-    optimizer, optimizer_params = _optimizer(params)
-    callbacks = [*_callbacks(params), ("best_weights", BestWeights(params.n_iter_no_change))]
-    distillation = Distillation(params.distill_divergence, params.temperature, data.known_classes)
+    module = _module_factory(params, n_features, n_classes)
+    optimizer, others = _optimizer(params)
+    callbacks = _callbacks(params)
+    scaling = make_scaling()
+    if "teacher_proba" in data.train.columns:
+        others["distillation"] = Distillation(params.distill_divergence, params.temperature, data.known_classes)
     return KLNet(
-        module,
+        module if scaling is None else partial(module, scaling=scaling),
         classes=np.arange(n_classes),
         multilabel=data.train.y is not None and data.train.y.ndim == 2,
         stream=training.stream,
@@ -161,22 +180,21 @@ def _net(params: NetParams, training: Training, n_classes: int, seed: int, scali
         kl_strength=params.kl_strength,
         distill_weight=training.distill_weight,
         distill_rows=params.distill_rows,
-        distillation=distillation,
         optimizer=optimizer,
         batch_size=min(128, n_rows) if params.batch_size == "auto" else int(params.batch_size),
         max_epochs=training.epochs,
-        callbacks=callbacks,
+        callbacks=[*callbacks, ("best_weights", BestWeights(params.n_iter_no_change))],
         callbacks__print_log=None,  # it makes its table even if nothing is printed
         train_split=None,  # what is set aside is a part of the training set
         random_state=seed,
         device=str(params.device),
         compile=params.compile,
         verbose=0,
-        **optimizer_params,
+        **others,
     )
 
 
-def _module_factory(params: NetParams, n_features: int, n_classes: int, scaling: Scaling | None) -> partial[nn.Module]:
+def _module_factory(params: NetParams, n_features: int, n_classes: int) -> partial[nn.Module]:
     common: dict[str, Any] = {"n_features": n_features, "n_classes": n_classes, "dtype": params.dtype}
     module = params.module
     if module is not None:
@@ -188,30 +206,36 @@ def _module_factory(params: NetParams, n_features: int, n_classes: int, scaling:
     stray = sorted(name for name in params.passed_on if name.startswith("module__"))
     if stray:
         raise ValueError(f"The {stray[0]!r} parameter of {_OWNER} needs a 'module'. Got None instead.")
-    own: dict[str, Any] = {
-        "hidden_layer_sizes": _hidden_layer_sizes(params.hidden_layer_sizes),
-        "activation": params.activation,
-        "dropout": params.dropout,
-    }
-    return partial(build_module, MLP, **common, **own, scaling=scaling)
+    common["hidden_layer_sizes"] = _hidden_layer_sizes(params.hidden_layer_sizes)
+    return partial(build_module, MLP, **common, activation=params.activation, dropout=params.dropout)
 
 
-def _scaling(params: NetParams, training: Training) -> Scaling | None:
+def _scaling(params: NetParams, training: Training, alike: KLNet | None) -> Scaling | None:
     if not params.scale_inputs or params.module is not None:
         return None
-    rows = training.data.train
     if params.init_from is not None:
         scaling = copy.deepcopy(scaling_to_start_from(params.init_from))
-        if scaling is None or scaling.n_features == rows.X.shape[1]:
+        if scaling is None or scaling.n_features == training.data.train.X.shape[1]:
             return scaling
-    return input_scaling(*_inputs_and_weights(rows), stream=training.stream).to(params.dtype)
+    found = None if alike is None else copy.deepcopy(scaling_of(alike.module_))
+    return found or input_scaling(*_inputs_and_weights(training), stream=training.stream).to(params.dtype)
 
 
-def _inputs_and_weights(rows: Rows) -> tuple[Any, np.ndarray | None]:
+def _resumed_scaling(old: KLNet, training: Training) -> Scaling | None:
+    """Return a copy of a net's own, which learns from further rows of a stream."""
+    scaling = copy.deepcopy(scaling_of(old.module_))
+    if training.stream and scaling is not None:
+        scaling.update(*_inputs_and_weights(training))
+    return scaling
+
+
+def _inputs_and_weights(training: Training) -> tuple[Any, np.ndarray | None]:
     """Return X and the weights of the rows that have a label: others may be made up, or come from elsewhere."""
-    rows = rows if rows.y is None or bool(rows.has_label.all()) else rows.labelled()
-    X = rows.X.cpu().numpy() if isinstance(rows.X, Tensor) else rows.X
-    return X, None if rows.weight is None else rows.weight.cpu().numpy()
+    rows, n_labelled = training.data.train, training.n_labelled
+    X, weight = rows.X, rows.columns.get("weight")
+    if n_labelled is not None:
+        X, weight = X[:n_labelled], None if weight is None else weight[:n_labelled]
+    return X.cpu().numpy() if isinstance(X, Tensor) else X, None if weight is None else weight.cpu().numpy()
 
 
 def _trainable_module(module: Any, **params: Any) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,15 +88,13 @@ class FitData:
 
     Parameters
     ----------
-    X, y, sample_weight, teacher_proba, X_unlabeled
+    X, y, sample_weight, teacher_proba, X_unlabeled, X_val, y_val, sample_weight_val
         As in :meth:`sklkl.KLClassifier.fit`.
     teacher_X : array-like or None
         X as the teacher sees it, where that is not as the network does; ``X_unlabeled`` and ``X_val`` are then of this
         kind too.
     transform : callable or None
         From what the teacher sees to what the network sees, where these are not the same.
-    X_val, y_val, sample_weight_val
-        As in :meth:`sklkl.KLClassifier.fit`.
     """
 
     X: Any
@@ -104,20 +102,20 @@ class FitData:
     sample_weight: Any = None
     teacher_proba: Any = None
     X_unlabeled: Any = None
-    teacher_X: Any = None
-    transform: Callable[[Any], Any] | None = None
     X_val: Any = None
     y_val: Any = None
     sample_weight_val: Any = None
+    teacher_X: Any = None
+    transform: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
 class InputParams:
     """What becomes of X, y and weights."""
 
-    any_rank: bool  # whether X may have more than two axes
     class_weight: Any
     numpy_dtype: np.dtype  # of the network, which is that of its inputs too
+    module_dtype: np.dtype | None  # the same of a network of the user's own
     device: torch.device
 
 
@@ -184,44 +182,10 @@ class FitParams:
     split: SplitParams
     net: NetParams
     random_state: Any
-
-    @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Self:
-        """Return the parameters of ``get_params(deep=False)`` in groups.
-
-        Raises
-        ------
-        ValueError
-            If there is no such device, or the learning rate is too high for any network.
-        """
-        if params["lr"] > HIGHEST_RATE:
-            raise invalid("lr", params["lr"], f"a learning rate of at most {HIGHEST_RATE:.0e}", of="KLClassifier")
-        dtype = FLOATS.get(params["dtype"], params["dtype"])
-        known = {
-            **params,
-            "any_rank": params["module"] is not None,
-            "dtype": dtype,
-            "numpy_dtype": np.dtype(str(dtype).removeprefix("torch.")),
-            "device": torch_device(params["device"]),
-            "passed_on": {name: value for name, value in params.items() if "__" in name},
-        }
-        rooms: dict[str, Any] = {
-            name: kind(**{field.name: known[field.name] for field in fields(kind)}) for name, kind in _ROOMS.items()
-        }
-        return cls(**rooms, random_state=params["random_state"])
+    given: Mapping[str, Any]  # all of them by name, as they were set
 
 
-_ROOMS: dict[str, Any] = {"inputs": InputParams, "teacher": TeacherParams, "split": SplitParams, "net": NetParams}
-
-
-def checked_params(estimator: Any) -> FitParams:
-    """Return the parameters of an estimator; an error names the one that is invalid."""
-    params = estimator.get_params(deep=False)
-    validate_parameter_constraints(CONSTRAINTS, params, caller_name=type(estimator).__name__)
-    return FitParams.of(params)
-
-
-def torch_device(device: Any) -> torch.device:
+def torch_device(device: str | torch.device) -> torch.device:
     """Return the device that a parameter names.
 
     Raises
@@ -315,3 +279,28 @@ class PassedOnParams(WarnsOnce):
                 f"accept it, which is {new}.",
                 stacklevel=3,
             )
+
+
+def checked_params(estimator: PassedOnParams) -> FitParams:
+    """Return the parameters of an estimator in groups; an error names the one that is invalid."""
+    params = estimator.get_params(deep=False)
+    validate_parameter_constraints(CONSTRAINTS, params, caller_name=type(estimator).__name__)
+    if params["lr"] > HIGHEST_RATE:
+        raise invalid("lr", params["lr"], f"a learning rate of at most {HIGHEST_RATE:.0e}", of="KLClassifier")
+    dtype = FLOATS.get(params["dtype"], params["dtype"])
+    numpy_dtype = np.dtype(str(dtype).removeprefix("torch."))
+    known = {
+        **params,
+        "dtype": dtype,
+        "numpy_dtype": numpy_dtype,
+        "module_dtype": None if params["module"] is None else numpy_dtype,
+        "device": torch_device(params["device"]),
+        "passed_on": {name: value for name, value in params.items() if "__" in name},
+    }
+
+    def group(kind: Any) -> Any:
+        return kind(**{field.name: known[field.name] for field in fields(kind)})
+
+    groups = {"inputs": group(InputParams), "teacher": group(TeacherParams)}
+    groups |= {"split": group(SplitParams), "net": group(NetParams)}
+    return FitParams(**groups, random_state=params["random_state"], given=params)

@@ -10,14 +10,16 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from sklkl._fit.inputs import validated
+from sklkl._fit.parameters import PassedOnParams
 from sklkl._utils.arrays import as_array
 from sklkl._utils.torch_state import OwnTorchState
-from sklkl._utils.whole_numbers import check_whole_numbers
+from sklkl._utils.types import MatrixLike
 from sklkl.data import is_sparse
 from sklkl.modules import MLP, log_softmax
 from sklkl.net import KLNet, TrainingHistory
@@ -173,11 +175,18 @@ def _own_dtype(net: KLNet) -> np.dtype:
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
 
 
-class NetPredictions:
-    """What a classifier with a fitted ``net_`` predicts, and what it shows of its training."""
+class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
+    """A classifier with a fitted ``net_``: what it predicts, and what it shows of its training."""
 
     classes_: np.ndarray
     net_: KLNet
+    distill_weight_: float
+    lr_: float
+    interrupted_: bool
+
+    def _take_over(self, net: KLNet, classes: np.ndarray, distill_weight: float, interrupted: bool) -> None:
+        self.net_, self.classes_, self.lr_ = net, classes, net.lr_
+        self.distill_weight_, self.interrupted_ = distill_weight, interrupted
 
     def _fitted_net(self) -> KLNet:
         if not hasattr(self, "net_"):  # the full check is slow beside one row's prediction
@@ -185,16 +194,13 @@ class NetPredictions:
         return self.net_
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        own = type(self.net_.module_) is MLP
+        module_dtype = None if type(self.net_.module_) is MLP else _own_dtype(self.net_)
         X = as_array("X", X) if isinstance(X, (list, tuple)) else X
         # texts of numbers, which fit takes too
         dtype = np.float64 if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U") else "numeric"
-        inputs = validated(self, X, any_rank=not own, dtype=dtype, reset=False)
-        if not own:
-            check_whole_numbers(X, _own_dtype(self.net_))
-        return per_row(self.net_, inputs, function)
+        return per_row(self.net_, validated(self, X, module_dtype=module_dtype, dtype=dtype, reset=False), function)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the probability of each class.
 
         Parameters
@@ -216,7 +222,7 @@ class NetPredictions:
         """
         return self._per_row(X, self._fitted_net().proba)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithm of :meth:`predict_proba` in nats, finite where a probability rounds to zero.
 
         Parameters
@@ -233,7 +239,7 @@ class NetPredictions:
             return self._per_row(X, lambda logits: logsigmoid(logits.double()))
         return self._per_row(X, lambda logits: log_softmax(logits.double()))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Return the most probable label of each row.
 
         Parameters

@@ -13,21 +13,18 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sklkl._fit.inputs import Inputs, called, check_container, indexable_rows, ordinary_weights
-from sklkl._fit.parameters import FitData, FitParams, TeacherParams
-from sklkl._fit.teacher_checks import check_teaching, student_classes
+from sklkl._fit.inputs import called
+from sklkl._fit.parameters import TeacherParams
 from sklkl._fit.teacher_share import mixed, net_proba
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.data import Rows
 from sklkl.distillation import (
     EstimatorTeacher,
-    GivenProba,
     Teacher,
     aligned,
     augmented,
     best_temperature,
     check_table,
-    make_teacher,
     soften,
 )
 from sklkl.net import KLNet
@@ -39,46 +36,6 @@ MIN_ROWS_TO_SPLIT = 200
 MAX_ROWS_TO_AUGMENT = 20_000
 
 
-def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Callable[[Any], Any]) -> SoftTargets | None:
-    """Return what there is to learn from other than labels, None if there is nothing.
-
-    Parameters
-    ----------
-    params : FitParams
-        Validated parameters.
-    data : FitData
-        What was given to ``fit``.
-    inputs : Inputs
-        The same, validated.
-    read : callable
-        From further inputs as the network sees them to validated ones.
-
-    Raises
-    ------
-    ValueError
-        If parameters and data do not go together.
-    """
-    X = data.X if data.teacher_X is None else data.teacher_X
-    check_container(data.X_unlabeled, "X_unlabeled")
-    check_container(data.teacher_proba, "teacher_proba", "an array or a frame of probabilities")
-    check_container(data.X_val, "X_val")
-    X, weight = indexable_rows("X", X), indexable_rows("sample_weight", data.sample_weight)
-    proba = indexable_rows("teacher_proba", data.teacher_proba)
-    unlabeled, X_val = indexable_rows("X_unlabeled", data.X_unlabeled), indexable_rows("X_val", data.X_val)
-    unlabeled = None if unlabeled is not None and unlabeled.shape[:1] == (0,) else unlabeled
-    weight = ordinary_weights(weight, inputs.X)
-    given = GivenRows(X, inputs.y, weight, class_weighted=params.inputs.class_weight is not None)
-    teacher = None if params.teacher.teacher is None else make_teacher(params.teacher.teacher)
-    penalised = check_teaching(params, teacher, X, proba, unlabeled, X_val)
-    classes = inputs.classes if inputs.y.ndim == 2 else student_classes(params.teacher, teacher, proba, inputs.classes)
-    further = FurtherRows(params.teacher, X, unlabeled, data.transform, read, penalised)
-    if teacher is not None or proba is not None or params.teacher.n_generations > 1:
-        further.check()
-    teacher = teacher if proba is None else GivenProba(proba, classes)
-    nothing = teacher is None and unlabeled is None
-    return None if nothing else SoftTargets(params.teacher, teacher, given, further, classes, X_val)
-
-
 class Part(NamedTuple):
     """Some of the rows that were given to ``fit``, as a teacher is to see them."""
 
@@ -88,11 +45,6 @@ class Part(NamedTuple):
     numbers: np.ndarray
     codes: Tensor
     multilabel: bool
-
-    @property
-    def weight(self) -> Tensor | None:
-        """Weights of the rows, or None where every row counts the same."""
-        return None if self.sample_weight is None else torch.from_numpy(np.array(self.sample_weight, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -159,8 +111,8 @@ class FurtherRows:
     penalised: bool
 
     def check(self) -> None:
-        """Raise a ValueError if rows without a label shall carry the distillation loss and there are none."""
-        if self.params.distill_rows == "unlabeled" and self.X_unlabeled is None and self.augment is None:
+        """Raise a ValueError if there are no rows without a label, which shall carry the distillation loss."""
+        if self.X_unlabeled is None and self.augment is None:
             raise ValueError(
                 "distill_rows='unlabeled' needs rows without a label: pass 'X_unlabeled' to fit, or let 'augment' make "
                 f"some. Got X_unlabeled=None and augment={self.params.augment!r}, which makes none here."
@@ -306,7 +258,9 @@ class SoftTargets:
         assert isinstance(teacher, EstimatorTeacher)
         proba = teacher.predict_out_of_fold(part.X, part.y, self.params.teacher_cv, part.sample_weight)
         if self.calibrates(len(part.codes)):
-            self._calibrate(proba, part.codes, part.weight)
+            weight = part.sample_weight
+            weight = None if weight is None else torch.from_numpy(np.array(weight, dtype=np.float64))
+            self._calibrate(proba, part.codes, weight)
         return proba
 
     def calibrates(self, n_rows: int) -> bool:
@@ -333,10 +287,12 @@ class SoftTargets:
         """
         assert self.teacher is not None
         self.fit_teacher(train)
-        numbers, codes = valid.columns["number"].cpu().numpy(), valid.codes
+        assert train.y is not None
+        assert valid.y is not None
+        numbers, codes = valid.columns["number"].cpu().numpy(), valid.y
         X = _safe_indexing(self.given.X if self.X_val is None else self.X_val, numbers)
         proba = self.teacher.predict_proba(X, multilabel=codes.ndim == 2, numbers=numbers)
-        if self.calibrates(len(train) + len(valid)):
+        if self.calibrates(len(train.y) + len(codes)):
             self._calibrate(proba, codes, valid.weight)
         return self._softened(proba)
 
@@ -347,7 +303,8 @@ class SoftTargets:
         return self._softened(self.teacher.predict_proba(part.X, multilabel=part.multilabel, numbers=part.numbers))
 
     def _softened(self, proba: np.ndarray) -> Tensor:
-        return soften(self._aligned(proba)[0], self.temperature)
+        targets, _ = self._aligned(proba)
+        return targets if self.temperature == 1 else soften(targets, self.temperature)
 
     @property
     def may_know_all_rows(self) -> bool:

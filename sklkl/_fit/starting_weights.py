@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -14,7 +15,7 @@ from sklkl.modules import MLP, Scaling, scaling_of, uncompiled
 from sklkl.net import KLNet
 
 
-def start_from(net: KLNet, init_from: Any, classes: Any) -> None:
+def start_from(net: KLNet, init_from: Any, classes: np.ndarray) -> None:
     """Copy weights into a net, where names and shapes agree; of the output layer those of the classes both know.
 
     Parameters
@@ -55,7 +56,7 @@ def scaling_to_start_from(init_from: Any) -> Scaling | None:
     return scaling_of(_origin(init_from)[0])
 
 
-def _origin(init_from: Any) -> tuple[nn.Module, Any]:
+def _origin(init_from: Any) -> tuple[nn.Module, np.ndarray | None]:
     """Return the network and the labels of its outputs, None where they are not known."""
     if isinstance(init_from, nn.Module):
         return uncompiled(init_from), None
@@ -92,7 +93,7 @@ def _output_names(module: nn.Module) -> set[str]:
     return {f"{prefix}.{name}" if prefix else name for name, _ in last.named_parameters(recurse=False)}
 
 
-def _copy_rows(target: Tensor, source: Tensor, old_classes: Any, classes: Any) -> bool:
+def _copy_rows(target: Tensor, source: Tensor, old_classes: Any, classes: np.ndarray) -> bool:
     """Copy the rows of the labels both know; return whether there are any."""
     fits = len(source) == len(old_classes) and len(target) == len(classes) and source.shape[1:] == target.shape[1:]
     if not fits:

@@ -6,7 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -39,12 +39,15 @@ class Training:
         Number of passes.
     stream : bool
         Whether further rows may come.
+    n_labelled : int or None
+        How many of the training rows, the first ones, have a label; None for all.
     """
 
     data: TrainingSet
     distill_weight: float
     epochs: int
     stream: bool = False
+    n_labelled: int | None = None
 
 
 NewNet = Callable[[Training, np.random.RandomState], KLNet]
@@ -62,7 +65,7 @@ def training_of(
 
     A validation part ``valid`` that was given serves wherever rows would be set aside.
     """
-    monitor = None if valid is not None else validation_monitor(params.net.callbacks)
+    monitor = validation_monitor(params.net.callbacks) if valid is None and params.net.callbacks else None
     if monitor is not None and params.split.early_stopping is False:
         raise invalid("early_stopping", False, f"'auto' or True, as the callback {monitor}", of="KLClassifier")
     weight, distilled = _number(params.teacher), False
@@ -77,22 +80,27 @@ def training_of(
             f"The callback {monitor}, but no row can be set aside, as no class has two. Pass rows of your own to fit "
             f"as 'X_val' and 'y_val'. Got early_stopping={params.split.early_stopping!r}."
         )
+    if soft_targets is None:
+        return Training(TrainingSet(train, valid), weight, params.net.max_epochs)
     return _training(params, soft_targets, weight, train, valid, random_state)
 
 
 def _training(
     params: FitParams,
-    soft_targets: SoftTargets | None,
+    soft_targets: SoftTargets,
     weight: float,
-    train: Rows,
+    rows: Rows,
     valid: Rows | None,
     random_state: np.random.RandomState,
 ) -> Training:
-    known = None
-    if soft_targets is not None:
-        train, known = soft_targets.with_soft_targets(train, weight, random_state)
-    data = TrainingSet(train, valid, known)
-    return Training(data, weight, n_passes(data, params.net.max_epochs))
+    """Return a training set with soft targets; rows without labels make a pass longer, but at most double the work."""
+    if weight > 0 or soft_targets.further.penalised:
+        train, known = soft_targets.with_soft_targets(rows, weight, random_state)
+    else:
+        train, known = rows.with_columns(number=None), None
+    n_labelled, n_rows = rows.X.shape[0], train.X.shape[0]
+    epochs = math.ceil(params.net.max_epochs * min(1.0, 2 * n_labelled / n_rows))
+    return Training(TrainingSet(train, valid, known), weight, epochs, n_labelled=n_labelled)
 
 
 def _number(params: TeacherParams) -> float:
@@ -106,20 +114,21 @@ def _stops_early(params: FitParams, rows: Rows, distilled: bool) -> bool:
     wanted: bool | str = params.split.early_stopping
     if not isinstance(wanted, str):
         return wanted
-    return (rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled) or wants_validation_part(params.net.callbacks)
+    enough = rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled
+    return enough or bool(params.net.callbacks and wants_validation_part(params.net.callbacks))
 
 
 def stream_training(
     params: FitParams, rows: Rows, soft_targets: SoftTargets | None, random_state: np.random.RandomState
 ) -> Training:
     """Return one pass over rows to which others may come, without a validation part."""
-    monitor = validation_monitor(params.net.callbacks)
+    monitor = validation_monitor(params.net.callbacks) if params.net.callbacks else None
     if monitor is not None:
         raise ValueError(f"The callback {monitor}, which partial_fit does not have; 'early_stopping' is for fit.")
-    weight, known = _number(params.teacher), None
-    if soft_targets is not None:
-        rows, known = soft_targets.with_soft_targets(rows, weight, random_state)
-    return Training(TrainingSet(rows, None, known), weight, epochs=1, stream=True)
+    weight = _number(params.teacher)
+    if soft_targets is None:
+        return Training(TrainingSet(rows), weight, epochs=1, stream=True)
+    return replace(_training(params, soft_targets, weight, rows, None, random_state), epochs=1, stream=True)
 
 
 def _settled_weight(
@@ -131,20 +140,17 @@ def _settled_weight(
     new_net: NewNet,
 ) -> float:
     """Return the weight of the distillation loss, after calibrating the teacher."""
-    if params.teacher.distill_weight == "auto" and _shows_its_worth(params.teacher):
+    teacher = params.teacher
+    # labelled rows do not show what a teacher is worth if it is there for other rows, or for other classes
+    if teacher.distill_weight == "auto" and teacher.distill_rows == "all" and teacher.teacher_classes == "same":
         # a copy, so that without any worth the student is that without a teacher, to the bit
         return weighed_teacher(params, soft_targets, rows, valid, copy.deepcopy(random_state), new_net)
-    weight = _number(params.teacher)
-    if weight > 0 and soft_targets.calibrates_aside(len(rows)):
+    weight = _number(teacher)
+    if weight > 0 and soft_targets.calibrates_aside(rows.X.shape[0]):
         train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:
             soft_targets.unseen_proba(train, valid)
     return weight
-
-
-def _shows_its_worth(params: TeacherParams) -> bool:
-    """Whether labelled rows show what a teacher is worth: not if it is there for other rows, or for other classes."""
-    return params.distill_rows == "all" and params.teacher_classes == "same"
 
 
 def weighed_teacher(
@@ -191,12 +197,6 @@ def weighed_teacher(
 def _codes_and_weight(rows: Rows) -> tuple[Tensor, Tensor | None]:
     """Return codes and weights where soft targets are, on the CPU."""
     return rows.codes.cpu(), None if rows.weight is None else rows.weight.cpu()
-
-
-def n_passes(data: TrainingSet, max_epochs: int) -> int:
-    """Return the number of passes; rows without labels, which make a pass longer, may at most double the work."""
-    has_label = data.train.has_label
-    return math.ceil(max_epochs * min(1.0, 2 * int(has_label.sum()) / len(has_label)))
 
 
 def split_rows(params: SplitParams, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:

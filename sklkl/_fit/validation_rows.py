@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
-from sklkl._fit.inputs import Inputs, called, labelled_rows, read_more, read_more_labels, settled_class_weight
-from sklkl._fit.parameters import FitData, FitParams, InputParams, SplitParams
+from sklkl._fit.inputs import Inputs, called, class_codes, labelled_rows, read_more, read_more_labels
+from sklkl._fit.parameters import FitData, FitParams, SplitParams
+from sklkl._fit.weights import balanced_class_weight
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl.data import Rows
 
 
 def validation_rows(
-    estimator: Any, params: FitParams, data: FitData, inputs: Inputs, classes: np.ndarray
-) -> Rows | None:
-    """Return the validation part that was given, with the column ``number``; None if none was.
+    estimator: BaseEstimator, params: FitParams, data: FitData, inputs: Inputs, classes: np.ndarray
+) -> Rows:
+    """Return the validation part that was given, with the column ``number``.
 
     Parameters
     ----------
@@ -37,36 +38,30 @@ def validation_rows(
         If only a part of it was given, ``early_stopping`` is False, or the data are not like those of the training
         rows. Errors call them ``X_val``, ``y_val`` and ``sample_weight_val``.
     """
-    if not _is_given(data, params.split):
-        return None
-    X = _read(estimator, params.inputs, data, inputs.X.shape[1:])
+    _check_given(data, params.split)
+    with called("X_val"):
+        given = data.X_val if data.transform is None else data.transform(data.X_val)
+        X = read_more(estimator, params.inputs, given)
+    if X.shape[1:] != inputs.X.shape[1:]:
+        raise invalid_input("X_val", f"rows of shape {X.shape[1:]}", f"of rows of shape {inputs.X.shape[1:]}, as X")
     with called("y_val", "y"):
         y = read_more_labels(estimator, data.y_val, inputs, classes)
     if len(y) != X.shape[0]:
         raise invalid_input(("X_val", "y_val"), f"{X.shape[0]} and {len(y)} rows", "of the same length")
-    class_weight = settled_class_weight(params.inputs.class_weight, data.sample_weight, inputs, classes)
-    weighted = replace(params.inputs, class_weight=class_weight)
+    weighted = params.inputs
+    if isinstance(weighted.class_weight, str):
+        codes = class_codes(inputs.y, classes)
+        by_class = balanced_class_weight(data.sample_weight, inputs.X, codes, classes)
+        weighted = replace(weighted, class_weight=by_class)
     with called("sample_weight_val", "sample_weight"):
         return labelled_rows(weighted, Inputs(X, y, classes), data.sample_weight_val, classes, numbered=True)
 
 
-def _is_given(data: FitData, split: SplitParams) -> bool:
-    """Whether there is a validation part, all of it."""
-    given = {name: getattr(data, name) is not None for name in ("X_val", "y_val", "sample_weight_val")}
-    if not any(given.values()):
-        return False
-    missing = [name for name in ("X_val", "y_val") if not given[name]]
+def _check_given(data: FitData, split: SplitParams) -> None:
+    """Raise a ValueError unless there is a validation part, all of it, and a use for it."""
+    missing = [name for name in ("X_val", "y_val") if getattr(data, name) is None]
     if missing:
         raise ValueError(f"A validation part is 'X_val' and 'y_val' together. Got {' and '.join(missing)} = None.")
     if split.early_stopping is False:
         allowed = "'auto' or True where a validation part is given as 'X_val' and 'y_val'"
         raise invalid("early_stopping", False, allowed, of="KLClassifier")
-    return True
-
-
-def _read(estimator: Any, params: InputParams, data: FitData, shape: tuple[int, ...]) -> Any:
-    with called("X_val"):
-        X = read_more(estimator, params, data.X_val if data.transform is None else data.transform(data.X_val))
-    if X.shape[1:] != shape:
-        raise invalid_input("X_val", f"rows of shape {X.shape[1:]}", f"of rows of shape {shape}, as X")
-    return X

@@ -9,7 +9,7 @@ from array_api_compat import is_torch_array
 
 from sklkl._utils.checks import invalid_input
 
-__all__ = ["as_array", "indexable", "proba_array", "to_numpy", "unmasked"]
+__all__ = ["as_array", "indexable", "to_numpy", "unmasked"]
 
 
 def unmasked(values: Any) -> Any:
@@ -49,38 +49,8 @@ def to_numpy(name: str, values: Any) -> Any:
     return (values.float() if str(values.dtype) == "torch.bfloat16" else values).resolve_conj().numpy()
 
 
-def proba_array(proba: Any, name: str = "teacher") -> np.ndarray:
-    """Return an answer as an array of real numbers.
-
-    Parameters
-    ----------
-    proba : array-like, Tensor or frame
-        The answer.
-    name : str
-        Who gave it, for messages.
-
-    Raises
-    ------
-    ValueError
-        If it is something else: None, a sparse matrix, texts, rows of several lengths.
-    """
-    try:
-        values = np.asarray(to_numpy(name, proba))
-        values = values.astype(np.float64) if values.dtype.kind in "OSU" else values
-    except (ValueError, TypeError):
-        values = np.array("")  # refused below
-    if proba is None or values.dtype.kind not in "biuf":
-        found = f"{type(proba).__name__} of {values.dtype}" if values.ndim else type(proba).__name__
-        raise ValueError(f"The {name} must give probabilities as an array, a row for each of X. Got {found} instead.")
-    return values
-
-
 def as_array(name: str, values: Any) -> np.ndarray:
     """Return `values` of any library, or a list, as a NumPy array.
-
-    Raises
-    ------
-    ValueError
 
     Raises
     ------

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from sklkl._utils.arrays import proba_array
 from sklkl._utils.class_alignment import align_columns, class_codes
+from sklkl._utils.probabilities import proba_array
 from sklkl._utils.sklearn_private import _check_method_params, _num_samples, _safe_split
 from sklkl._utils.types import MatrixLike
 

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-__all__ = ["SUM_TOLERANCE", "unit_rows"]
+from sklkl._utils.arrays import to_numpy
+
+__all__ = ["SUM_TOLERANCE", "proba_array", "unit_rows"]
 
 # By how much the sum of a row may differ from 1. In float16 rounding changes it by 2**-11, below this.
 SUM_TOLERANCE = 1e-3
 
 # bfloat16 keeps eight digits: a row of such values is off by up to 2**-8 if they were rounded, 2**-7 if cut off.
 _BFLOAT16_TOLERANCE = 2.0**-7
+
+
+def proba_array(proba: Any, name: str = "teacher") -> np.ndarray:
+    """Return an answer as an array of real numbers.
+
+    Parameters
+    ----------
+    proba : array-like, Tensor or frame
+        The answer.
+    name : str
+        Who gave it, for messages.
+
+    Raises
+    ------
+    ValueError
+        If it is something else: None, a sparse matrix, texts, rows of several lengths.
+    """
+    try:
+        values = proba if type(proba) is np.ndarray else np.asarray(to_numpy(name, proba))
+        values = values.astype(np.float64) if values.dtype.kind in "OSU" else values
+    except (ValueError, TypeError):
+        values = np.array("")  # refused below
+    if proba is None or values.dtype.kind not in "biuf":
+        found = f"{type(proba).__name__} of {values.dtype}" if values.ndim else type(proba).__name__
+        raise ValueError(f"The {name} must give probabilities as an array, a row for each of X. Got {found} instead.")
+    return values
 
 
 def unit_rows(proba: np.ndarray, *, allow_nan: bool = False) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import (
     HasMethods,
+    Hidden,
     Interval,
     Options,
     RealNotInt,
@@ -22,6 +23,7 @@ from sklearn.utils.validation import _check_method_params, _check_sample_weight,
 __all__ = [
     "BaseSearchCV",
     "HasMethods",
+    "Hidden",
     "Interval",
     "Options",
     "RealNotInt",

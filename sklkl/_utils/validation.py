@@ -6,8 +6,6 @@ scikit-learn's own messages stay as they are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from sklearn.utils import check_array
@@ -16,13 +14,16 @@ from sklearn.utils.validation import validate_data
 
 from sklkl._utils.checks import invalid_input, refusal
 
-__all__ = ["check_targets", "checked_array", "checked_data", "with_columns_checked"]
+__all__ = ["check_readable", "check_targets", "checked_array", "checked_data", "with_columns_checked"]
 
 
 def checked_data(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
     """Return what :func:`sklearn.utils.validation.validate_data` does; X that cannot be read as numbers is named."""
-    with _named("X", X, kwargs.get("dtype", "numeric")):
+    try:
         return validate_data(estimator, X, y, **kwargs)
+    except Exception:
+        check_readable("X", X, kwargs.get("dtype", "numeric"))
+        raise
 
 
 def with_columns_checked(estimator: Any, X: Any, *, reset: bool = True) -> Any:
@@ -42,24 +43,28 @@ def with_columns_checked(estimator: Any, X: Any, *, reset: bool = True) -> Any:
 
 def checked_array(name: str, X: Any, **kwargs: Any) -> Any:
     """Return what :func:`sklearn.utils.check_array` does; what cannot be read as numbers is named."""
-    with _named(name, X, kwargs.get("dtype", "numeric")):
-        return check_array(X, input_name=name, **kwargs)
-
-
-@contextmanager
-def _named(name: str, X: Any, dtype: Any) -> Iterator[None]:
-    """Context of a check of X; if X cannot be read, whatever is said about it, the error names it and says why."""
     try:
-        yield
+        return check_array(X, input_name=name, **kwargs)
     except Exception:
-        anything: dict[str, Any] = {"accept_sparse": True, "ensure_2d": False, "allow_nd": True}
-        anything |= {"ensure_all_finite": False, "ensure_min_samples": 0, "ensure_min_features": 0}
-        try:
-            check_array(X, dtype=dtype, **anything)
-        except Exception as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"Input {name} must be an array, a sparse matrix or a frame of numbers. {error}") from error
+        check_readable(name, X, kwargs.get("dtype", "numeric"))
         raise
+
+
+def check_readable(name: str, X: Any, dtype: Any, hint_on_texts: str = "") -> None:
+    """Raise an error that names X and says why if it cannot be read as numbers; a hint is its note where X has texts.
+
+    To be called once X was refused, as it reads X again.
+    """
+    anything: dict[str, Any] = {"accept_sparse": True, "ensure_2d": False, "allow_nd": True}
+    anything |= {"ensure_all_finite": False, "ensure_min_samples": 0, "ensure_min_features": 0}
+    try:
+        check_array(X, dtype=dtype, **anything)
+    except Exception as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        named = kind(f"Input {name} must be an array, a sparse matrix or a frame of numbers. {error}")
+        if hint_on_texts and any(text in str(error) for text in ("could not convert string to float", "Cannot cast")):
+            named.add_note(hint_on_texts)
+        raise named from error
 
 
 def check_targets(y: Any) -> None:

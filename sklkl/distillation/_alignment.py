@@ -6,9 +6,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sklkl._utils.arrays import proba_array
 from sklkl._utils.class_alignment import align_columns, class_positions
-from sklkl._utils.probabilities import unit_rows
+from sklkl._utils.probabilities import proba_array, unit_rows
 
 __all__ = ["aligned", "checked_proba"]
 
@@ -123,7 +122,8 @@ def aligned(
             f"The teacher's {proba.shape[1]} columns must have a label each. Got {teacher_classes.tolist()} instead."
         )
     labels = classes.tolist()
-    columns = class_positions(classes, teacher_classes)
+    same = np.array_equal(classes, teacher_classes)
+    columns = np.arange(len(classes)) if same else class_positions(classes, teacher_classes)
     common = np.flatnonzero(columns >= 0)
     if policy == "same" and (len(common) < len(labels) or n_teacher > len(labels)):
         raise ValueError(
@@ -136,6 +136,6 @@ def aligned(
     shared = proba[:, columns[common]]
     sums = shared.sum(1, keepdims=True)
     shared = np.divide(shared, sums, out=np.zeros_like(shared), where=sums > 0)
-    if policy == "closed":
+    if policy == "closed" and len(common) < len(labels):
         return align_columns(shared, classes[common], classes), None
     return shared, None if len(common) == len(labels) else common.tolist()

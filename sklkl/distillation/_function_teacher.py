@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklkl._utils.arrays import proba_array
+from sklkl._utils.probabilities import proba_array
 from sklkl._utils.sklearn_private import _num_samples, _safe_indexing
 from sklkl.distillation._alignment import checked_proba
 

@@ -23,7 +23,7 @@ from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.frames import column_labels
 from sklkl._utils.out_of_fold import checked_splits, out_of_fold_proba
 from sklkl._utils.predicts_proba import PredictsProba, predicts_proba
-from sklkl._utils.sklearn_private import BaseSearchCV, _num_samples, _safe_indexing
+from sklkl._utils.sklearn_private import BaseSearchCV, HasMethods, Hidden, _num_samples, _safe_indexing
 from sklkl._utils.validation import checked_array
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.distillation._alignment import checked_proba
@@ -41,8 +41,9 @@ __all__ = [
 ]
 
 
-# What a teacher may be, in scikit-learn's terms; which of these it is `make_teacher` finds out.
-TEACHERS = (PredictsProba(), callable)
+# What a teacher may be, in scikit-learn's terms; which of these it is `make_teacher` finds out. What is hidden from
+# messages may have the method once it is fitted.
+TEACHERS = (HasMethods("predict_proba"), Hidden(PredictsProba()), callable)
 
 
 class ModuleTeacher(FunctionTeacher):
@@ -324,7 +325,8 @@ def make_teacher(teacher: Any) -> Teacher:
     'EstimatorTeacher'
     """
     if not isinstance(teacher, type):
-        if predicts_proba(teacher) and hasattr(teacher, "fit") and not _holds_no_estimator(teacher):
+        has_proba = hasattr(teacher, "predict_proba") or predicts_proba(teacher)
+        if has_proba and hasattr(teacher, "fit") and not _holds_no_estimator(teacher):
             return EstimatorTeacher(teacher)
         if isinstance(teacher, nn.Module):
             return ModuleTeacher(teacher)

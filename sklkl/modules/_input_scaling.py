@@ -19,8 +19,6 @@ _BEND = 3.0
 _FARTHEST = 1e6
 # From how many rows, drawn at random, the scales are learned.
 _MOST_ROWS = 20_000
-# Shares beyond the ends of the interquartile range, and of those that stand for it where it is 0.
-_TAILS = (0.25, 0.1, 0.05, 0.02, 0.01, 0.0)
 
 
 class DenseScaling(nn.Module):
@@ -76,30 +74,22 @@ class DenseScaling(nn.Module):
         super().__init__()
         self.eps = float(np.finfo(X.dtype).eps) if X.dtype.kind == "f" else 0.0
         self.stream = stream
-        summary = summarised(*_drawn(X, weight), stream=stream)
-        ranked = np.full(X.shape[1], True) if stream else summary.n_values > 2
-        self.register_buffer("ranked", torch.from_numpy(np.flatnonzero(ranked)))
-        for name, values in self._learned(summary).items():
+        for name, values in self._learned(X, weight).items():
             self.register_buffer(name, torch.from_numpy(values))
+        self.n_outputs = len(self.center) + len(self.ranked)
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows of a stream, of the same columns; else the scales are those of the first rows."""
         if not self.stream:
             return
-        X, weight = _drawn(X.toarray() if hasattr(X, "toarray") else X, weight)
         before = QuantileSummary(*(buffer.double().cpu().numpy() for buffer in (self.values, self.mass)))
-        for name, values in self._learned(before.merged(summarised(X, weight, stream=True))).items():
+        for name, values in self._learned(X.toarray() if hasattr(X, "toarray") else X, weight, before).items():
             getattr(self, name).copy_(torch.from_numpy(values))
 
     @property
     def n_features(self) -> int:
         """Number of columns that :meth:`forward` takes."""
         return len(self.center)
-
-    @property
-    def n_outputs(self) -> int:
-        """Number of columns that :meth:`forward` returns."""
-        return len(self.center) + len(self.ranked)
 
     def unit(self) -> Tensor:
         """Return what is a moderate change of each column, of shape (n_features,); 0 for one that is constant."""
@@ -137,31 +127,24 @@ class DenseScaling(nn.Module):
         """Show the number of columns in the module's representation."""
         return f"n_features={self.n_features}, n_outputs={self.n_outputs}"
 
-    def _learned(self, summary: QuantileSummary) -> dict[str, np.ndarray]:
-        center, inverse_scale = self._scale(summary)
-        learned = {"center": center, "inverse_scale": inverse_scale}
+    def _learned(
+        self, X: np.ndarray, weight: np.ndarray | None, before: QuantileSummary | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return what is known of the columns, after the rows ``before`` where there were some, by buffer."""
+        summary = summarised(*_drawn(X, weight), stream=self.stream)
+        summary = summary if before is None else before.merged(summary)
+        ranked = np.arange(X.shape[1]) if self.stream else np.flatnonzero(summary.n_values > 2)
+        center, inverse_scale = summary.center_and_scale(self.eps)
+        learned = {"center": center, "inverse_scale": inverse_scale, "ranked": ranked}
         if self.stream:  # what further rows are merged with
             learned |= {"values": summary.values, "mass": summary.mass}
             summary = summary.shortened()
-        ranked = self.ranked.cpu().numpy()
         scores = summary.normal_scores()[ranked]
         # quarters, whose differences are finite whatever the values
         knots = ((summary.values / 4 - center[:, None] / 4) * (4 * inverse_scale[:, None]))[ranked]
         steps = np.diff(knots, axis=1)
         slopes = np.divide(np.diff(scores, axis=1), steps, out=np.zeros_like(steps), where=steps > 0)
         return learned | {"knots": knots, "intercepts": scores[:, :-1] - slopes * knots[:, :-1], "slopes": slopes}
-
-    def _scale(self, summary: QuantileSummary) -> tuple[np.ndarray, np.ndarray]:
-        """Return each column's center, and one divided by its scale."""
-        lowest, highest = summary.quantile(0), summary.quantile(1)
-        scale = np.zeros(len(lowest))
-        for tail in _TAILS:
-            scale = np.where(scale > 0, scale, summary.quantile(1 - tail) / 4 - summary.quantile(tail) / 4)
-        # what varies no more than rounding does is constant
-        noise = np.maximum(2 * self.eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
-        varies = highest / 4 - lowest / 4 > noise
-        inverse_scale = np.divide(0.25, scale, out=np.zeros_like(scale), where=varies)
-        return np.where(summary.n_values == 2, lowest, summary.quantile(0.5)), inverse_scale
 
 
 class SparseScaling(nn.Module):
@@ -177,6 +160,11 @@ class SparseScaling(nn.Module):
         Training rows.
     weight : ndarray of shape (n_rows,), default=None
         Weights >= 0 of the rows.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Number of columns that :meth:`forward` returns.
 
     Examples
     --------
@@ -201,6 +189,7 @@ class SparseScaling(nn.Module):
             self.register_buffer(name, torch.zeros(X.shape[1], dtype=torch.float64))
         for name in ("n_rows", "length"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+        self.n_outputs = X.shape[1]
         self.update(X, weight)
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
@@ -220,11 +209,6 @@ class SparseScaling(nn.Module):
     @property
     def n_features(self) -> int:
         """Number of columns that :meth:`forward` takes."""
-        return len(self.factor)
-
-    @property
-    def n_outputs(self) -> int:
-        """Number of columns that :meth:`forward` returns."""
         return len(self.factor)
 
     def unit(self) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -76,16 +77,20 @@ class Dropout(nn.Module):
             return x
         if self.generator is None:
             return F.dropout(x, self.p)
-        return x * self._mask(x)
+        return x * self.mask(x.shape, x)
 
-    def _mask(self, x: Tensor) -> Tensor:
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
-        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+    def mask(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Return factors, 0 or ``1 / (1 - p)``, of the floating type and on the device of a tensor."""
+        if self.generator is None:
+            return F.dropout(like.new_ones(shape), self.p)
+        size = math.prod(shape)
+        words = torch.empty((size + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
+        bits = words.view(torch.int16)[:size].view(shape)
         dropped = round(self.p * 2**16)
         scale = 2**16 / max(2**16 - dropped, 1)
         # An element is kept when its 16 bits, a number from -2**15, are at least -2**15 + dropped. Subtracting,
         # scaling and clamping whole numbers gives exactly 0 or scale, much faster than a comparison.
-        return bits.to(x.dtype).sub_(dropped - 2**15 - 1).mul_(scale).clamp_(0, scale)
+        return bits.to(like.dtype).sub_(dropped - 2**15 - 1).mul_(scale).clamp_(0, scale)
 
     def extra_repr(self) -> str:
         """Show the rate in the module's representation."""
@@ -158,6 +163,27 @@ class MLP(nn.Sequential):
         super().__init__(OrderedDict(named if scaling is None else {"scaling": scaling} | named))
         if scaling is None:
             self.scaling = None
+
+    def linears(self) -> list[nn.Linear]:
+        """Return the linear layers in their order."""
+        return [layer for layer in self if isinstance(layer, nn.Linear)]
+
+    def dropouts(self) -> list[Dropout]:
+        """Return the dropout layers in their order: one after each hidden layer, or none."""
+        return [layer for layer in self if isinstance(layer, Dropout)]
+
+    @property
+    def activation(self) -> type[nn.Module]:
+        """Class of the activation between linear layers; that of none if there is one layer only."""
+        known = tuple(ACTIVATIONS.values())
+        return next((type(layer) for layer in self if isinstance(layer, known)), nn.Identity)
+
+    def is_as_made(self) -> bool:
+        """Whether the layers are of the kinds that the constructor makes: none was replaced by another or added."""
+        hidden, n_hidden = [_Linear, self.activation, *[Dropout] * bool(self.dropouts())], len(self.linears()) - 1
+        layers = [layer for layer in self if layer is not self.scaling]
+        plain = all(repr(layer) == repr(type(layer)()) for layer in layers if type(layer) is self.activation)
+        return type(self) is MLP and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits in evaluation mode, computed by numpy.

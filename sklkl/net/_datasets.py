@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklkl._utils.checks import invalid_input
-from sklkl.data import Batch, Rows, has_label
+from sklkl.data import NO_LABEL, Batch, Rows, has_label
 
 
 def weighted_rows(dataset: Any, X: Any, y: Any, sample_weight: Any) -> Rows:
@@ -67,3 +67,14 @@ def with_labels_only(cb_kwargs: dict[str, Any]) -> dict[str, Any]:
     columns = {name: values[known] for name, values in batch.columns.items()}
     shown = Batch(batch[0][known], batch[1][known], **columns)
     return {**cb_kwargs, "batch": shown, "y_pred": cb_kwargs["y_pred"][known]}
+
+
+def check_labels(y: Any, logits: Tensor) -> None:
+    """Raise a ValueError if labels are no class codes of this network."""
+    if not isinstance(y, Tensor) or logits.ndim != 2 or y.ndim != 1 or y.is_floating_point():
+        return
+    codes, n_classes = y[y != NO_LABEL], logits.shape[-1]
+    if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < n_classes:
+        allowed = f"class codes from 0 to {n_classes - 1}, as the module returns {n_classes} logits"
+        found = f"codes from {int(codes.min())} to {int(codes.max())}"
+        raise invalid_input("y", found, allowed, of="KLNet")

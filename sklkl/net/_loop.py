@@ -58,6 +58,7 @@ class TrainingLoop(SkorchNet):
     has_learned_: bool = False
     _is_stopped = False
     _rate_runs = False
+    _total_steps: int | None = None
     # what callbacks see as training data where some rows have no label
     _labelled_rows: Rows | None = None
 
@@ -91,15 +92,23 @@ class TrainingLoop(SkorchNet):
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> None:
         method = {"_routing_method": fit_params.pop("_routing_method", "partial_fit")} if _ROUTED else {}
-        self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
-        if self.stream:
-            self._forget_old_epochs()
-        n_before, interrupted = len(self.history), False
+        n_before, interrupted = self._open(), False
         try:
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y, **method, **fit_params)
         except KeyboardInterrupt:
             interrupted = True
+        self._close(X, y, n_before, interrupted)
+
+    def _open(self) -> int:
+        """Get ready for a training, and return how many epochs there were before."""
+        self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
+        if self.stream:
+            self._forget_old_epochs()
+        return len(self.history)
+
+    def _close(self, X: Any, y: Any, n_before: int, interrupted: bool) -> None:
+        """End a training in good order, and raise the interruption that ended it."""
         error = None
         try:
             interrupted |= self._end(X, y)
@@ -165,11 +174,15 @@ class TrainingLoop(SkorchNet):
             self._end_learning_rate()
 
     def _start_learning_rate(self, n_batches: int | None) -> None:
-        total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
-        self.learning_rate_ = self.make_learning_rate(total_steps)
+        self._total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
+        self.learning_rate_ = self.make_learning_rate(self._total_steps)
         state = self.rate_state_ or {}
         if self.stream and self._rate_settings().items() <= state.items():
             self.learning_rate_.load_state_dict(state)
+
+    def start_rate(self, rate: Any) -> None:
+        """Begin with a learning rate that something else steps with."""
+        self.learning_rate_, self._rate_runs, self.total_epochs_ = rate, True, self.max_epochs
 
     def _rate_settings(self) -> dict[str, Any]:
         """Return what the rate of a stream was found for; where it is another, the rate is found anew."""
@@ -181,6 +194,7 @@ class TrainingLoop(SkorchNet):
             self.lr_ = float(rate.lr_)
             state = {**self._rate_settings(), **rate.state_dict()} if self.stream else None
             rate.close()  # a cycle ends at no rate at all
+        self._stop_by_hand()
         constant = ConstantRate(self.optimizer_, None)
         self.rate_state_, self.learning_rate_, self._rate_runs = state, constant, False
 
@@ -194,8 +208,31 @@ class TrainingLoop(SkorchNet):
         """Run one epoch, reading the losses back from the device once at its end."""
         if iterator is None:
             return
+        iterator = self._begin_epoch(iterator, training, fit_params)
         if training and self.learning_rate_ is None:
             self._start_learning_rate(_n_batches(iterator))
+        try:
+            means = self._run_batches(iterator, training, prefix, step_fn, **fit_params)
+        finally:
+            if training:
+                self._close_epoch()
+        if not means.masses:
+            raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
+        self._record(prefix, means.read(), len(means.masses))
+
+    def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
+        """Get ready for the batches of an epoch, and return what to iterate over."""
+        raise NotImplementedError
+
+    def _close_epoch(self) -> None:
+        """Put in order what was begun, also after an interruption."""
+        raise NotImplementedError
+
+    def _stop_by_hand(self) -> None:
+        """Leave the engine, if that trains the net, at the end of training."""
+        raise NotImplementedError
+
+    def _run_batches(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> TermMeans:
         self._grad_hooks = self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
@@ -205,12 +242,7 @@ class TrainingLoop(SkorchNet):
             else:
                 step = step_fn(batch, **fit_params)
             means.add(step["terms"], step["mass"])
-        if not means.masses:
-            raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
-        if not self.history[-1]["batches"]:
-            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
-        self._record(prefix, means)
-        self.history.record(prefix + "_batch_count", len(means.masses))
+        return means
 
     def _run_batch_with_hooks(self, batch: Any, training: bool, prefix: str, step_fn: Any, **params: Any) -> Any:
         self.notify("on_batch_begin", batch=batch, training=training)
@@ -223,8 +255,10 @@ class TrainingLoop(SkorchNet):
     def _has_hooks(self, name: str) -> bool:
         return _overrides(self, NeuralNet, name) or any(_overrides(cb, Callback, name) for _, cb in self.callbacks_)
 
-    def _record(self, prefix: str, means: TermMeans) -> None:
-        terms = means.read()
+    def _record(self, prefix: str, terms: dict[str, float], n_batches: int) -> None:
+        """Write the means of an epoch's terms into the history."""
+        if not self.history[-1]["batches"]:
+            self.history.new_batch()  # an empty row, because skorch's Checkpoint looks at the last one
         loss = sum(terms.values())
         name = prefix + "_loss"
         best = self._best_so_far(name)
@@ -233,6 +267,7 @@ class TrainingLoop(SkorchNet):
         if prefix == "train":
             for term, value in terms.items():
                 self.history.record(f"{prefix}_{term}", value)
+        self.history.record(prefix + "_batch_count", n_batches)
 
     def _best_so_far(self, name: str) -> float:
         """Return the lowest loss of the epochs before, which is the last one that was the lowest when it came."""

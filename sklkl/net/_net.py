@@ -87,6 +87,9 @@ class KLNet(TrainStep):
         The learning rate of the last training, at its peak.
     interrupted_ : bool
         Whether the last training was interrupted from the keyboard.
+    why_autograd_ : str or None
+        Why the last training went through autograd; None if its gradients and steps were written out, which is the
+        same training but for rounding.
 
     Examples
     --------
@@ -102,9 +105,7 @@ class KLNet(TrainStep):
     """
 
     classes_: Any
-    penalty_: Any
     train_split: Any
-    unlabeled_rows_: bool
     # the net that this one resumes, while its parts are made
     _resumed: KLNet | None = None
 
@@ -154,9 +155,8 @@ class KLNet(TrainStep):
         )
 
     def initialize(self) -> KLNet:
-        """Make every part afresh, the random generator first."""
+        """Make every part afresh."""
         check_parameters(self.kl_strength, self.distill_weight, self.distill_rows)
-        self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
         import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
@@ -209,7 +209,8 @@ class KLNet(TrainStep):
         return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def initialize_module(self) -> KLNet:
-        """Make the module; its randomness comes from this net's generator."""
+        """Make the random generator and, with its randomness, the module."""
+        self.generator_ = make_generator(self.random_state)
         if self._resumed is not None:
             old = self._resumed
             # its dropout draws from the new generator

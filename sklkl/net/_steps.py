@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import EpochTimer, PrintLog
 from skorch.utils import TeeGenerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.torch_state import OwnTorchState
-from sklkl.data import NO_LABEL, Batch, own_copy
-from sklkl.losses import CrossEntropy, cross_entropy, row_shares
+from sklkl.callbacks import BestWeights, Progress
+from sklkl.data import Batch, own_copy
+from sklkl.losses import row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
+from sklkl.net._by_hand import ByHand, why_autograd
+from sklkl.net._datasets import check_labels
 from sklkl.net._loop import TrainingLoop
-from sklkl.net._penalty import penalty_values
+from sklkl.net._terms import loss_terms
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
+
+_OWN_CALLBACKS = (BestWeights, EpochTimer, PrintLog, Progress)
+# Who overrides one of these has a step of their own.
+_OVERRIDABLE = ("train_step", "train_step_single", "loss_terms", "infer", "log_proba", "make_learning_rate")
 
 
 class TrainStep(TrainingLoop):
@@ -32,7 +40,11 @@ class TrainStep(TrainingLoop):
     distill_rows: str
     distillation: Any
     multilabel: bool
+    penalty_: Any
+    unlabeled_rows_: bool
     _needs_closure: bool
+    _by_hand: ByHand | None = None
+    why_autograd_: str | None
 
     def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:
         """Return the named terms of the loss, one value a row each; the loss is the mean over rows of their sum.
@@ -52,26 +64,12 @@ class TrainStep(TrainingLoop):
             ``data_fit``; ``distillation`` where the rows have a teacher and ``kl_penalty`` where ``kl_strength`` is
             not 0, each with its weight as a factor.
         """
-        y = batch[1] if isinstance(batch, Batch) else _codes(batch[1], logits)
-        teacher_proba = batch.columns.get("teacher_proba") if training and isinstance(batch, Batch) else None
-        penalised = training and self.kl_strength
-        plain = teacher_proba is None and not (penalised or self.multilabel)
-        if plain and type(self.criterion_) is CrossEntropy:
-            return {"data_fit": cross_entropy(logits, y)}
-        log_proba = label_log_proba(logits) if self.multilabel else log_softmax(logits)
-        terms = {"data_fit": _row_values(self.criterion_(log_proba, y), self.criterion_, y)}
-        if teacher_proba is not None:
-            distilled = self.distill_weight * self.distillation(log_proba, teacher_proba)
-            if self.distill_rows == "unlabeled":
-                distilled = distilled.masked_fill(y >= 0, 0.0)
-            else:
-                terms["data_fit"] = (1 - self.distill_weight) * terms["data_fit"]
-            terms["distillation"] = distilled
-        if penalised:
-            terms["kl_penalty"] = self.kl_strength * penalty_values(self, log_proba, batch)
-        if self.multilabel:
-            terms = {name: values.sum(-1) for name, values in terms.items()}
-        return terms
+        return loss_terms(self, logits, batch, training)
+
+    @property
+    def is_penalised(self) -> bool:
+        """Whether the penalty has any weight."""
+        return bool(self.kl_strength)
 
     def log_proba(self, x: Tensor, training: bool, **fit_params: Any) -> Tensor:
         """Return log-probabilities of a batch, in training or evaluation mode, which the network is left in.
@@ -100,13 +98,11 @@ class TrainStep(TrainingLoop):
 
     def _step(self, batch: Any, training: bool, **fit_params: Any) -> tuple[dict[str, Any], Tensor, Tensor]:
         """Return what skorch's callbacks see of a step, the loss of each row, and each row's share in the mean."""
-        on_device = isinstance(batch, Batch) and not fit_params
-        simple = on_device and type(self.module_) is MLP
-        logits = self.module_(batch[0]) if simple else self.infer(batch[0], **fit_params)
+        logits = self._logits(batch, training, fit_params)
         try:
             terms = self.loss_terms(logits, batch, training)
         except (IndexError, RuntimeError):
-            _check_labels(batch[1], logits)
+            check_labels(batch[1], logits)
             raise
         weight = getattr(batch, "weight", None)
         shares = row_shares(logits, weight)
@@ -114,6 +110,13 @@ class TrainStep(TrainingLoop):
         mass = len(logits) if weight is None else weight.sum()
         step = {"loss": reduce(add, means.values()), "y_pred": logits, "terms": means, "mass": mass}
         return step, reduce(add, terms.values()), shares
+
+    def _logits(self, batch: Any, training: bool, fit_params: dict[str, Any]) -> Tensor:
+        on_device = isinstance(batch, Batch) and not fit_params
+        if on_device and self._by_hand is not None and batch[0].dtype is self._by_hand.stack.flat.dtype:
+            return self._by_hand.logits(batch[0])
+        simple = on_device and type(self.module_) is MLP
+        return self.module_(batch[0]) if simple else self.infer(batch[0], **fit_params)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
@@ -127,6 +130,8 @@ class TrainStep(TrainingLoop):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Set the learning rate and take one step, see :meth:`skorch.NeuralNet.train_step`."""
+        if self._by_hand is not None:
+            return self._by_hand.step(self, batch)
         if self._needs_closure:
             self.learning_rate_.before_step()
             return super().train_step(batch, **fit_params)
@@ -140,7 +145,11 @@ class TrainStep(TrainingLoop):
 
     def make_learning_rate(self, total_steps: int | None) -> LearningRate:
         """Return the rule that ``learning_rate`` names, for a training of so many steps."""
-        return make_learning_rate(self.learning_rate, self.optimizer_, total_steps, self._measured, self.kl_target)
+        optimizer: Any = self.optimizer_
+        predict: Any = self._measured
+        if self._by_hand is not None:
+            optimizer, predict = self._by_hand.optimizer, partial(self._by_hand.predict, self.multilabel)
+        return make_learning_rate(self.learning_rate, optimizer, total_steps, predict, self.kl_target)
 
     def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
         x, fit_params = inputs
@@ -151,6 +160,50 @@ class TrainStep(TrainingLoop):
         self.set_mode(False)
         with torch.no_grad():
             return self._step(batch, training=False, **fit_params)[0]
+
+    # By the engine
+
+    def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
+        """Choose between the engine and autograd, which give the same training."""
+        if training and (self._by_hand is None or self._is_watched()):
+            self._choose(iterator, fit_params)
+        self.set_mode(training)
+        if self._by_hand is None:
+            return iterator
+        if training:
+            self._by_hand.begin_epoch(self, iterator.rows)
+        return self._by_hand.batches(self, iterator)
+
+    def _is_watched(self) -> bool:
+        """Whether a callback from elsewhere may have changed the net since the epoch before."""
+        return any(type(callback) not in _OWN_CALLBACKS for _, callback in self.callbacks_)
+
+    def _choose(self, iterator: Any, fit_params: dict[str, Any]) -> None:
+        own = self.has_own_step() or bool(fit_params)
+        why = "the net has a step of its own" if own else why_autograd(self, iterator)
+        self.why_autograd_ = why
+        if self._by_hand is None if why else self._by_hand is not None and self._by_hand.is_of(self):
+            return
+        self._stop_by_hand()
+        if why is None:
+            self._by_hand = ByHand(self)
+        if self.learning_rate_ is not None:
+            state = self.learning_rate_.state_dict()
+            self.learning_rate_ = self.make_learning_rate(self._total_steps)
+            self.learning_rate_.load_state_dict(state)
+
+    def has_own_step(self) -> bool:
+        """Whether this is a net of a class that computes or takes its steps in another way."""
+        return any(getattr(type(self), name) is not getattr(TrainStep, name) for name in _OVERRIDABLE)
+
+    def _close_epoch(self) -> None:
+        if self._by_hand is not None:
+            self._by_hand.end_epoch()
+
+    def _stop_by_hand(self) -> None:
+        if self._by_hand is not None:
+            self._by_hand.release()
+        self._by_hand = None
 
     # Prediction
 
@@ -166,35 +219,3 @@ class TrainStep(TrainingLoop):
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, or the indicator of labels more probable than not; see skorch."""
         return (self.predict_proba(X) > 0.5).astype(np.int64) if self.multilabel else super().predict(X)
-
-
-def _codes(y: Tensor, logits: Tensor) -> Tensor:
-    """Return labels of a data set of the user's own as torch's losses want them."""
-    y = y.to(logits.device)
-    return y if y.dtype is torch.int64 or y.is_floating_point() else y.long()
-
-
-def _row_values(values: Tensor, criterion: Any, y: Tensor) -> Tensor:
-    """Return one value a row; torch's weights of classes count relative to their mean, as in torch's own mean."""
-    if values.ndim == 0:
-        found = f"{type(criterion).__name__}, which returns one number"
-        raise invalid_input("criterion", found, "one that returns a value for each row", of="KLNet")
-    weight = getattr(criterion, "weight", None)
-    if weight is None or values.ndim != 1 or not isinstance(criterion, _WEIGHTED):
-        return values
-    mean = weight[y.clamp(min=0)].mean()
-    return values / mean.clamp(min=torch.finfo(mean.dtype).tiny)
-
-
-_WEIGHTED = (nn.CrossEntropyLoss, nn.NLLLoss)
-
-
-def _check_labels(y: Any, logits: Tensor) -> None:
-    """Raise a ValueError if labels are no class codes of this network."""
-    if not isinstance(y, Tensor) or logits.ndim != 2 or y.ndim != 1 or y.is_floating_point():
-        return
-    codes, n_classes = y[y != NO_LABEL], logits.shape[-1]
-    if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < n_classes:
-        allowed = f"class codes from 0 to {n_classes - 1}, as the module returns {n_classes} logits"
-        found = f"codes from {int(codes.min())} to {int(codes.max())}"
-        raise invalid_input("y", found, allowed, of="KLNet")

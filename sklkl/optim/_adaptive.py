@@ -21,6 +21,7 @@ from sklkl.optim._lock import Lock
 from sklkl.optim._polyak import Polyak
 from sklkl.optim._rule import LEAST_RATE, Rule, as_array, as_tensor
 from sklkl.optim._scaled_step import ScaledStep
+from sklkl.optim._since_report import SinceReport
 from sklkl.optim._step_kl import step_kl
 from sklkl.optim._validation import check_optimizer, check_weight, first_rate
 
@@ -130,8 +131,8 @@ class KLAdaptiveLR:
         self.first_rate = first_rate(optimizer, lr)
         self.started_ = False
         self.step_kl_ = math.nan
-        self.n_measured_ = self.n_rejected_ = self._n_reported = 0
-        self._sum_kl, self._n_kl = 0.0, 0
+        self.n_measured_ = self.n_rejected_ = 0
+        self._since_report = SinceReport()
 
     @property
     def lr_(self) -> float | np.ndarray:
@@ -147,8 +148,9 @@ class KLAdaptiveLR:
             The loss, one value for each network of a stack.
         x : object
             What ``predict`` is called with: the rows of this batch.
-        sample_weight : Tensor of shape (n_rows,) or None, default=None
-            Weights of these rows in the KL. Without any weight the step is not measured.
+        sample_weight : Tensor of shape (n_rows,) or (..., n_rows), or None, default=None
+            Weights of these rows in the KL, the same for all networks or weights for each. Without any weight the step
+            is not measured.
 
         Raises
         ------
@@ -196,7 +198,7 @@ class KLAdaptiveLR:
         if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any().numpy(force=True))):
             # a copy: predictions may be weights, which the step changes
             before = self._logits(x).clone()
-            check_weight(sample_weight, before.shape[len(self.step_.stack)])
+            check_weight(sample_weight, self.step_.stack, before.shape[len(self.step_.stack)])
             if self.rule.looks:
                 sure = step_kl(before, torch.zeros_like(before), sample_weight, len(self.step_.stack))
                 self.rule.see(loss.detach().double().numpy(force=True), sure.numpy(force=True))
@@ -229,7 +231,7 @@ class KLAdaptiveLR:
         if self.step_.stack:
             self.step_.leave_out(networks)
         self.rule.cut(np.where(networks, 0.5, 1.0))
-        self.n_rejected_ += int(networks.sum())
+        self._count_rejected(networks)
 
     def _take(self, rate: np.ndarray, loss: Tensor, usable: np.ndarray, keep: bool) -> None:
         far = self.rule.needs_slope or bool(self.rule.is_new.any())
@@ -255,7 +257,7 @@ class KLAdaptiveLR:
             self.step_.retake(np.where(undone, 0.0, rate))
             self.rule.cut(np.where(hopeless, 0.5, 1.0))
         self._tell(np.where(undone, 0.0, kl), rate, usable, usable & ~undone)
-        self.n_rejected_ += int(too_far.sum())
+        self._count_rejected(too_far)
 
     def _search(self, measure: Callable[[], np.ndarray], rate: np.ndarray, new: np.ndarray) -> _RateAndKL:
         """Find the rates of first steps, wherever they began."""
@@ -287,7 +289,7 @@ class KLAdaptiveLR:
         self.rule.record(kl, rate, known)
         self.rule.is_new = self.rule.is_new & ~known
         self.step_kl_ = _plain(np.where(usable, kl, np.nan))
-        self._sum_kl, self._n_kl = self._sum_kl + float(np.mean(np.asarray(kl)[usable])), self._n_kl + 1
+        self._since_report.measure(kl, usable)
         self.n_measured_ += 1
 
     def _kl(self, before: Tensor, x: object, sample_weight: Tensor | None) -> np.ndarray:
@@ -298,11 +300,34 @@ class KLAdaptiveLR:
         with torch.no_grad(), _evaluating(self.predict):
             return self.predict(x)
 
+    def _count_rejected(self, networks: np.ndarray) -> None:
+        self.n_rejected_ += int(networks.sum())
+        self._since_report.reject(networks)
+
     def report(self) -> dict[str, float]:
         """Return what was measured since the last report: the mean KL of the steps, and how many were rejected."""
-        kl, rejected = self._sum_kl / self._n_kl if self._n_kl else math.nan, self.n_rejected_ - self._n_reported
-        self._sum_kl, self._n_kl, self._n_reported = 0.0, 0, self.n_rejected_
-        return {"step_kl": kl, "rejected_steps": rejected}
+        return self._since_report.take()
+
+    def report_each(self) -> list[dict[str, float]]:
+        """Return what `report` does of each network of a stack."""
+        return self._since_report.take_each(self.step_.stack)
+
+    def keep(self, networks: np.ndarray, optimizer: Optimizer) -> None:
+        """Go on with some networks of a stack.
+
+        Parameters
+        ----------
+        networks : ndarray of int
+            Their numbers.
+        optimizer : Optimizer
+            That of these networks.
+        """
+        stack, kept = self.step_.stack, ScaledStep(optimizer, (len(networks),))
+        for owner in (self, self.rule):
+            for name, values in list(vars(owner).items()):
+                if isinstance(values, np.ndarray) and values.shape == stack:
+                    setattr(owner, name, values[networks])
+        self.optimizer, self.step_ = optimizer, kept
 
     def cut(self, factor: float) -> None:
         """Multiply the rate of every step from now on by ``factor``."""
@@ -326,7 +351,7 @@ class KLAdaptiveLR:
             "first_rate": as_tensor(self.first_rate),
             "step_kl": as_tensor(self.step_kl_),
             "counts": [self.n_measured_, self.n_rejected_],
-            "since_report": [self._sum_kl, self._n_kl, self._n_reported],
+            "since_report": self._since_report.state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -352,7 +377,7 @@ class KLAdaptiveLR:
         self.started_ = state["rule"] is not None
         self.first_rate, self.step_kl_ = as_array(state["first_rate"]), _plain(as_array(state["step_kl"]))
         self.n_measured_, self.n_rejected_ = state["counts"]
-        self._sum_kl, self._n_kl, self._n_reported = state["since_report"]
+        self._since_report.load(state["since_report"])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,6 +14,14 @@ from sklkl._utils.checks import invalid
 
 # The sum of many numbers of half precision may be beyond their range.
 _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
+
+
+@runtime_checkable
+class StackOptimizer(Protocol):
+    """An optimiser that can take a step with a rate for each network of a stack."""
+
+    def step_at(self, rates: np.ndarray) -> None:
+        """Take a step with these rates."""
 
 
 class ScaledStep:
@@ -41,7 +50,7 @@ class ScaledStep:
 
     optimizer: Optimizer
     stack: tuple[int, ...]
-    rate: float
+    rate: float | np.ndarray
     parameters: list[Tensor]
     ratios: list[float]
     before: list[Tensor]
@@ -49,6 +58,7 @@ class ScaledStep:
 
     def __init__(self, optimizer: Optimizer, stack: tuple[int, ...]) -> None:
         self.optimizer, self.stack = optimizer, stack
+        self.own_rates = optimizer if stack and isinstance(optimizer, StackOptimizer) else None
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         largest = max(group["lr"] for group in optimizer.param_groups)
         self.ratios = [float(group["lr"] / largest) for group in optimizer.param_groups]
@@ -74,14 +84,22 @@ class ScaledStep:
         far : bool, default=False
             Whether it may be changed by much, or its slope is wanted.
         """
-        far = far or bool(self.stack)
-        self.rate = 1.0 if far else float(rate)
-        self.set_rate(self.rate)
+        far = far or (bool(self.stack) and self.own_rates is None)
         self.after = []
         self.before = [p.detach().clone() for p in self.parameters] if keep or far else []
-        self.optimizer.step()
         if far:
+            self._step_at_once(1.0)
             self.retake(rate)
+        elif self.own_rates is not None:
+            self.rate = np.where(rate > 0, rate, 1.0)
+            self.own_rates.step_at(rate)
+        else:
+            self._step_at_once(float(rate))
+
+    def _step_at_once(self, rate: float) -> None:
+        self.rate = rate
+        self.set_rate(rate)
+        self.optimizer.step()
 
     @torch.no_grad()
     def retake(self, rate: np.ndarray) -> None:

@@ -26,9 +26,9 @@ def first_rate(optimizer: Optimizer, lr: ArrayLike | None) -> np.ndarray:
     return rate
 
 
-def check_weight(sample_weight: Tensor | None, n_rows: int) -> None:
-    """Raise ValueError if the weights are not one for each row."""
-    if sample_weight is not None and sample_weight.shape != (n_rows,):
+def check_weight(sample_weight: Tensor | None, stack: tuple[int, ...], n_rows: int) -> None:
+    """Raise ValueError if the weights are not one for each row, or each row of each network."""
+    if sample_weight is not None and sample_weight.shape not in {(n_rows,), (*stack, n_rows)}:
         shape = tuple(sample_weight.shape)
         raise invalid("sample_weight", shape, f"of shape ({n_rows},), one for each row", "KLAdaptiveLR.step")
 

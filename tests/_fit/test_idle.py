@@ -85,32 +85,30 @@ def idle(fit):
     return {text.split("'")[1]: text for text in texts}
 
 
+def classifier(**params):
+    """A small classifier; its size is a parameter that is set, but one that has an effect without a module."""
+    small = {} if "module" in params else {"hidden_layer_sizes": (8,)}
+    return KLClassifier(**{**small, "max_epochs": 2, "random_state": 0, **params})
+
+
 def fitted(table, **params):
-    return idle(lambda: KLClassifier(**{"max_epochs": 2, "random_state": 0, **params}).fit(*table))
+    return idle(lambda: classifier(**params).fit(*table))
 
 
 @case
-def test_it_is_named_with_what_would_give_it_an_effect(table, name, value, without, given, words):
-    found = fitted(table, **without, **{name: value})
+def test_it_is_named_with_what_would_give_it_an_effect_and_has_none(table, name, value, without, given, words):
+    X, y = table
+    clf, plain = classifier(**without, **{name: value}), classifier(**without)
+    found = idle(lambda: clf.fit(X, y))
     assert list(found) == [name]
     assert words in found[name]
+    idle(lambda: plain.fit(X, y))
+    np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
 
 
 @case
 def test_with_that_it_is_not(table, name, value, without, given, words):
     assert fitted(table, **given, **{name: value}) == {}
-
-
-@case
-def test_it_has_no_effect_indeed(table, name, value, without, given, words):
-    X, y = table
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        clf, plain = (
-            KLClassifier(**{"max_epochs": 2, "random_state": 0, **without, **extra}).fit(X, y)
-            for extra in ({name: value}, {})
-        )
-    np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
 
 
 def test_every_parameter_of_the_table_is_tried():
@@ -173,18 +171,17 @@ def test_several_labels_have_no_classes_to_bring_together(table):
 
 
 def search(table, n_jobs=None, **grid):
-    pipeline = make_pipeline(StandardScaler(), KLClassifier(max_epochs=1, random_state=0))
+    pipeline = make_pipeline(StandardScaler(), classifier(max_epochs=1))
     grid = {f"klclassifier__{name}": values for name, values in grid.items()}
     return lambda: GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(*table)
 
 
-@pytest.mark.parametrize("action", ["always", "default"])
 @pytest.mark.parametrize(
-    "grid",
+    ("grid", "action"),
     [
-        {"lr": [1e-4, 1e-3, 1e-2]},
-        {"kl_penalty": ["prior", "label_smoothing"], "kl_strength": [0.0, 0.1]},
-        {"temperature": [0.5, 2.0, 4.0]},
+        ({"lr": [1e-4, 1e-3, 1e-2]}, "always"),
+        ({"lr": [1e-4, 1e-3]}, "default"),
+        ({"kl_penalty": ["prior", "label_smoothing"], "kl_strength": [0.0, 0.1]}, "always"),
     ],
     ids=str,
 )
@@ -220,7 +217,7 @@ def test_a_search_for_something_else_says_nothing(table):
 def test_other_clones_say_it_once(table, fit):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fit(KLClassifier(lr=0.1, max_epochs=1, random_state=0), *table)
+        fit(classifier(lr=0.1, max_epochs=1), *table)
     assert len(caught) == 1
 
 
@@ -284,12 +281,12 @@ def test_a_stream_after_a_fit_says_nothing(table):
 
 def test_the_student_of_a_distiller_has_a_teacher(table):
     params = {"temperature": 2.0, "distill_weight": 0.9, "augment_factor": 2, "teacher_cv": 3, "distill_rows": "all"}
-    student = KLClassifier(max_epochs=2, random_state=0, **params)
+    student = classifier(**params)
     assert idle(lambda: Distiller(student, LogisticRegression(), random_state=0).fit(*table)) == {}
 
 
 def test_a_distiller_says_it_once(table):
-    student = make_pipeline(StandardScaler(), KLClassifier(max_epochs=2, random_state=0, lr=0.1))
+    student = make_pipeline(StandardScaler(), classifier(lr=0.1))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         Distiller(student, LogisticRegression(), random_state=0).fit(*table)

@@ -100,32 +100,30 @@ def test_a_stream_is_not_judged_by_one_part(table):
 def moved(X, how):
     random = np.random.RandomState(0)
     return {
-        "as given": X,
         "scaled": X * 10 ** random.uniform(-4, 4, X.shape[1]),
         "shifted": X + 1000 * X.std(axis=0),
         "one huge": X * np.where(np.arange(X.shape[1]) == 0, 1e10, 1.0),
     }[how]
 
 
+def loss_on_its_rows(X, y, **params):
+    clf = KLClassifier((64,), max_epochs=30, random_state=0, **params).fit(X, y)
+    return -np.log(clf.predict_proba(X)[np.arange(len(y)), y]).mean()
+
+
 @NOT
-@pytest.mark.parametrize("how", ["as given", "scaled", "shifted", "one huge"])
-def test_units_do_not_matter(how):
+@pytest.mark.parametrize("how", ["scaled", "shifted", "one huge"])
+def test_units_do_not_matter(once, how):
     X, y = load_wine(return_X_y=True)
-    standard = (X - X.mean(axis=0)) / X.std(axis=0)
-    given, expected = (
-        -np.log(KLClassifier(max_epochs=30, random_state=0).fit(rows, y).predict_proba(rows)[np.arange(len(y)), y])
-        for rows in (moved(X, how), standard)
-    )
-    assert given.mean() < 0.1
-    assert given.mean() == pytest.approx(expected.mean(), rel=0.05)
+    given = loss_on_its_rows(moved(X, how), y)
+    assert given < 0.1
+    expected = once("standard", lambda: loss_on_its_rows((X - X.mean(axis=0)) / X.std(axis=0), y))
+    assert given == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_without_it_they_do():
-    X, y = load_wine(return_X_y=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        clf = KLClassifier(max_epochs=30, scale_inputs=False, random_state=0).fit(X, y)
-    assert -np.log(clf.predict_proba(X)[np.arange(len(y)), y]).mean() > 0.3
+    assert loss_on_its_rows(*load_wine(return_X_y=True), scale_inputs=False) > 0.3
 
 
 def test_saturated_predictions_are_left():

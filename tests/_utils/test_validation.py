@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
-from sklkl._utils.validation import check_targets, checked_array, checked_data, with_columns_checked
+from sklkl._utils.validation import check_readable, check_targets, checked_array, checked_data, with_columns_checked
 
 UNREADABLE = {
     "ragged": [[1.0], [1.0, 2.0]],
@@ -29,6 +29,16 @@ def test_what_cannot_be_read_is_named(kind):
         checked_data(BaseEstimator(), UNREADABLE[kind], dtype=np.float64)
     with pytest.raises((ValueError, TypeError), match="^Input Y must be an array"):
         checked_array("Y", UNREADABLE[kind], dtype=np.float64)
+
+
+def test_texts_get_a_hint():
+    with pytest.raises(ValueError, match="^Input X must be an array") as caught:
+        check_readable("X", UNREADABLE["texts"], np.float64, "Encode them.")
+    assert caught.value.__notes__ == ["Encode them."]
+    with pytest.raises(ValueError, match="^Input X must be an array") as caught:
+        check_readable("X", UNREADABLE["ragged"], np.float64, "Encode them.")
+    assert not hasattr(caught.value, "__notes__")
+    check_readable("X", [[1.0], [np.nan]], np.float64)  # not missing values, which others refuse
 
 
 @pytest.mark.parametrize(

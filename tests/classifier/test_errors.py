@@ -97,19 +97,6 @@ def test_partial_fit_refuses_them_too(quick, table, name, value):
         quick(**{name: value}).partial_fit(*table, classes=range(3))
 
 
-@pytest.mark.parametrize(("name", "value"), [("kl_strength", -1.0), ("lr", "fast"), ("callbacks", [3])])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_a_bad_hyperparameter_keeps_the_old_model(quick, table, name, value, method):
-    X, y = table
-    clf = quick(warm_start=True).fit(X, y)
-    before = clf.predict_proba(X)
-    clf.set_params(**{name: value})
-    with pytest.raises(ValueError, match=name):
-        getattr(clf, method)(X, y)
-    assert np.array_equal(clf.predict_proba(X), before)
-    assert clf.n_iter_ == 3
-
-
 # Penalties
 
 
@@ -156,11 +143,6 @@ def test_what_the_classifier_passes_itself_cannot_be_given(quick, table, name):
 
     with pytest.raises(ValueError, match=f"module__{name}"):
         quick(module=linear, **{f"module__{name}": 7}).fit(*table)
-
-
-def test_the_optimizers_own_checks_name_what_is_wrong(quick, table):
-    with pytest.raises(ValueError, match="beta"):
-        quick(optimizer__betas=(2.0, 3.0)).fit(*table)
 
 
 # What a module returns

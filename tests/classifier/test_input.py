@@ -121,49 +121,7 @@ def test_a_constant_column_is_fine(quick, table, value):
     assert np.isfinite(quick().fit(X, y).predict_proba(X)).all()
 
 
-def test_a_column_of_missing_values_is_a_clear_error(quick, table):
-    X, y = table
-    X = X.copy()
-    X[:, 2] = np.nan
-    with pytest.raises(ValueError, match="contains NaN"):
-        quick().fit(X, y)
-
-
 # Types and layouts
-
-
-def layouts(X):
-    """The same values in other types and layouts of memory."""
-    read_only = X.copy()
-    read_only.flags.writeable = False
-    return {
-        "float32": X.astype(np.float32),
-        "float16": X.astype(np.float16),
-        "big-endian": X.astype(">f8"),
-        "big-endian float32": X.astype(">f4"),
-        "F order": np.asfortranarray(X),
-        "negative stride": X[::-1, ::-1].copy()[::-1, ::-1],
-        "every second row": np.repeat(X, 2, axis=0)[::2],
-        "read-only": read_only,
-        "list": X.tolist(),
-        "longdouble": X.astype(np.longdouble),
-    }
-
-
-@pytest.mark.parametrize("kind", [*layouts(np.zeros((1, 1))), "odd address", "odd address, float32"])
-def test_any_type_and_layout_gives_the_same_model(quick, table, odd, same_but_for_rounding, kind):
-    X, y = np.round(table[0] * 8) / 8, table[1]  # exact in float16
-    expected = quick(dtype="float64").fit(X, y)
-    odds = {"odd address": odd(X), "odd address, float32": odd(X.astype(np.float32))}
-    given = {**layouts(X), **odds}[kind]
-    before = copy.deepcopy(given)
-    clf = quick(dtype="float64").fit(given, y)
-    same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
-    same_but_for_rounding(clf.predict_proba(given), expected.predict_proba(X))
-    short = quick().fit(given, y)  # float32: the loss, of logits near 1, to rounding in the sixth digit
-    assert short.history_[-1, "train_loss"] == pytest.approx(expected.history_[-1, "train_loss"], rel=1e-5)
-    np.testing.assert_allclose(short.predict_proba(given), expected.predict_proba(X), atol=1e-4)
-    assert np.array_equal(given, before)
 
 
 def test_a_read_only_memmap_works_and_is_not_written(quick, table, tmp_path, same_but_for_rounding):
@@ -209,15 +167,15 @@ def test_sparse_gives_the_same_as_dense(quick, table, container, same_but_for_ro
 
 
 def test_sparse_is_never_made_dense_as_a_whole(quick):
-    X = sparse.random(1000, 10_000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
-    y = np.arange(1000) % 2
+    X = sparse.random(500, 5000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
+    y = np.arange(500) % 2
     tracemalloc.start()
     try:
         quick(hidden_layer_sizes=(4,), max_epochs=1, batch_size=50).fit(X, y).predict_proba(X)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1000 * 10_000 * 4 / 4
+    assert peak < 500 * 5000 * 4 / 4
 
 
 # Frames
@@ -377,18 +335,18 @@ def test_bad_shapes_with_a_module_are_refused(quick, shape):
 def test_prediction_is_the_same_row_by_row(quick, make_table):
     X, y = make_table(300)
     clf = quick().fit(X, y)
-    one_by_one = np.concatenate([clf.predict_proba(X[[row]]) for row in range(300)])
-    np.testing.assert_allclose(clf.predict_proba(X), one_by_one, rtol=1e-12)
+    one_by_one = np.concatenate([clf.predict_proba(X[[row]]) for row in range(50)])
+    np.testing.assert_allclose(clf.predict_proba(X)[:50], one_by_one, rtol=1e-12)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("n_rows", [1, 2, 16, 17])
-def test_a_few_rows_get_the_predictions_they_get_among_many(quick, table, activation, n_rows):
+def test_a_few_rows_get_the_predictions_they_get_among_many(quick, table, activation):
     X, y = table
     clf = quick(activation=activation, dropout=0.5).fit(X, y)
-    np.testing.assert_allclose(clf.predict_proba(X[:n_rows]), clf.predict_proba(X)[:n_rows], rtol=1e-12)
-    np.testing.assert_allclose(clf.predict_log_proba(X[:n_rows]), clf.predict_log_proba(X)[:n_rows], rtol=1e-12)
-    assert np.array_equal(clf.predict(X[:n_rows]), clf.predict(X)[:n_rows])
+    for n_rows in (1, 2, 16, 17):
+        np.testing.assert_allclose(clf.predict_proba(X[:n_rows]), clf.predict_proba(X)[:n_rows], rtol=1e-12)
+        np.testing.assert_allclose(clf.predict_log_proba(X[:n_rows]), clf.predict_log_proba(X)[:n_rows], rtol=1e-12)
+        assert np.array_equal(clf.predict(X[:n_rows]), clf.predict(X)[:n_rows])
 
 
 @pytest.mark.parametrize("n_rows", [1, 17])

@@ -64,12 +64,15 @@ monitors = pytest.mark.parametrize(("make", "words"), MONITORS.values(), ids=MON
 
 
 @monitors
-@pytest.mark.parametrize("taught", [False, True])
-def test_few_rows_get_a_validation_part(quick, table, tmp_path, make, words, taught):
-    teacher = LogisticRegression() if taught else None
-    clf = quick(callbacks=make(str(tmp_path)), teacher=teacher, augment=None).fit(*table)
+def test_few_rows_get_a_validation_part(quick, table, tmp_path, make, words):
+    clf = quick(callbacks=make(str(tmp_path))).fit(*table)
     assert "valid_loss" in clf.history_[-1]
     assert clf.n_iter_ == 3
+
+
+def test_few_rows_with_a_teacher_get_a_validation_part(quick, table):
+    clf = quick(callbacks=[stopping()], teacher=LogisticRegression(), augment=None).fit(*table)
+    assert "valid_loss" in clf.history_[-1]
 
 
 @monitors

@@ -132,11 +132,11 @@ def test_a_compiled_network_trains_predicts_and_is_pickled(quick, table, monkeyp
     X, y = table
     # everything of torch.compile but the C++ compiler, which a machine may not have
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-    clf = quick(compile=True, kl_strength=0.1, dropout=0.2, max_epochs=60).fit(X, y)
+    clf = quick(compile=True, kl_strength=0.1, dropout=0.2, max_epochs=20).fit(X, y)
     assert clf.score(X, y) > 0.75
     copied = pickle.loads(pickle.dumps(clf))
     np.testing.assert_allclose(copied.predict_proba(X), clf.predict_proba(X), rtol=1e-5)  # it is compiled anew
-    assert copied.partial_fit(X, y).n_iter_ == 61
+    assert copied.partial_fit(X, y).n_iter_ == 21
 
 
 # Parameters that are passed on
@@ -234,7 +234,7 @@ def test_a_penalty_may_hold_what_cannot_be_pickled(quick, table):
 )
 def test_kinds_of_module(quick, table, module):
     X, y = table
-    clf = quick(module=module, max_epochs=60).fit(X, y)
+    clf = quick(module=module, max_epochs=30).fit(X, y)
     assert clf.score(X, y) > 0.75
 
 
@@ -293,9 +293,9 @@ def test_a_batch_that_cannot_be_normalised_is_told(quick, make_table, n_rows, ba
 
 def test_in_a_pipeline_searched_over_the_strength(quick, table):
     X, y = table
-    pipeline = make_pipeline(StandardScaler(), quick(max_epochs=20))
-    grid = {"klclassifier__kl_strength": [0.0, 0.1, 50.0]}
-    search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(X * 100, y)
+    pipeline = make_pipeline(StandardScaler(), quick(max_epochs=15))
+    grid = {"klclassifier__kl_strength": [0.0, 50.0]}
+    search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2).fit(X * 100, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_["klclassifier__kl_strength"] < 50
     assert search.score(X * 100, y) > -1
@@ -314,13 +314,7 @@ def test_in_a_pipeline_searched_over_the_strength(quick, table):
 )
 def test_in_scikit_learns_meta_estimators(quick, table, wrap):
     X, y = table[0], np.array(["cat", "dog", "emu"])[table[1]]
-    model = wrap(quick(max_epochs=40)).fit(X, y)
+    model = wrap(quick(max_epochs=20)).fit(X, y)
     assert model.classes_.tolist() == ["cat", "dog", "emu"]
     np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
     assert model.score(X, y) > 0.75
-
-
-def test_cross_val_score(quick, table):
-    scores = cross_val_score(quick(max_epochs=40), *table, cv=4, scoring="neg_log_loss")
-    assert len(scores) == 4
-    assert (scores > -np.log(3)).all()

@@ -1,7 +1,6 @@
 """The KL-adaptive learning rate in the classifier and in the net."""
 
 import math
-import pickle
 
 import numpy as np
 import pytest
@@ -29,7 +28,7 @@ def measured(clf):
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_any_initial_rate_ends_well_and_in_the_same_network(digits, optimizer):
     X, y, X_test, y_test = digits
-    params = {"hidden_layer_sizes": (64,), "max_epochs": 20, "random_state": 0, "optimizer": optimizer}
+    params = {"hidden_layer_sizes": (64,), "max_epochs": 8, "random_state": 0, "optimizer": optimizer}
     first, *others = (KLClassifier(lr=lr, **params).fit(X, y) for lr in INITIAL)
     assert log_loss(y_test, first.predict_proba(X_test)) < 0.45
     for other in others:
@@ -53,14 +52,6 @@ def test_the_target_sets_how_far_a_step_goes(quick, table):
     assert bold.lr_ > 10 * careful.lr_
 
 
-def test_rows_without_weight_do_not_count(exact, table):
-    X, y = table
-    weight = np.random.RandomState(0).randint(3, size=120)
-    weighted = exact().fit(X, y, sample_weight=weight)
-    repeated = exact().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
-    assert weighted.lr_ == pytest.approx(repeated.lr_, rel=1e-6)
-
-
 def test_several_labels(quick, table):
     X, y = table
     clf = quick(max_epochs=20).fit(X, np.stack([y > 0, y > 1], axis=1).astype(int))
@@ -81,23 +72,6 @@ def test_a_stream_goes_on_with_the_rate_it_has_found(digits):
     assert losses[1] < losses[0] - 0.3
     assert losses[1] < 0.6
     assert clf.net_.rate_state_["rule"]["n_steps"] == 11
-
-
-def test_a_copy_of_a_stream_goes_on_in_the_same_way(digits):
-    X, y, X_test, _ = digits
-    clf = streamed(KLClassifier(hidden_layer_sizes=(16,), random_state=0), X, y, 0, 3)
-    clone = pickle.loads(pickle.dumps(clf))
-    before = clf.predict_proba(X_test)
-    here, there = (streamed(model, X, y, 3, 8).predict_proba(X_test) for model in (clf, clone))
-    np.testing.assert_array_equal(here, there)
-    assert np.abs(here - before).max() > 0.01
-
-
-def test_a_fit_after_a_stream_begins_anew(quick, stream, table):
-    X, y = table
-    clf = stream().partial_fit(X, y, classes=[0, 1, 2]).set_params(max_epochs=3).fit(X, y)
-    assert clf.net_.rate_state_ is None
-    np.testing.assert_array_equal(clf.predict_proba(X), quick().fit(X, y).predict_proba(X))
 
 
 def test_gradients_can_be_clipped(quick, table):

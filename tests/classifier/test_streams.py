@@ -44,10 +44,10 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 def test_a_stream_learns(stream, make_table):
     X, y = make_table(600)
     clf = stream(batch_size=20)
-    for _ in range(5):
+    for _ in range(3):
         for start in range(0, 600, 100):
             clf.partial_fit(X[start : start + 100], y[start : start + 100], classes=[0, 1, 2])
-    assert clf.n_iter_ == 30
+    assert clf.n_iter_ == 18
     assert clf.score(X, y) > 0.8
 
 
@@ -181,16 +181,6 @@ def test_the_prior_of_a_stream_is_that_of_all_rows_so_far(stream, table, penalty
     np.testing.assert_allclose(clf.net_.penalty_.prior_, np.bincount(y) / 120, rtol=1e-6)
 
 
-def test_a_failed_part_does_not_count_for_the_prior(stream, table):
-    X, y = table
-    clf = stream(kl_penalty="prior", kl_strength=0.1).partial_fit(X, y, classes=[0, 1, 2])
-    bad = X.copy()
-    bad[0, 0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        clf.partial_fit(bad, np.zeros(120, dtype=int))
-    np.testing.assert_allclose(clf.net_.penalty_.prior_, np.bincount(y) / 120, rtol=1e-6)
-
-
 # warm_start
 
 
@@ -231,8 +221,6 @@ def test_warm_start_with_another_width_is_refused(quick, table):
 @pytest.mark.parametrize(
     ("params", "seen"),
     [
-        ({"kl_strength": 0.5}, lambda clf: "train_kl_penalty" in clf.history_[-1]),
-        ({"lr": 0.5}, lambda clf: clf.history_[-1, "lr"] == 0.5),
         ({"max_epochs": 7}, lambda clf: clf.n_iter_ == 10),
         ({"batch_size": 10}, lambda clf: clf.history_[-1, "train_batch_count"] == 12),
         ({"early_stopping": True}, lambda clf: "valid_loss" in clf.history_[-1]),
@@ -323,21 +311,6 @@ def test_prediction_is_without_chance(quick, table, kind, same_but_for_rounding)
     same_but_for_rounding(clf.predict_proba(X), clf.predict_proba(X))  # in float64
 
 
-def test_number_of_threads_and_flags_of_torch_are_unchanged(quick, table):
-    def flags():
-        return (
-            torch.get_num_threads(),
-            torch.get_default_dtype(),
-            torch.are_deterministic_algorithms_enabled(),
-            torch.is_grad_enabled(),
-            torch.get_float32_matmul_precision(),
-        )
-
-    before = flags()
-    quick(dtype="float64").fit(*table).predict(table[0])
-    assert flags() == before
-
-
 # Pickles
 
 
@@ -375,9 +348,9 @@ def test_an_unfitted_classifier_survives_pickling_and_cloning(quick, table):
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_a_pickle_holds_no_training_rows(quick, make_table, early_stopping):
-    X, y = make_table(20_000, n_features=20)
+    X, y = make_table(8000, n_features=20)
     scoring = EpochScoring("accuracy", name="acc", on_train=True)
     clf = quick(early_stopping=early_stopping, max_epochs=1, callbacks=[scoring], kl_penalty="prior", kl_strength=0.1)
     for method in (clf.fit, clf.partial_fit):
-        method(X, y, sample_weight=np.ones(20_000))
-        assert len(pickle.dumps(clf)) < 100_000  # X takes 1.6 MB as float32, y 160 kB
+        method(X, y, sample_weight=np.ones(8000))
+        assert len(pickle.dumps(clf)) < 50_000  # X takes 640 kB as float32, y 64 kB

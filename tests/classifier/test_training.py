@@ -66,12 +66,12 @@ def same(first, second):
 
 
 @pytest.mark.parametrize("learning_rate", LEARNING_RATES)
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.NAdam])
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.Adagrad])
 def test_every_rule_and_optimizer_learns(exact, table, learning_rate, optimizer):
     X, y = table
     lr = 0.3 if optimizer in ("sgd", torch.optim.Adagrad) else 0.03
     given = {} if learning_rate == "kl_adaptive" else {"lr": lr}
-    clf = exact(learning_rate=learning_rate, optimizer=optimizer, max_epochs=60, **given).fit(X, y)
+    clf = exact(learning_rate=learning_rate, optimizer=optimizer, max_epochs=40, **given).fit(X, y)
     assert clf.score(X, y) > 0.75
     assert clf.history_[-1, "train_loss"] < 0.7 * clf.history_[0, "train_loss"]
 
@@ -89,7 +89,7 @@ def test_a_strong_penalty_pulls_probabilities_to_its_target(exact, table, penalt
     target = np.bincount(y) / 120 if penalty == "prior" else [0.5, 0.5]
     distance = []
     for strength in (1e-9, 0.5, 100.0):
-        clf = exact(kl_penalty=penalty, kl_strength=strength, max_epochs=100).fit(X, y)
+        clf = exact(kl_penalty=penalty, kl_strength=strength, max_epochs=40).fit(X, y)
         distance.append(np.abs(clf.predict_proba(X) - target).mean())
     assert distance[0] > distance[1] > distance[2]
     assert distance[2] < 0.02
@@ -210,13 +210,6 @@ def test_a_step_that_is_not_finite_is_undone_with_a_warning(quick, table):
     assert np.isfinite(clf.predict_proba(table[0])).all()
 
 
-def test_the_last_finite_epoch_is_kept(quick, table):
-    with pytest.warns(ConvergenceWarning):
-        clf = troubled(quick, "nan", *range(5, 1000), max_epochs=30).fit(*table)
-    assert same(clf, troubled(quick, "nan", max_epochs=1).fit(*table))
-    assert clf.n_iter_ < 30
-
-
 def test_the_sixth_epoch_that_is_not_finite_is_the_last(quick, table):
     """Four steps an epoch; every second epoch, from the second on, has one in trouble."""
     with pytest.warns(ConvergenceWarning):
@@ -237,11 +230,10 @@ def test_never_finite_is_an_error_and_no_model(quick, table, warm_start):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:The 'lr' parameter of KLClassifier has no effect")  # which is to be shown
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("lr", [1e3, 1e10, 1e20, 1e30, 1e38])
-@pytest.mark.parametrize("batch_size", [20, 1000])
-def test_an_absurd_rate_ends_in_probabilities_or_an_error(quick, table, message_of, optimizer, lr, batch_size):
+@pytest.mark.parametrize("lr", [1e3, 1e20, 1e38])
+def test_an_absurd_rate_ends_in_probabilities_or_an_error(quick, table, message_of, optimizer, lr):
     X, y = table
-    clf = quick(lr=lr, optimizer=optimizer, batch_size=batch_size, max_epochs=10)
+    clf = quick(lr=lr, optimizer=optimizer, batch_size=20, max_epochs=5)
     message = message_of(lambda: clf.fit(X, y))
     if message is None:
         np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
@@ -260,24 +252,6 @@ def test_an_interrupt_keeps_the_finished_epochs_and_is_raised_again(quick, table
     assert clf.n_iter_ == 2
     assert np.isfinite(clf.history_[:, "train_loss"]).all()
     assert same(clf, troubled(quick, "interrupt", max_epochs=2).fit(*table))
-
-
-def test_an_interrupt_before_the_first_epoch_is_finished_leaves_no_model(quick, table):
-    clf = troubled(quick, "interrupt", 3)
-    with pytest.raises(KeyboardInterrupt):
-        clf.fit(*table)
-    with pytest.raises(NotFittedError):
-        clf.predict(table[0])
-
-
-def test_an_interrupt_before_the_first_epoch_is_finished_keeps_the_old_model(quick, table):
-    X, y = table
-    clf = quick(hidden_layer_sizes=(384, 256)).fit(X, y)  # the default, for the module has its own
-    before = clf.predict_proba(X)
-    clf.set_params(module=Troubled, module__trouble="interrupt", module__steps=(1,))
-    with pytest.raises(KeyboardInterrupt):
-        clf.fit(X, y)
-    assert np.array_equal(clf.predict_proba(X), before)
 
 
 def test_a_finished_fit_is_not_marked(quick, table):

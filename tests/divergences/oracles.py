@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 mp.mp.dps = 50
 
 # Every run tries the same examples; no example database is written.
-examples = settings(derandomize=True, deadline=None, database=None, max_examples=40)
+examples = settings(derandomize=True, deadline=None, database=None, max_examples=25)
 
 
 def xlogy_ratio(p, q):

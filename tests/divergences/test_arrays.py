@@ -18,15 +18,15 @@ FROM = {"probs": lambda p: p, "log_probs": np.log, "logits": lambda p: np.log(p)
 
 @everyone
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("from_", FROM)
-def test_libraries_agree(name, library, from_):
+def test_libraries_agree(name, library):
     convert, rows = LIBRARIES[library], [random_rows(12, 5, seed=s, zeros=True) for s in (1, 2)]
-    with np.errstate(divide="ignore"):
-        rows = [FROM[from_](r) for r in rows]
-    for options in ({}, {"smoothing": 0.2}, {"normalize": True}, {"axis": 0, "keepdims": True}):
-        ours = DIVERGENCES[name](*map(convert, rows), from_=from_, **options)
-        assert type(ours) is type(convert(rows[0]))
-        numpy = DIVERGENCES[name](*rows, from_=from_, **options)
+    options = {"probs": {}, "log_probs": {"smoothing": 0.2}, "logits": {"axis": 0, "keepdims": True}}
+    for from_, more in [*options.items(), ("probs", {"normalize": True})]:
+        with np.errstate(divide="ignore"):
+            given = [FROM[from_](r) for r in rows]
+        ours = DIVERGENCES[name](*map(convert, given), from_=from_, **more)
+        assert type(ours) is type(convert(given[0]))
+        numpy = DIVERGENCES[name](*given, from_=from_, **more)
         np.testing.assert_allclose(np.from_dlpack(ours), numpy, rtol=1e-12, atol=1e-15)
 
 
@@ -45,12 +45,12 @@ def test_no_value_is_read_on_the_host(name):
 
 
 @everyone
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_floating_type_is_kept(name, dtype):
-    p, q = random_rows(3, 4, seed=1).astype(dtype), random_rows(3, 4, seed=2).astype(dtype)
-    assert DIVERGENCES[name](p, q).dtype == dtype
-    assert DIVERGENCES[name](torch.asarray(p), torch.asarray(q)).dtype == torch.asarray(p).dtype
-    assert DIVERGENCES[name](p, q.astype(np.float64)).dtype == np.float64
+def test_floating_type_is_kept(name):
+    for dtype in (np.float16, np.float32, np.float64):
+        p, q = random_rows(3, 4, seed=1).astype(dtype), random_rows(3, 4, seed=2).astype(dtype)
+        assert DIVERGENCES[name](p, q).dtype == dtype
+        assert DIVERGENCES[name](torch.asarray(p), torch.asarray(q)).dtype == torch.asarray(p).dtype
+        assert DIVERGENCES[name](p, q.astype(np.float64)).dtype == np.float64
 
 
 @everyone
@@ -102,12 +102,12 @@ def test_broadcasting():
 
 
 def test_many_rows_equal_few_rows():
-    p, q = random_rows(3000, 40, seed=1), random_rows(3000, 40, seed=2)
+    p, q = random_rows(2000, 40, seed=1), random_rows(2000, 40, seed=2)
     for name, function in DIVERGENCES.items():
         values = function(p, q)
-        parts = np.concatenate([function(p[i : i + 500], q[i : i + 500]) for i in range(0, 3000, 500)])
+        parts = np.concatenate([function(p[i : i + 500], q[i : i + 500]) for i in range(0, 2000, 500)])
         np.testing.assert_allclose(values, parts, rtol=1e-12, err_msg=name)
-        np.testing.assert_allclose(function(p, q[0]), function(p, np.tile(q[0], (3000, 1))), rtol=1e-12)
+        np.testing.assert_allclose(function(p, q[0]), function(p, np.tile(q[0], (2000, 1))), rtol=1e-12)
         torch.testing.assert_close(
             function(torch.asarray(p), torch.asarray(q)), torch.asarray(values), rtol=1e-9, atol=0
         )

@@ -33,14 +33,6 @@ def test_moments_are_those_of_all_splits(divergence, pooled, n):
 
 
 @each_divergence
-def test_large_samples_give_the_chi_square_test(divergence):
-    rng = np.random.default_rng(0)
-    a, b = rng.multinomial([200_000, 100_000], [0.4, 0.3, 0.2, 0.1])
-    expected = chi2_contingency([a, b], correction=False).pvalue
-    assert asymptotic_p_value(divergence, a, b, 0.5) == pytest.approx(expected, abs=2e-3)
-
-
-@each_divergence
 def test_large_samples_agree_with_pearson(divergence):
     random = np.random.default_rng(0)
     for _ in range(5):
@@ -53,7 +45,7 @@ def test_large_samples_agree_with_pearson(divergence):
 def test_p_values_keep_their_level(divergence, n, m):
     random = np.random.default_rng(0)
     shares = np.array([0.05, 0.15, 0.2, 0.25, 0.35])
-    tables = [(random.multinomial(n, shares), random.multinomial(m, shares)) for _ in range(300)]
+    tables = [(random.multinomial(n, shares), random.multinomial(m, shares)) for _ in range(200)]
     p_values = np.array([asymptotic_p_value(divergence, a, b, 0.5) for a, b in tables])
     for level in (0.1, 0.5):
         assert np.mean(p_values <= level) < level + 4 * np.sqrt(level * (1 - level) / len(tables))
@@ -72,10 +64,10 @@ def test_p_values_keep_their_level(divergence, n, m):
 def test_one_in_twenty_is_a_false_alarm_even_if_most_counts_are_small(divergence, n_categories, n, m):
     rng = np.random.default_rng(0)
     shares = 1 / np.arange(1, n_categories + 1)
-    a, b = (rng.multinomial(size, shares / shares.sum(), 500) for size in (n, m))
+    a, b = (rng.multinomial(size, shares / shares.sum(), 250) for size in (n, m))
     used = a + b > 0
     p_values = [asymptotic_p_value(divergence, x[k], y[k], 0.5) for x, y, k in zip(a, b, used, strict=True)]
-    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.025)
+    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.035)
 
 
 @each_divergence

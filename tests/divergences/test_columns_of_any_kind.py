@@ -68,10 +68,10 @@ def test_false_alarms_of_columns_with_frequent_values():
     random = np.random.default_rng(0)
     p_values = []
     for sampler in (lambda n: random.poisson(8, n), lambda n: np.minimum(random.normal(size=n), 1).round(2)):
-        table = [sampler((n, 300)).astype(float) for n in (200, 150)]
+        table = [sampler((n, 200)).astype(float) for n in (200, 150)]
         detector = DriftDetector(n_permutations=99, correction=None, random_state=0)
         p_values += detector.fit(table[0]).detect(table[1]).p_value.tolist()
-    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.035)
 
 
 A, B = RANDOM.integers(1, 10, 3000) / 10, RANDOM.integers(1, 10, 2000) / 10
@@ -82,18 +82,22 @@ TYPES = ["float16", "float32", "float64"]
 
 
 @both_ways
-@pytest.mark.parametrize("first", TYPES)
-@pytest.mark.parametrize("second", TYPES)
 @pytest.mark.parametrize(
     ("a", "b"),
     [(A, B), (C / 10, D / 10), (C / 3, D / 3), (CAPS[::2], CAPS[1::2])],
     ids=["few", "many", "thirds", "capped"],
 )
-def test_precision_is_no_drift(first, second, a, b, compare):
-    value, p_value = compare(a.astype(first), b.astype(second))
+def test_precision_is_no_drift(a, b, compare):
     expected, _ = compare(a, b)
-    assert value == pytest.approx(expected, rel=1e-9)
-    assert p_value > 0.01
+    for first, second in [
+        ("float16", "float64"),
+        ("float64", "float16"),
+        ("float32", "float16"),
+        ("float64", "float32"),
+    ]:
+        value, p_value = compare(a.astype(first), b.astype(second))
+        assert value == pytest.approx(expected, rel=1e-9)
+        assert p_value > 0.01
 
 
 @pytest.mark.parametrize("options", [{"bins": [0.2, 0.5, 0.8]}, {"categorical": True}], ids=str)
@@ -141,7 +145,6 @@ def test_what_is_no_rounding_stays_apart():
     assert not fixed.any()
 
 
-UNITS = ["s", "ms", "us", "ns"]
 TIMES = np.random.default_rng(0).integers(0, 1000, 900)
 
 
@@ -156,14 +159,10 @@ def frame(values, library):
     return pd.DataFrame({"x": values.astype(f"{values.dtype.kind}8[us]").astype(object)})
 
 
-# every pair of units in one library; coarse, fine and near ones in the others
+# coarse, fine and near units in one library, and each pair in another
 PAIRS = [
-    *((first, second, "pandas pandas") for first in UNITS for second in UNITS),
-    *(
-        (*units, libraries)
-        for units in [("s", "ns"), ("ns", "s"), ("ms", "us")]
-        for libraries in ["pyarrow polars", "polars pandas", "objects pandas"]
-    ),
+    *((*units, "pandas pandas") for units in [("s", "ns"), ("ns", "s"), ("ms", "us"), ("us", "us")]),
+    *(("s", "ns", "pyarrow polars"), ("ns", "s", "polars pandas"), ("ms", "us", "objects pandas")),
 ]
 
 

@@ -30,16 +30,12 @@ def interval(name, random_state):
 
 
 @each_estimator
-@pytest.mark.parametrize("make", [int, np.random.default_rng, np.random.RandomState, np.int64])
-def test_same_seed_same_result(name, make):
-    assert interval(name, make(7)) == interval(name, make(7))
-
-
-@each_estimator
-@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
-def test_generators_are_drawn_from(name, make):
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState, np.int64])
+def test_same_seed_same_result_and_generators_are_drawn_from(name, make):
     state = make(7)
-    assert interval(name, state) != interval(name, state)
+    first = interval(name, state)
+    assert interval(name, make(7)) == first
+    assert (interval(name, state) == first) == isinstance(state, np.int64)
 
 
 @each_estimator

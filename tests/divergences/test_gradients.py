@@ -30,7 +30,7 @@ def tensors(*arrays):
 @everyone
 @pytest.mark.parametrize("from_", ["probs", "log_probs", "logits"])
 def test_gradcheck(name, from_):
-    p, q = random_rows(3, 4, seed=1), random_rows(3, 4, seed=2)
+    p, q = random_rows(2, 3, seed=1), random_rows(2, 3, seed=2)
     if from_ != "probs":
         p, q = np.log(p), np.log(q)
     assert gradcheck(lambda p, q: DIVERGENCES[name](p, q, from_=from_), tensors(p, q))
@@ -38,14 +38,14 @@ def test_gradcheck(name, from_):
 
 @everyone
 def test_gradcheck_near_equality_and_with_options(name):
-    p = np.log(random_rows(2, 4, seed=1))
+    p = np.log(random_rows(1, 4, seed=1))
     options = {"from_": "logits", "smoothing": 0.1}
     assert gradcheck(lambda p, q: DIVERGENCES[name](p, q, **options), tensors(p, p + [[0.01, 0.03, 0, 0]]))
 
 
 @pytest.mark.parametrize("alpha", [0, 0.3, 2, 3.5])
 def test_gradcheck_of_other_orders(alpha):
-    rows = tensors(random_rows(3, 4, seed=1), random_rows(3, 4, seed=2))
+    rows = tensors(random_rows(2, 3, seed=1), random_rows(2, 3, seed=2))
     for function in (d.renyi_divergence, d.tsallis_divergence, d.alpha_divergence):
         assert gradcheck(lambda p, q, f=function: f(p, q, alpha=alpha), rows)
 
@@ -69,16 +69,15 @@ def test_gradient_of_kl_to_logits_is_student_minus_teacher():
 
 
 @everyone
-@pytest.mark.parametrize("case", ZEROS)
-def test_gradient_is_finite_at_zeros_and_masks(name, case):
-    probs = [np.asarray(x, dtype=float) for x in ZEROS[case]]
-    with np.errstate(divide="ignore"):
-        logs = [np.log(x) for x in probs]
-    for from_, rows in (("probs", probs), ("log_probs", logs), ("logits", logs)):
-        p, q = tensors(*rows)
-        DIVERGENCES[name](p, q, from_=from_).backward()
-        assert torch.isfinite(p.grad).all(), from_
-        assert torch.isfinite(q.grad).all(), from_
+def test_gradient_is_finite_at_zeros_and_masks(name):
+    for case, probs in ZEROS.items():
+        with np.errstate(divide="ignore"):
+            logs = np.log(probs)
+        for from_, rows in (("probs", probs), ("log_probs", logs), ("logits", logs)):
+            p, q = tensors(*rows)
+            DIVERGENCES[name](p, q, from_=from_).backward()
+            assert torch.isfinite(p.grad).all(), (case, from_)
+            assert torch.isfinite(q.grad).all(), (case, from_)
 
 
 @pytest.mark.parametrize("alpha", [0, 0.3, 2, 3.5, INF])

@@ -32,8 +32,9 @@ def shares(counts, pseudo_count):
     return (np.array(counts) + pseudo_count) / np.sum(np.array(counts) + pseudo_count)
 
 
-@each_divergence
-@pytest.mark.parametrize("pseudo_count", [0, 0.5, 2.0])
+@pytest.mark.parametrize(
+    ("divergence", "pseudo_count"), [*((name, 0.5) for name in DIVERGENCES), ("kl", 0), ("js", 2.0)]
+)
 def test_value_is_that_of_the_shares(divergence, pseudo_count):
     a, b = [5, 1, 4, 7], [2, 2, 6, 1]
     found = histogram_divergence(rows_of(a), rows_of(b), divergence=divergence, pseudo_count=pseudo_count)
@@ -141,24 +142,24 @@ def without_change(n, m, repetitions):
 
 @pytest.mark.parametrize(("n", "m"), [(1000, 1000), (2000, 500)])
 def test_chance_alone_gives_the_stated_means(n, m):
-    samples = without_change(n, m, 200)
+    samples = without_change(n, m, 80)
     kl = np.mean([histogram_divergence(x, y) for x, y in samples])
     psi = np.mean([population_stability_index(x, y, null="asymptotic").value for x, y in samples])
-    assert kl == pytest.approx(9 / 2 * (1 / n + 1 / m), rel=0.1)
-    assert psi == pytest.approx(9 * (1 / n + 1 / m), rel=0.1)
+    assert kl == pytest.approx(9 / 2 * (1 / n + 1 / m), rel=0.15)
+    assert psi == pytest.approx(9 * (1 / n + 1 / m), rel=0.15)
 
 
 def test_fixed_thresholds_mean_nothing_but_p_values_do():
-    samples = without_change(100, 100, 400)
+    samples = without_change(100, 100, 250)
     values = np.array([population_stability_index(x, y, null="asymptotic").value for x, y in samples])
     mean = 9 * (1 / 100 + 1 / 100)
     assert values.mean() == pytest.approx(mean, rel=0.05)
     assert np.mean(values > 0.1) == pytest.approx(chi2.sf(0.1 * 9 / mean, 9), abs=0.05)
     assert np.mean(values > 0.1) == pytest.approx(0.85, abs=0.05)
     p_values = np.array(
-        [population_stability_index(x, y, n_permutations=39, random_state=0).p_value for x, y in samples[:200]]
+        [population_stability_index(x, y, n_permutations=19, random_state=0).p_value for x, y in samples[:100]]
     )
-    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.045)
+    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.065)
 
 
 @pytest.mark.parametrize("null", ["permutation", "asymptotic"])
@@ -182,34 +183,32 @@ def test_index_is_jeffreys_divergence_of_the_shares():
 @pytest.mark.parametrize("n", [90, 600], ids=["few rows a bin", "many"])
 def test_nulls_agree(n):
     random = np.random.default_rng(0)
-    for x, y in [(random.normal(size=n), random.normal(0.1, size=300)) for _ in range(2)]:
-        permutation, asymptotic = (
-            population_stability_index(x, y, null=null, n_permutations=999, random_state=0).p_value
-            for null in ("permutation", "asymptotic")
-        )
-        assert abs(permutation - asymptotic) < 0.05
+    x, y = random.normal(size=n), random.normal(0.1, size=300)
+    permutation, asymptotic = (
+        population_stability_index(x, y, null=null, random_state=0).p_value for null in ("permutation", "asymptotic")
+    )
+    assert abs(permutation - asymptotic) < 0.05
 
 
 @pytest.mark.parametrize(
     ("kind", "n", "m"),
-    [("continuous", 40, 40), ("counts", 15, 300), ("waiting times", 40, 40), ("rounded, some missing", 15, 300)],
+    [("continuous", 40, 40), ("counts", 15, 300), ("rounded, some missing", 15, 300)],
 )
 def test_p_values_keep_their_level_with_few_rows_a_bin(kind, n, m):
     random = np.random.default_rng(0)
     draw = {
         "continuous": random.normal,
         "counts": lambda size: random.poisson(4, size),
-        "waiting times": lambda size: random.geometric(0.2, size),
         "rounded, some missing": lambda size: np.where(
             random.random(size) < 0.3, np.nan, random.normal(size=size).round(1)
         ),
     }[kind]
     found = [
-        population_stability_index(draw(size=n), draw(size=m), n_permutations=19, random_state=random).p_value
-        for _ in range(90)
+        population_stability_index(draw(size=n), draw(size=m), n_permutations=9, random_state=random).p_value
+        for _ in range(60)
     ]
     for level in (0.1, 0.5):
-        assert abs(np.mean(np.array(found) <= level) - level) < 3.5 * np.sqrt(level * (1 - level) / 90)
+        assert abs(np.mean(np.array(found) <= level) - level) < 3.5 * np.sqrt(level * (1 - level) / 60)
 
 
 def test_many_rare_categories_are_no_change():
@@ -229,8 +228,9 @@ PAIRS = {  # shares of two distributions in five bins
 }
 
 
-@each_divergence
-@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize(
+    ("divergence", "pair"), [*((name, "far") for name in DIVERGENCES), *(("kl", pair) for pair in ("equal", "near"))]
+)
 def test_interval_covers_the_truth(divergence, pair):
     p, q = (np.array(weights) / np.sum(weights) for weights in PAIRS[pair])
     truth, random = float(by_oracle(divergence, p[None], q[None])[0]), np.random.default_rng(0)

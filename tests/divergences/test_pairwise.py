@@ -14,7 +14,6 @@ from .oracles import by_oracle, near_rows, random_rows, softmax
 P, Q = random_rows(11, 6, seed=1, zeros=True), random_rows(7, 6, seed=2, zeros=True)
 Q[0] = P[0]
 Q[1] = P[1] * (1 + 1e-9 * np.arange(6))
-LIBRARIES = {"numpy": np.asarray, "torch": torch.asarray, "strict": strict.asarray}
 
 
 def row_by_row(name, p, q, **options):
@@ -22,18 +21,16 @@ def row_by_row(name, p, q, **options):
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_matrix_equals_rows(name, library):
-    convert = LIBRARIES[library]
-    values = pairwise_divergence(convert(P), convert(Q), metric=name)
-    assert type(values) is type(convert(P))
-    np.testing.assert_allclose(np.from_dlpack(values), row_by_row(name, P, Q), rtol=1e-9, atol=1e-15)
+def test_matrix_equals_rows(name):
+    expected = row_by_row(name, P, Q)
+    for convert in (np.asarray, torch.asarray, strict.asarray):
+        values = pairwise_divergence(convert(P), convert(Q), metric=name)
+        assert type(values) is type(convert(P))
+        np.testing.assert_allclose(np.from_dlpack(values), expected, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", ["kl", "reverse_kl", "jeffreys", "js", "js_distance", "hellinger"])
-@pytest.mark.parametrize("library", ["numpy", "torch"])
-def test_options(name, library):
-    convert = LIBRARIES[library]
+def test_options(name):
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 4)) * 30, rng.normal(size=(6, 4))
     a[0, 0] = b[0, 0] = b[1, 1] = -np.inf
@@ -48,9 +45,9 @@ def test_options(name, library):
     if name != "hellinger":
         cases.append((P, Q, {"base": 2}))
     for p, q, options in cases:
-        values = pairwise_divergence(convert(p), convert(q), metric=name, **options)
+        values = pairwise_divergence(p, q, metric=name, **options)
         expected = row_by_row(name, p, q, **options)
-        np.testing.assert_allclose(np.asarray(values), expected, rtol=1e-9, atol=1e-14, err_msg=str(options))
+        np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-14, err_msg=str(options))
 
 
 @pytest.mark.parametrize("name", ["kl", "jeffreys", "js", "total_variation"])
@@ -63,13 +60,13 @@ def test_blocks_change_nothing(name, monkeypatch):
 
 
 def test_memory_is_bounded():
-    p = random_rows(1500, 60)
+    p = random_rows(1000, 60)
     for name in ("kl", "js", "total_variation"):
         tracemalloc.start()
         pairwise_divergence(p, metric=name)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 120e6, name  # the result is 18 MB; whole temporaries would be 1 GB each
+        assert peak < 90e6, name  # the result is 8 MB; whole temporaries would be 480 MB each
 
 
 @pytest.mark.parametrize("name", ["kl", "js"])

@@ -75,11 +75,11 @@ def test_splits_of_rows_are_all_choices_with_bins_made_anew(values, n):
         table = by_quantiles(values[chosen], 2, np.delete(values, chosen))
         exact.append((tuple(table.a), tuple(table.b)))
     x, y = values[::-1][:n], values[::-1][n:]
-    splits = row_splits(Quantity(x), Quantity(y), 2, 2000, np.random.default_rng(0))
+    splits = row_splits(Quantity(x), Quantity(y), 2, 1000, np.random.default_rng(0))
     found = Counter((tuple(a), tuple(b)) for a, b in splits)
     assert set(found) == set(exact)
     for split, count in Counter(exact).items():
-        assert found[split] / 2000 == pytest.approx(count / len(exact), abs=0.045)
+        assert found[split] / 1000 == pytest.approx(count / len(exact), abs=0.06)
 
 
 def exact_p_value(divergence, a, b, pseudo_count):
@@ -124,7 +124,7 @@ def test_one_bin():
 def test_p_values_keep_their_level(divergence, n, m):
     random = np.random.default_rng(0)
     shares = np.array([0.05, 0.15, 0.2, 0.25, 0.35])
-    tables = [(random.multinomial(n, shares), random.multinomial(m, shares)) for _ in range(300)]
+    tables = [(random.multinomial(n, shares), random.multinomial(m, shares)) for _ in range(120)]
     p_values = np.array([permutation_p_value(divergence, Table.of(a, b), 0.5, 99, random) for a, b in tables])
     for level in (0.1, 0.5):
         error = np.sqrt(level * (1 - level) / len(tables))

@@ -44,10 +44,9 @@ REFERENCE = {
 }
 
 
-@pytest.mark.parametrize("name", REFERENCE)
-def test_reference_value(name):
-    value, expected = REFERENCE[name]
-    np.testing.assert_allclose(value, expected, rtol=1e-12)
+def test_reference_values():
+    for name, (value, expected) in REFERENCE.items():
+        np.testing.assert_allclose(value, expected, rtol=1e-12, err_msg=name)
 
 
 def test_every_divergence_has_an_oracle():
@@ -61,7 +60,7 @@ def test_random_rows_match_the_formula(name):
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
-@pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("size", [1e-2, 1e-6])
 def test_float32_is_accurate_near_equality(name, size):
     p, q, a, b = near_rows(size)
     p, q = p.astype(np.float32), q.astype(np.float32)

@@ -16,7 +16,7 @@ def test_names():
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
-@pytest.mark.parametrize("pseudo_count", [0.0, 0.5, 3.0])
+@pytest.mark.parametrize("pseudo_count", [0.0, 0.5])
 def test_divergence_of_counts(divergence, pseudo_count):
     a, b = np.array([[5, 1, 4], [3, 3, 4]]), np.array([[2, 2, 16], [7, 7, 7]])
     p, q = ((counts + pseudo_count) / (counts + pseudo_count).sum(axis=1, keepdims=True) for counts in (a, b))

@@ -9,7 +9,7 @@ from sklkl.divergences._table import NULLS
 from sklkl.drift import DriftDetector
 from sklkl.drift._detector import STATISTICS
 
-N_COLUMNS = 400
+N_COLUMNS = 250
 
 
 def normal(rng, size):
@@ -40,20 +40,20 @@ def false_alarms(statistic, sampler, n, m, rng):
 def test_one_in_twenty_columns_without_drift_is_a_false_alarm():
     rng = np.random.default_rng(0)
     rates = [false_alarms("psi", *case, rng) for case in UNDRIFTED]
-    np.testing.assert_allclose(rates, 0.05, atol=0.033)  # three standard deviations of the rate of 400 columns
-    assert np.mean(rates) == pytest.approx(0.05, abs=0.01)
+    np.testing.assert_allclose(rates, 0.05, atol=0.042)  # three standard deviations of the rate of 250 columns
+    assert np.mean(rates) == pytest.approx(0.05, abs=0.015)
 
 
 @pytest.mark.parametrize("statistic", sorted(STATISTICS.keys() - {"psi"}))
 def test_that_is_so_for_every_statistic(statistic):
     rng = np.random.default_rng(1)
-    assert false_alarms(statistic, normal, 30, 300, rng) == pytest.approx(0.05, abs=0.033)
+    assert false_alarms(statistic, normal, 30, 300, rng) == pytest.approx(0.05, abs=0.042)
 
 
 def test_few_columns_without_drift_are_reported_with_the_correction():
     rng = np.random.default_rng(0)
     detector = DriftDetector(n_permutations=99, random_state=0)
-    false = [detector.fit(rng.normal(size=(50, 5))).detect(rng.normal(size=(50, 5))).drifted.any() for _ in range(100)]
+    false = [detector.fit(rng.normal(size=(50, 5))).detect(rng.normal(size=(50, 5))).drifted.any() for _ in range(60)]
     assert binomtest(int(np.sum(false)), len(false), 0.05, alternative="greater").pvalue > 0.01
 
 

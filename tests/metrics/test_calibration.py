@@ -16,8 +16,7 @@ def calibrated(n, k, random):
     return (q.cumsum(1) > random.random((n, 1))).argmax(1), q
 
 
-@pytest.mark.parametrize("k", [2, 3, 5])
-@pytest.mark.parametrize("n_bins", [1, 4, 10, 1000])
+@pytest.mark.parametrize(("k", "n_bins"), [(2, 1), (2, 10), (3, 4), (5, 10), (5, 1000)])
 def test_partition_against_loops(k, n_bins):
     random = np.random.default_rng(k)
     y, q = calibrated(150, k, random)
@@ -95,8 +94,6 @@ def test_an_excluded_class_is_infinite():
 
 CASES = {
     "binary, small": {"n": 200, "k": 2},
-    "binary": {"n": 1000, "k": 2},
-    "5 classes, small": {"n": 200, "k": 5},
     "5 classes": {"n": 1000, "k": 5},
     "weights": {"n": 1000, "k": 3, "weighted": True},
     "smoothing": {"n": 1000, "k": 3, "smoothing": 0.1},
@@ -110,7 +107,7 @@ def test_bias_is_what_calibrated_models_show(case):
     n, k = case["n"], case["k"]
     options = {"labels": range(k), "smoothing": case.get("smoothing", 0.0), "return_bias": True}
     pairs = []
-    for _ in range(150):
+    for _ in range(100):
         y, q = calibrated(n, k, random)
         truth = q if case.get("soft") else y
         if case.get("soft"):
@@ -120,4 +117,4 @@ def test_bias_is_what_calibrated_models_show(case):
         pairs.append(calibration_kl(truth, q, sample_weight=weight, **options))
     value, bias = np.mean(pairs, axis=0)
     # the next order matters in bins of twenty rows
-    assert value / bias == pytest.approx(1, abs=0.15 if n == 200 else 0.06)
+    assert value / bias == pytest.approx(1, abs=0.15 if n == 200 else 0.08)

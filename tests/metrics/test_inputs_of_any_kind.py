@@ -25,8 +25,7 @@ each_metric = pytest.mark.parametrize("metric", METRICS)
 
 
 @each_metric
-@pytest.mark.parametrize("first", LIBRARIES)
-@pytest.mark.parametrize("second", LIBRARIES)
+@pytest.mark.parametrize(("first", "second"), [("pandas", "polars"), ("polars", "pyarrow"), ("pyarrow", "pandas")])
 def test_columns_of_frames_are_matched_by_name(metric, first, second):
     truth, proba = ANIMALS, pd.DataFrame([[0.2, 0.8], [0.4, 0.6]], columns=["cat", "dog"])
     expected = metric(truth.to_numpy(), proba[["dog", "cat"]].to_numpy())
@@ -71,12 +70,16 @@ TENSORS = [TENSOR.bfloat16(), TENSOR.half(), TENSOR.double(), TENSOR.clone().req
 
 
 @each_metric
+def test_tensors_of_every_type(metric):
+    expected, of_itself = metric([0, 1], TENSOR.numpy()), metric(TENSOR.numpy(), TENSOR.numpy())
+    for proba in TENSORS:
+        assert metric(torch.tensor([0, 1]), proba) == expected
+        assert metric(proba, proba) == of_itself
+        assert metric([0, 1], proba, sample_weight=torch.ones(2).requires_grad_()) == expected
+
+
 @pytest.mark.parametrize("proba", TENSORS, ids=lambda t: str(getattr(t, "dtype", "list")))
-def test_tensors_of_every_type(metric, proba):
-    expected = metric([0, 1], TENSOR.numpy())
-    assert metric(torch.tensor([0, 1]), proba) == expected
-    assert metric(proba, proba) == metric(TENSOR.numpy(), TENSOR.numpy())
-    assert metric([0, 1], proba, sample_weight=torch.ones(2).requires_grad_()) == expected
+def test_tensors_of_teachers_and_generators(proba):
     assert m.teacher_agreement(proba, proba).kl == 0
     assert m.inception_score(proba) == m.inception_score(TENSOR.numpy())
 
@@ -117,7 +120,7 @@ def test_lists_of_unlike_lengths_are_refused(metric):
         metric([0, 1], [[0.5, 0.5], [1.0]])
 
 
-@pytest.mark.parametrize(("n_classes", "n"), [(6, 200), (10, 1000), (100, 1000), (300, 200)])
+@pytest.mark.parametrize(("n_classes", "n"), [(6, 200), (100, 500)])
 def test_bias_of_many_classes(n_classes, n):
     random = np.random.default_rng(0)
     found = []

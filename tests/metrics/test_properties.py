@@ -54,7 +54,7 @@ def same(a, b):
 
 
 # Every example is tried on all metrics and kinds of truth.
-examples = settings(max_examples=20)
+examples = settings(max_examples=12)
 
 
 def truths(y, proba, names):

@@ -286,13 +286,6 @@ class Interrupted(MLP):
         return super().forward(x)
 
 
-def test_a_callback_that_raises_keyboard_interrupt_ends_training_quietly(train):
-    net = train(Stop("on_epoch_end", KeyboardInterrupt()), max_epochs=9)
-    assert len(net.history) == 2
-    assert not net.interrupted_
-    assert dict(net.callbacks_)["Stop"].ended_
-
-
 @pytest.mark.parametrize("hook", ["on_batch_end", "on_epoch_begin"])
 def test_a_callback_that_stops_within_an_epoch_leaves_finished_epochs_only(train, hook):
     net = train(Stop(hook, KeyboardInterrupt()), max_epochs=9)

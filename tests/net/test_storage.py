@@ -3,11 +3,7 @@
 import copy
 import io
 import pickle
-import subprocess
-import sys
 import threading
-import time
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,7 +15,6 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.nn.utils import parametrizations
 
-import sklkl
 from sklkl.net import _skorch
 from sklkl.net._storage import copied, parts_in
 
@@ -131,9 +126,15 @@ class Keeps(Callback):
         self.held_ = {"weights": [next(net.module_.parameters()).detach().clone()], "generator": torch.Generator()}
 
 
-@pytest.mark.parametrize("kl_penalty", ["confidence", "prior"])
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("store", ["pickle", "joblib", "cloudpickle"])
+@pytest.mark.parametrize(
+    ("store", "stream", "kl_penalty"),
+    [
+        ("pickle", False, "prior"),
+        ("joblib", False, "confidence"),
+        ("joblib", True, "prior"),
+        ("cloudpickle", True, "prior"),
+    ],
+)
 def test_what_was_trained_on_a_gpu_loads_without_one(quick, table, monkeypatch, kl_penalty, stream, store):
     """Storages get the tag that those of a GPU have."""
     X, y = table
@@ -176,17 +177,14 @@ def test_nothing_that_only_training_needed_is_stored(quick, table):
 
 def test_a_stream_does_not_grow(stream, table):
     X, y = table[0][:10], table[1][:10]
-    clf, sizes, seconds = stream().partial_fit(X, y, classes=[0, 1, 2]), [], []
-    for _ in range(3):
-        start = time.process_time()
-        for _ in range(60):
+    clf, sizes = stream().partial_fit(X, y, classes=[0, 1, 2]), []
+    for n_parts in (54, 25):
+        for _ in range(n_parts):
             clf.partial_fit(X, y)
-        seconds.append(time.process_time() - start)
         sizes.append(len(pickle.dumps(clf)))
-    assert clf.n_iter_ == 181
-    assert [record["epoch"] for record in clf.history_ if "epoch" in record] == list(range(132, 182))
-    assert sizes[2] < sizes[0] + 700  # five bytes count an epoch
-    assert seconds[2] < 3 * seconds[0]
+    assert clf.n_iter_ == 80
+    assert [record["epoch"] for record in clf.history_ if "epoch" in record] == list(range(31, 81))
+    assert sizes[1] < sizes[0] + 150  # five bytes count an epoch
 
 
 def test_the_best_loss_is_known_from_epoch_to_epoch(quick_net, table32):
@@ -218,14 +216,8 @@ def test_a_copy_of_a_result_of_a_computation_is_its_value():
 def test_what_cannot_be_imported_is_loaded_elsewhere(quick, table, tmp_path):
     file = tmp_path / "model.pkl"
     file.write_bytes(cloudpickle.dumps(quick(module=with_lambda, callbacks=[Keeps]).fit(*table)))
-    script = f"import pickle; print(pickle.load(open({str(file)!r}, 'rb')).n_iter_)"
-    folder = str(Path(sklkl.__file__).parents[1])
-    # a test's own module is shipped by reference, so it must be found
-    env_path = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); "
-    done = subprocess.run(
-        [sys.executable, "-c", env_path + script], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stdout.strip() == "3", done.stderr
+    (loaded,) = joblib.Parallel(n_jobs=2)([joblib.delayed(joblib.load)(file)])  # in a process that knows nothing yet
+    assert loaded.n_iter_ == 3
 
 
 # What callbacks hold

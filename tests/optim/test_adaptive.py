@@ -25,10 +25,6 @@ from .training import (
 )
 
 each_rule = pytest.mark.parametrize("rule", RULES)
-each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
-
-
-each_bad = pytest.mark.parametrize("bad", [math.nan, math.inf])
 
 
 def equal(ours, theirs):
@@ -39,8 +35,13 @@ def moments(optimizer):
     return [value for state in optimizer.state.values() for value in state.values() if value is not None]
 
 
-@each_rule
-@each_optimizer
+# a rule knows nothing of its optimiser, but "lock" searches a first rate with it
+each_pair = pytest.mark.parametrize(
+    ("rule", "optimizer"), [*(("lock", optimizer) for optimizer in OPTIMIZERS), *((rule, "adamw") for rule in RULES)]
+)
+
+
+@each_pair
 def test_rates_are_finite_and_positive_and_losses_fall(rule, optimizer):
     net = network()
     rate = adaptive(net, optimizer, 1e-3, rule=rule)
@@ -65,8 +66,7 @@ def test_the_measured_kl_is_that_of_the_step(rule):
 # Stacks
 
 
-@each_rule
-@each_optimizer
+@each_pair
 def test_networks_of_a_stack_train_as_if_alone(rule, optimizer):
     stack = Stack([network(0), network(1)])
     together = adaptive(stack, optimizer, rule=rule, total_steps=16)
@@ -87,16 +87,15 @@ def assert_same_but_for_rounding(ours, theirs):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-12)  # 1e-16 a step, which training amplifies
 
 
-@pytest.mark.parametrize("when", [{0}, {3}, set(range(24)), {11, 12, 20}], ids=str)
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@each_rule
+@pytest.mark.parametrize("when", [{0}, set(range(16)), {3, 11, 12}], ids=str)
+@pytest.mark.parametrize(("rule", "optimizer"), [("lock", "adamw"), ("band", "sgd"), ("polyak", "adamw")])
 def test_a_network_without_a_loss_leaves_the_others_as_they_are(once, rule, optimizer, when):
     bad = torch.tensor([1.0, math.nan, 1.0], dtype=torch.float64)
 
     def trained(when):
         stack = Stack([network(0), network(1), network(2)])
-        rate = adaptive(stack, optimizer, rule=rule, total_steps=24)
-        for step, (x, y) in enumerate(batches(*table(), 24)):
+        rate = adaptive(stack, optimizer, rule=rule, total_steps=16)
+        for step, (x, y) in enumerate(batches(*table(), 16)):
             before = copied(stack.alone(1))
             one_step(rate, stack, x, y, (lambda value: value * bad) if step in when else None)
             assert equal(before, stack.alone(1)) or step not in when
@@ -161,8 +160,7 @@ def idle_for_a_step(rule, lr):
     return lr / (1 / 3 + 2 / 3 / 20) if rule == "lock" else lr
 
 
-@each_bad
-@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize(("what", "bad"), [("loss", math.nan), ("gradient", math.inf)])
 @pytest.mark.parametrize("step", [0, 3, 13])
 @each_rule
 def test_what_is_not_finite_takes_no_step_leaves_no_trace_and_halves_the_rate(rule, step, what, bad):
@@ -374,8 +372,7 @@ def two_groups(net):
     return torch.optim.AdamW([{"params": [first], "lr": 0.03}, {"params": rest, "lr": 0.07}], lr=1.0)
 
 
-@pytest.mark.parametrize("n_before", [0, 1, 7, 13])
-@pytest.mark.parametrize("stacked", [False, True], ids=["one", "stack"])
+@pytest.mark.parametrize(("n_before", "stacked"), [(0, False), (1, True), (7, False), (13, True)])
 @each_rule
 def test_training_resumes_to_the_bit(rule, stacked, n_before):
     def make():
@@ -586,7 +583,6 @@ def test_an_optimizer_whose_step_takes_no_closure_at_all_will_do():
 
 
 NAMES = "one of 'lock', 'band', 'polyak'"
-TARGET = "a finite number > 0, or None"
 
 
 @pytest.mark.parametrize(
@@ -594,13 +590,8 @@ TARGET = "a finite number > 0, or None"
     [
         ({"rule": "locked"}, "KLAdaptiveLR", NAMES),
         ({"rule": None}, "KLAdaptiveLR", NAMES),
-        ({"kl_target": 0}, "Lock", TARGET),
-        ({"kl_target": math.nan}, "Lock", TARGET),
-        ({"kl_target": "much", "rule": "band"}, "Band", TARGET),
-        ({"total_steps": 0}, "Lock", "an integer >= 1, or None"),
+        ({"kl_target": "much", "rule": "band"}, "Band", "a finite number > 0, or None"),
         ({"total_steps": 2.5, "rule": "polyak"}, "Polyak", "an integer >= 1, or None"),
-        ({"rise": 2}, "Lock", "a number > 0 and <= 1"),
-        ({"factor": 0.5, "rule": "band"}, "Band", "a finite number > 1"),
         ({"lr": 0.0}, "KLAdaptiveLR", "finite numbers > 0, one for each network of a stack"),
         ({"lr": [0.1, math.nan]}, "KLAdaptiveLR", "finite numbers > 0, one for each network of a stack"),
         ({"predict": None}, "KLAdaptiveLR", "a function of the inputs that returns logits"),

@@ -21,8 +21,10 @@ def weights(net):
 # Idle steps: the first step that says something is that of any training
 
 
-@pytest.mark.parametrize("n_idle", [1, 19, 20, 40])
-@pytest.mark.parametrize(("optimizer", "why"), [("adam", "loss"), ("sgd", "weight")])
+@pytest.mark.parametrize(
+    ("n_idle", "optimizer", "why"),
+    [(1, "adam", "loss"), (20, "adam", "loss"), (19, "sgd", "weight"), (40, "sgd", "weight")],
+)
 def test_after_idle_steps_nothing_is_left_of_the_initial_rate(optimizer, why, n_idle):
     (x, y), found = table(), []
     for lr in RATES:
@@ -42,7 +44,7 @@ def test_after_idle_steps_nothing_is_left_of_the_initial_rate(optimizer, why, n_
     assert torch.equal(first_net, other_net)
 
 
-@pytest.mark.parametrize("n_idle", [3, 12, 18, 25])
+@pytest.mark.parametrize("n_idle", [3, 18])
 def test_a_network_of_a_stack_that_idles_trains_as_if_alone(n_idle):
     nets, (x, y) = [network(0), network(1)], table()
     stack, alone = Stack(nets), network(1)

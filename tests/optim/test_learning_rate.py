@@ -98,8 +98,7 @@ def saved(state):
 
 
 @pytest.mark.parametrize("loaded_first", [True, False], ids=["optimizer made from its state", "state loaded later"])
-@pytest.mark.parametrize("total_steps", [20, None])
-@pytest.mark.parametrize("n_before", [0, 9])
+@pytest.mark.parametrize(("n_before", "total_steps"), [(0, 20), (9, 20), (9, None)])
 @each_name
 def test_training_resumes_to_the_bit(name, n_before, total_steps, loaded_first):
     whole_net, whole = made(name, total_steps)

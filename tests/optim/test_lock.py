@@ -13,7 +13,7 @@ from sklkl.optim import KLAdaptiveLR, Lock
 from .training import OPTIMIZERS, adaptive, batches, loss_of, losses, network, one_step, table, train
 
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
-RATES = [1e-6, 1e-3, 0.1, 10.0]
+RATES = [1e-6, 0.1, 10.0]
 
 
 def started(rate=0.1, n_classes=3, n_outputs=1, **params):
@@ -37,8 +37,7 @@ def run(rule, n_steps, kl=lambda rule: rule.target):
 # The initial rate
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("lr", [1e-6, 1e-4, 1e-2, 1.0, 10.0])
+@pytest.mark.parametrize(("lr", "dtype"), [(1e-6, torch.float64), (1e-2, torch.float32), (10.0, torch.float32)])
 @each_optimizer
 def test_the_first_step_is_near_its_target_from_any_rate(optimizer, lr, dtype):
     net = network(dtype=dtype)
@@ -53,7 +52,7 @@ def test_the_first_step_is_near_its_target_from_any_rate(optimizer, lr, dtype):
 def test_nothing_is_left_of_the_initial_rate(optimizer):
     nets = [network() for _ in RATES]
     for lr, net in zip(RATES, nets, strict=True):
-        train(adaptive(net, optimizer, lr, total_steps=60), net, 60)
+        train(adaptive(net, optimizer, lr, total_steps=30), net, 30)
     first, *others = (torch.nn.utils.parameters_to_vector(net.parameters()) for net in nets)
     assert all(torch.equal(first, other) for other in others)
 
@@ -68,7 +67,7 @@ def fixed_rate_loss(optimizer, lr, n_steps, n_rows):
     return loss_of(net, n_rows=n_rows)
 
 
-@each_optimizer
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_training_ends_as_well_as_with_a_good_fixed_rate(optimizer):
     best = min(fixed_rate_loss(optimizer, lr, 120, 2000) for lr in (1e-2, 0.1, 1.0))
     net = network()

@@ -1,4 +1,4 @@
-"""A user's script, under mypy and pyright at their strictest; it also runs.
+"""A user's script, under mypy and pyright at their strictest, with ``-m types``; it also runs.
 
 The checkers are in the ``dev`` extra: without them these tests are skipped.
 """
@@ -36,6 +36,7 @@ def needs(module):
     return pytest.mark.skipif(missing, reason=f"{module} is not installed: pip install sklkl[dev]")
 
 
+@pytest.mark.types
 @needs("mypy")
 def test_mypy_finds_no_fault_but_in_a_wrong_script(tmp_path):
     """One run: the second script shows that a fault would be found."""
@@ -48,6 +49,7 @@ def test_mypy_finds_no_fault_but_in_a_wrong_script(tmp_path):
     assert 'Incompatible default for parameter "rule"' in faults[0]
 
 
+@pytest.mark.types
 @needs("basedpyright")
 def test_pyright_finds_no_fault():
     options = "--outputjson", "--pythonpath", sys.executable, "-p", HERE / "pyrightconfig.json"

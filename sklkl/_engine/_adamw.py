@@ -1,0 +1,88 @@
+"""AdamW for a stack, without the bookkeeping of torch's optimiser: the one place that calls its kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklkl._engine._stack import MLPStack
+
+
+class StackAdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), whose step is torch's fused kernel.
+
+    To a rate rule it is an optimiser, which can also take a step with a rate for each network.
+
+    Parameters
+    ----------
+    stack : MLPStack
+        The networks.
+    options : sequence of dict
+        Of each network ``lr``, ``betas``, ``eps`` and ``weight_decay``, as in :class:`torch.optim.AdamW`; `step` takes
+        the ``lr`` of the first.
+    alone : bool, default=False
+        Whether a rate rule is to see the single network of the stack as one network, not as a stack of one.
+
+    Attributes
+    ----------
+    moments : tuple of two Tensor
+        Means of gradients and of their squares, in the order of ``stack.flat``.
+    n_steps : Tensor of shape (n_networks,)
+        Number of steps that were taken with each.
+    rates : list of float
+        The last rate of each.
+    """
+
+    def __init__(self, stack: MLPStack, options: Sequence[Mapping[str, Any]], alone: bool = False) -> None:
+        self.moments = torch.zeros_like(stack.flat), torch.zeros_like(stack.flat)
+        self.n_steps = stack.flat.new_zeros(stack.n_networks, dtype=torch.float32)
+        self.options = list(options)
+        self.rates = [float(own["lr"]) for own in options]
+        flats = stack.flat, stack.gradient, *self.moments
+        parameters, gradients = ([flat] if alone else _layers(stack, flat) for flat in flats[:2])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": float(options[0]["lr"])}]
+        # of a single network one tensor has it all
+        self._networks = [
+            [[flat] if stack.n_networks == 1 else stack.network(flat, number) for flat in flats]
+            for number in range(stack.n_networks)
+        ]
+
+    def step(self) -> None:
+        """Take a step."""
+        self._step([self.param_groups[0]["lr"]] * len(self._networks))
+
+    def step_at(self, rates: np.ndarray) -> None:
+        """Take a step with a rate for each network."""
+        self._step(rates.tolist())
+
+    def _step(self, rates: list[float]) -> None:
+        self.n_steps += 1
+        self.rates = rates
+        for tensors, n_steps, rate, options in zip(self._networks, self.n_steps, rates, self.options, strict=True):
+            parameters, gradients, means, squares = tensors
+            torch._fused_adamw_(
+                parameters,
+                gradients,
+                means,
+                squares,
+                [],
+                [n_steps] * len(parameters),
+                lr=rate,
+                beta1=options["betas"][0],
+                beta2=options["betas"][1],
+                weight_decay=options["weight_decay"],
+                eps=options["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+
+
+def _layers(stack: MLPStack, flat: Tensor) -> list[Tensor]:
+    weights, biases = stack.layers_of(flat)
+    return [*weights, *biases]

@@ -1,0 +1,138 @@
+"""A stack of multilayer perceptrons of one shape: their weights in one tensor, their gradient written out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from sklkl._engine._activations import BY_LAYER
+
+# One mask a hidden layer, of shape (n_rows, n_units) for all networks, or (n_networks, n_rows, n_units).
+Masks = Sequence[Tensor] | None
+
+
+class MLPStack:
+    """Networks of one shape that see the same rows, as matrix products with a leading axis.
+
+    The weights of all networks are in one tensor, layer by layer, with the network as the first axis of each layer, and
+    their gradients likewise. So an optimiser has one tensor to step on, and a product of a stack is one operation.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of inputs, of units of each hidden layer, and of logits.
+    activation : class of torch.nn.Module
+        One of the built-in network.
+    n_networks : int, default=1
+        Number of networks.
+    dtype : torch.dtype, default=torch.float32
+        Floating type of the weights.
+    device : torch.device, default="cpu"
+        Where they are.
+
+    Attributes
+    ----------
+    flat, gradient : Tensor of shape (n_networks * n_weights,)
+        All weights, and after `backward` the gradient by them.
+    weights, biases : list of Tensor, of shape (n_networks, n_units, n_inputs) and (n_networks, n_units)
+        Views of ``flat``, one a layer.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: type[nn.Module],
+        n_networks: int = 1,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.sizes, self.n_networks = tuple(sizes), n_networks
+        self.activation = BY_LAYER[activation]
+        n_weights = n_networks * sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+        self.flat, self.gradient = (torch.zeros(n_weights, dtype=dtype, device=device) for _ in range(2))
+        self.weights, self.biases = self.layers_of(self.flat)
+        self._weight_gradients, self._bias_gradients = self.layers_of(self.gradient)
+        self._buffers: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+
+    def layers_of(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return views of a flat tensor, such as an optimiser's moments, as weights and biases of each layer."""
+        shapes = [shape for n_in, n_out in pairwise(self.sizes) for shape in ((n_out, n_in), (n_out,))]
+        parts = flat.split([self.n_networks * math.prod(shape) for shape in shapes])
+        views = [part.view(self.n_networks, *shape) for part, shape in zip(parts, shapes, strict=True)]
+        return views[::2], views[1::2]
+
+    def network(self, flat: Tensor, number: int) -> list[Tensor]:
+        """Return views of one network's part of a flat tensor: weights and biases, layer by layer."""
+        return [part[number] for layer in zip(*self.layers_of(flat), strict=True) for part in layer]
+
+    def kept(self, flat: Tensor, index: Tensor) -> Tensor:
+        """Return a flat tensor as it is for a stack of some of the networks."""
+        weights, biases = self.layers_of(flat)
+        return torch.cat([part[index].flatten() for layer in zip(weights, biases, strict=True) for part in layer])
+
+    def forward(self, x: Tensor, masks: Masks = None) -> Tensor:
+        """Return the logits with the classes before the rows: many rows at a time are what a processor is fast at.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_inputs) or (n_networks, n_rows, n_inputs)
+            Rows, the same for all networks or rows for each.
+        masks : sequence of Tensor or None, default=None
+            Factors of each hidden layer's outputs, as dropout draws them.
+
+        Returns
+        -------
+        Tensor of shape (n_networks, n_classes, n_rows)
+            Logits. They are overwritten by the next call for as many rows.
+        """
+        outputs, _ = self._memory(x.shape[-2])
+        a = x.expand(self.n_networks, -1, -1)
+        self._inputs, self._kept, self._masks = [a], [], masks
+        for layer, out in enumerate(outputs[:-1]):
+            torch.baddbmm(self.biases[layer].unsqueeze(1), a, self.weights[layer].mT, out=out)
+            a, kept = self.activation.forward(out)
+            if masks is not None:
+                a = a * masks[layer]
+            self._inputs.append(a)
+            self._kept.append(kept)
+        return torch.baddbmm(self.biases[-1].unsqueeze(2), self.weights[-1], a.mT, out=outputs[-1])
+
+    def backward(self, gradient: Tensor) -> None:
+        """Compute the gradient by the weights of what `forward` returned last.
+
+        Parameters
+        ----------
+        gradient : Tensor of shape (n_networks, n_classes, n_rows)
+            Gradient of the loss by the logits.
+        """
+        # of the last layer with the units before the rows, of the others after them
+        torch.bmm(gradient, self._inputs[-1], out=self._weight_gradients[-1])
+        torch.sum(gradient, -1, out=self._bias_gradients[-1])
+        gradient = gradient.mT
+        for layer in reversed(range(len(self._kept))):
+            gradient = self._through(layer, gradient)
+            torch.bmm(gradient.mT, self._inputs[layer], out=self._weight_gradients[layer])
+            torch.sum(gradient, 1, out=self._bias_gradients[layer])
+
+    def _through(self, layer: int, gradient: Tensor) -> Tensor:
+        """Return the gradient by what goes into the activation of a hidden layer, from that by the layer after it."""
+        _, memory = self._memory(gradient.shape[1])
+        gradient = torch.bmm(gradient, self.weights[layer + 1], out=memory[layer])
+        if self._masks is not None:
+            gradient.mul_(self._masks[layer])
+        return self.activation.backward(gradient, self._kept[layer])
+
+    def _memory(self, n_rows: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Return memory for each layer's outputs and for their gradients: batches come in two sizes."""
+        if n_rows not in self._buffers:
+            hidden = [(self.n_networks, n_rows, units) for units in self.sizes[1:-1]]
+            outputs = [*hidden, (self.n_networks, self.sizes[-1], n_rows)]
+            self._buffers[n_rows] = (
+                [self.flat.new_empty(s) for s in outputs],
+                [self.flat.new_empty(s) for s in hidden],
+            )
+        return self._buffers[n_rows]

@@ -1,0 +1,174 @@
+"""Fits of several classifiers to the same data: what can be trained as one stack is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import fields
+
+from sklkl._fit.attempt import Attempt, Task, Trained
+from sklkl._fit.fitting import prepared, tell_of_idle, train
+from sklkl._fit.net_factory import new_net
+from sklkl._fit.outcome import check_outcome
+from sklkl._fit.parameters import FitData, FitParams, checked_params
+from sklkl._fit.prediction import NetClassifier
+from sklkl._utils.equality import same_value
+from sklkl._utils.torch_state import OwnTorchState
+from sklkl.net import KLNet, train_together, why_apart
+
+# How many fields of what is given to ``fit``, the first ones, are its arguments.
+_N_GIVEN = 8
+# What a fit learns of its inputs beside the net.
+_OF_INPUTS = ("n_features_in_", "feature_names_in_")
+
+
+def fit_together(
+    estimators: Sequence[NetClassifier], data: FitData, largest: int | None = None
+) -> list[Exception | None]:
+    """Fit classifiers to the same data, each as by its own ``fit`` but for rounding.
+
+    Parameters
+    ----------
+    estimators : sequence of KLClassifier
+        The attribute ``stacked_`` then says of each how many networks were trained with it, itself included.
+    data : FitData
+        What is given to ``fit``.
+    largest : int or None, default=None
+        Most networks in a stack; None sets no limit.
+
+    Returns
+    -------
+    list of Exception or None
+        What each fit failed with; such an estimator is as it was.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a fit was interrupted.
+    """
+    with OwnTorchState():
+        fits: list[_Fit] = []
+        for estimator in estimators:
+            fits.append(_Fit(estimator, data, fits))
+        for group in _groups([fit for fit in fits if fit.is_prepared]):
+            size = largest or len(group)
+            for start in range(0, len(group), size):
+                _train(group[start : start + size])
+    for fit in fits:
+        if fit.error is None and not fit.is_prepared:
+            fit.fit_alone(data)
+    return [fit.error for fit in fits]
+
+
+class _Fit:
+    """One of the fits: its net and what that is to learn, or what it failed with."""
+
+    params: FitParams
+    task: Task
+    net: KLNet
+
+    def __init__(self, estimator: NetClassifier, data: FitData, others: Sequence[_Fit]) -> None:
+        self.attempt, self.size = Attempt(estimator), 0
+        self.error: Exception | None = None
+        try:
+            self._prepare(data, others)
+        except Exception as error:
+            self.error = error
+            self.__dict__.pop("net", None)
+
+    def _prepare(self, data: FitData, others: Sequence[_Fit]) -> None:
+        draft = self.attempt.draft
+        self.params = checked_params(draft)
+        if self.params.given["warm_start"] or self.params.teacher.n_generations > 1:
+            return
+        alike = next((fit for fit in others if fit.has_rows_for(self.params)), None)
+        if alike is None:
+            self.task = prepared(draft, self.params, data, None, None, stream=False)
+            # as it is before a net draws its seed
+            self.random_state = copy.deepcopy(self.task.random_state)
+        else:
+            self.task, self.random_state = alike.task, copy.deepcopy(alike.random_state)
+            draft.__dict__.update({name: vars(alike.attempt.draft)[name] for name in alike.learned_of_inputs()})
+        random_state = copy.deepcopy(self.random_state)
+        net = None if alike is None else alike.net
+        self.net = new_net(self.params.net, self.task.classes, self.task.training, random_state, alike=net)
+        tell_of_idle(draft, self.params, data, self.task)
+
+    def has_rows_for(self, params: FitParams) -> bool:
+        """Whether these parameters make the training set that this fit has, to the last row."""
+        own = self.params
+        names = (
+            "random_state",
+            "class_weight",
+            "early_stopping",
+            "validation_fraction",
+            "max_epochs",
+            "callbacks",
+            "device",
+        )
+        return (
+            self.is_prepared
+            and self.task.soft_targets is None
+            and isinstance(own.random_state, int)
+            and own.inputs.numpy_dtype == params.inputs.numpy_dtype
+            and all(same_value(own.given[name], params.given[name]) for name in names)
+            and all(params.given[name] is None for name in ("teacher", "teacher_cv"))
+        )
+
+    def learned_of_inputs(self) -> list[str]:
+        """Return the names of what the draft has learned of its inputs."""
+        return [name for name in _OF_INPUTS if name in vars(self.attempt.draft)]
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether there is a net to train from its beginning."""
+        return hasattr(self, "net")
+
+    def finish(self, error: Exception | None, size: int) -> None:
+        """Let the estimator take over what was learned, in a stack of this size."""
+        if error is None:
+            check_outcome(self.net, self.task.training)
+            Trained(self.net, self.task, interrupted=False).publish(self.attempt.draft)
+            self.attempt.draft.__dict__["stacked_"] = size
+            self.attempt.take_over()
+        self.error = error
+
+    def fit_alone(self, data: FitData) -> None:
+        """Fit the estimator as it does by itself."""
+        try:
+            self.attempt.estimator.fit(**{field.name: getattr(data, field.name) for field in fields(data)[:_N_GIVEN]})
+        except Exception as error:
+            self.error = error
+
+
+def _train(fits: list[_Fit]) -> None:
+    if len(fits) > 1:
+        errors = train_together([fit.net for fit in fits], [fit.task.training.data for fit in fits])
+    else:
+        errors = [_train_alone(fits[0])]
+    for fit, error in zip(fits, errors, strict=True):
+        fit.finish(error, len(fits))
+
+
+def _train_alone(fit: _Fit) -> Exception | None:
+    try:
+        train(fit.net, fit.task.training)
+    except Exception as error:
+        return error
+    return None
+
+
+def _groups(fits: list[_Fit]) -> list[list[_Fit]]:
+    """Return fits by what can be trained together; what can be with no other is a group of its own."""
+    groups: list[list[_Fit]] = []
+    for fit in fits:
+        home = next((group for group in groups if _belong_together(group[0], fit)), None)
+        if home is None:
+            groups.append([fit])
+        else:
+            home.append(fit)
+    return groups
+
+
+def _belong_together(first: _Fit, second: _Fit) -> bool:
+    return why_apart([first.net, second.net], [first.task.training.data, second.task.training.data]) is None

@@ -1,0 +1,208 @@
+"""Training of the built-in network by the engine instead of autograd, and when that may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from operator import add
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from sklkl._engine import StackAdamW, cross_entropy_gradient
+from sklkl.data import Batch, Batches, Rows
+from sklkl.losses import CrossEntropy, row_shares
+from sklkl.modules import MLP, DenseScaling, label_log_proba
+from sklkl.net._datasets import check_labels
+from sklkl.net._lent import Lent, options_of, stack_of
+from sklkl.penalties import Confidence, adapted
+
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
+_OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
+# The views of scaled rows are made once for a training unless they take more than this many bytes.
+_MOST_BYTES = 2**28
+
+
+def why_autograd(net: Any, iterator: Any) -> str | None:
+    """Return why a net is trained through autograd; None if the engine gives the same training.
+
+    Parameters
+    ----------
+    net : KLNet
+        An initialised net.
+    iterator : object
+        Over the batches of an epoch.
+    """
+    reasons: dict[str, Callable[[], bool]] = {
+        "the module is not the built-in network as it was made": lambda: net.compile or not _is_plain(net.module_),
+        "the optimizer is not torch's fused AdamW": lambda: not _is_plain_adamw(net.optimizer_, net.module_),
+        "the data are not class codes and rows of numbers in memory": lambda: not _is_table(iterator),
+        "the network and the rows have different types": lambda: iterator.rows.dtype is not _dtype(net.module_),
+        "the penalty needs another forward pass": lambda: net.kl_strength and adapted(net.penalty_).needs_net,
+        "a callback looks at gradients": lambda: net._has_hooks("on_grad_computed"),
+    }
+    return next((reason for reason, holds in reasons.items() if holds()), None)
+
+
+def _is_plain(module: nn.Module) -> bool:
+    layers = list(module.modules())
+    return (
+        isinstance(module, MLP)
+        and module.is_as_made()
+        and all(
+            p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in module.parameters()
+        )
+        and not any(values for layer in layers for name, values in vars(layer).items() if name.endswith("hooks"))
+    )
+
+
+def _is_plain_adamw(optimizer: Optimizer, module: nn.Module) -> bool:
+    if type(optimizer) is not AdamW or len(optimizer.param_groups) != 1:
+        return False
+    (group,) = optimizer.param_groups
+    alike = list(map(id, group["params"])) == list(map(id, module.parameters()))
+    alike &= "step" not in vars(optimizer)  # which a scheduler of torch replaces
+    hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    return bool(group.get("fused")) and alike and not hooks and not any(map(group.get, _OTHER_OPTIONS))
+
+
+def _is_table(iterator: Any) -> bool:
+    return type(iterator) is Batches and iterator.rows.y is not None and len(iterator.rows.X.shape) == 2
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype
+
+
+class ByHand:
+    """The training of a net by the engine.
+
+    Parameters
+    ----------
+    net : KLNet
+        A net for which `why_autograd` has no reason.
+
+    Attributes
+    ----------
+    optimizer : StackAdamW
+        What a rate rule takes steps with.
+    """
+
+    def __init__(self, net: Any) -> None:
+        self._lent = Lent(net.module_, net.optimizer_)
+        self.stack = stack_of([net.module_])
+        self.optimizer = StackAdamW(self.stack, [options_of(net.optimizer_)], alone=True)
+        self._scaling, self._dropouts = net.module_.scaling, net.module_.dropouts()
+        self._rows: dict[int, tuple[Rows, Rows]] = {}
+
+    def is_of(self, net: Any) -> bool:
+        """Whether this is still the net that it was."""
+        return self._lent.optimizer is net.optimizer_ and self._lent.is_of(net.module_)
+
+    def begin_epoch(self, net: Any, rows: Rows) -> None:
+        """Take what a callback may have changed."""
+        self._lent.lend(self.stack, self.optimizer, 0)
+        self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
+        self._has_formula = has_formula(net, rows)
+
+    def end_epoch(self) -> None:
+        """Let the net's optimiser know what has become of it."""
+        self._lent.report(self.optimizer.param_groups[0]["lr"])
+
+    def release(self) -> None:
+        """Give the net's tensors memory of their own, and its optimiser the rate."""
+        self._lent.optimizer.param_groups[0]["lr"] = self.optimizer.param_groups[0]["lr"]
+        self._lent.take_back()
+
+    # Steps
+
+    def step(self, net: Any, batch: Batch) -> dict[str, Any]:
+        """Compute the loss of a batch and its gradient and take a step, as :meth:`KLNet.train_step` does."""
+        x = self._scaled(batch[0])
+        logits = self.stack.forward(x, self._masks(x.shape[0]))
+        try:
+            loss, means, gradient = self._loss(net, logits, batch)
+        except (IndexError, RuntimeError):
+            check_labels(batch[1], logits[0].mT)
+            raise
+        self.stack.backward(gradient)
+        net.learning_rate_.step(loss, x, batch.weight)
+        return {"loss": loss, "y_pred": logits[0].mT, "terms": means, "mass": _mass(batch)}
+
+    def _masks(self, n_rows: int) -> list[Tensor] | None:
+        layers = zip(self._dropouts, self.stack.sizes[1:-1], strict=True)
+        return [layer.mask((n_rows, units), self.stack.flat) for layer, units in layers] if self._dropouts else None
+
+    def _loss(self, net: Any, logits: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Return the loss, the means of its terms, and its gradient: by a formula, or by autograd on the logits."""
+        leaf = logits[0].mT
+        shares = row_shares(leaf, batch.weight)
+        if self._has_formula:
+            terms, gradient = cross_entropy_gradient(logits, batch[1], shares, float(net.kl_strength))
+            means = {name: values[0] for name, values in terms.items()}
+            return reduce(add, means.values()), means, gradient
+        leaf = leaf.detach().requires_grad_()
+        terms = net.loss_terms(leaf, batch)
+        torch.autograd.backward((reduce(add, terms.values()),), (shares,))
+        assert leaf.grad is not None
+        means = {name: values.detach() @ shares for name, values in terms.items()}
+        return reduce(add, means.values()), means, leaf.grad.mT[None]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits in evaluation mode, of shape (n_rows, n_classes), of rows as `batches` has them."""
+        return self.stack.forward(self._scaled(x))[0].mT
+
+    def predict(self, multilabel: bool, x: Tensor) -> Tensor:
+        """Return what a rate rule measures, of rows that are scaled."""
+        logits = self.stack.forward(x)[0].mT
+        return label_log_proba(logits) if multilabel else logits
+
+    # Rows
+
+    def batches(self, net: Any, iterator: Any) -> Any:
+        """Return batches whose rows are scaled already, unless anything from elsewhere may look at them."""
+        scaling = self._scaling
+        self._scales_batches = scaling is not None
+        if type(iterator) is not Batches or not isinstance(scaling, DenseScaling):
+            return iterator
+        rows = iterator.rows
+        if not isinstance(rows.X, Tensor):
+            return iterator
+        looks = any(map(net._has_hooks, BATCH_HOOKS)) or (net.kl_strength and not is_own(net.penalty_))
+        if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > _MOST_BYTES:
+            return iterator
+        self._scales_batches = False
+        if id(rows) not in self._rows:
+            with torch.no_grad():
+                self._rows[id(rows)] = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
+        return Batches(self._rows[id(rows)][1], iterator.batch_size, iterator.shuffle, iterator.generator)
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        if self._scaling is None or not self._scales_batches:
+            return x
+        with torch.no_grad():
+            return self._scaling(x)
+
+
+def _mass(batch: Batch) -> float | Tensor:
+    weight = batch.weight
+    return batch[0].shape[0] if weight is None else weight.sum()
+
+
+def is_own(penalty: Any) -> bool:
+    return type(penalty).__module__ == Confidence.__module__
+
+
+def has_formula(net: Any, rows: Rows) -> bool:
+    """Whether the loss is cross-entropy of labels that every row has, penalised by its confidence or not at all."""
+    if (
+        net.multilabel
+        or net.unlabeled_rows_
+        or type(net.criterion_) is not CrossEntropy
+        or "teacher_proba" in rows.columns
+    ):
+        return False
+    penalty = net.penalty_
+    return not net.kl_strength or (type(penalty) is Confidence and penalty.entropy_threshold is None)

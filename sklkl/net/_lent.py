@@ -1,0 +1,97 @@
+"""A net's network and optimiser while the engine trains them: their tensors are views of the engine's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sklkl._engine import MLPStack, StackAdamW
+from sklkl.modules import MLP
+
+_OPTIONS = ("lr", "betas", "eps", "weight_decay")
+
+
+def stack_of(modules: Sequence[nn.Module]) -> MLPStack:
+    """Return a stack for networks of one shape, which does not have their weights yet."""
+    first = modules[0]
+    assert isinstance(first, MLP)
+    linears = first.linears()
+    sizes = [linears[0].in_features, *(layer.out_features for layer in linears)]
+    weight = linears[0].weight
+    return MLPStack(sizes, first.activation, len(modules), weight.dtype, weight.device)
+
+
+def options_of(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the options of an optimiser of one group that the engine knows."""
+    return {name: optimizer.param_groups[0][name] for name in _OPTIONS}
+
+
+class Lent:
+    """A net's network and optimiser in the hands of the engine, for the time of a training.
+
+    Parameters
+    ----------
+    module : MLP
+        The network.
+    optimizer : torch.optim.AdamW
+        Its optimiser.
+    """
+
+    _engine: StackAdamW | None
+    _views: list[tuple[Tensor, Tensor]]
+    _moments: list[tuple[Tensor, Tensor]]
+    n_steps: Tensor
+
+    def __init__(self, module: nn.Module, optimizer: Optimizer) -> None:
+        assert isinstance(module, MLP)
+        self.module, self.optimizer = module, optimizer
+        self._activation, self._engine = module.activation, None
+        self._parameters = [p for layer in module.linears() for p in (layer.weight, layer.bias)]
+
+    def is_of(self, module: nn.Module) -> bool:
+        """Whether this is still the network that it was."""
+        same = list(map(id, module.parameters())) == list(map(id, self._parameters))
+        return same and module is self.module and self.module.activation is self._activation
+
+    def lend(self, stack: MLPStack, engine: StackAdamW, number: int) -> None:
+        """Put what the net has in the engine's memory, as the network of this number, where it is not there already.
+
+        To be called before every epoch, as callbacks may have changed it.
+        """
+        engine.options[number] = options_of(self.optimizer)
+        if self._engine is not engine:
+            self._engine, self.n_steps = engine, engine.n_steps[number]
+            views = [stack.network(flat, number) for flat in (stack.flat, stack.gradient, *engine.moments)]
+            self._views, self._moments = list(zip(*views[:2], strict=True)), list(zip(*views[2:], strict=True))
+        for parameter, (weights, gradient) in zip(self._parameters, self._views, strict=True):
+            if parameter.data_ptr() != weights.data_ptr():
+                weights.copy_(parameter.detach())
+                parameter.data = weights
+            parameter.grad = gradient
+        self._lend_moments()
+
+    def _lend_moments(self) -> None:
+        states = [self.optimizer.state.get(parameter, {}) for parameter in self._parameters]
+        for state, moments in zip(states, self._moments, strict=True):
+            for name, view in zip(("exp_avg", "exp_avg_sq"), moments, strict=True):
+                if not all(states):
+                    view.zero_()
+                elif state[name].data_ptr() != view.data_ptr():
+                    view.copy_(state[name])
+        self.n_steps.copy_(states[0]["step"]) if all(states) else self.n_steps.zero_()
+
+    def report(self, lr: float) -> None:
+        """Let the optimiser know what the engine made of it, and its rate; to be called after every epoch."""
+        self.optimizer.param_groups[0]["lr"] = lr
+        for parameter, (mean, square) in zip(self._parameters, self._moments, strict=True):
+            self.optimizer.state[parameter] = {"step": self.n_steps.clone(), "exp_avg": mean, "exp_avg_sq": square}
+
+    def take_back(self) -> None:
+        """Give parameters and moments memory of their own."""
+        for parameter in self._parameters:
+            parameter.data, parameter.grad = parameter.data.clone(), None
+            state = self.optimizer.state.get(parameter, {})
+            state.update({name: values.clone() for name, values in state.items()})

@@ -1,0 +1,391 @@
+"""Several nets trained as one stack: the trainings that each would have alone, at a part of their cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklkl._engine import StackAdamW, cross_entropy_gradient, mean_of
+from sklkl._utils.torch_state import OwnTorchState
+from sklkl.callbacks import StopTraining
+from sklkl.data import Batch, Batches, Rows, TrainingSet
+from sklkl.losses import CrossEntropy, row_shares
+from sklkl.modules import DenseScaling, label_log_proba
+from sklkl.net._by_hand import BATCH_HOOKS, has_formula, is_own, why_autograd
+from sklkl.net._lent import Lent, options_of, stack_of
+from sklkl.net._net import KLNet
+from sklkl.net._stack_rates import MemberRate, stack_rate
+from sklkl.net._terms import loss_terms
+from sklkl.penalties import adapted, make_penalty
+
+# What nets of a stack have in common.
+_COMMON = ("learning_rate", "kl_target", "max_epochs", "batch_size", "multilabel", "distill_rows", "distillation")
+
+
+def why_apart(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> str | None:
+    """Return why nets cannot be trained as one stack; None if they can.
+
+    Parameters
+    ----------
+    nets : sequence of KLNet
+        Initialised nets, which are not in training.
+    sets : sequence of TrainingSet
+        What each is trained on.
+    """
+    reasons = (_why_alone(net, data) for net, data in zip(nets, sets, strict=True))
+    differences = (_difference(nets[0], sets[0], net, data) for net, data in zip(nets, sets, strict=True))
+    return next((reason for reason in (*reasons, *differences) if reason), None)
+
+
+def _why_alone(net: KLNet, data: TrainingSet) -> str | None:
+    """Return why a net can be in no stack."""
+    if net.stream:
+        return "the training is a stream"
+    if any(map(net._has_hooks, BATCH_HOOKS)):
+        return "a callback looks at every batch"
+    if net.kl_strength and not is_own(make_penalty(net.kl_penalty)):
+        return "the penalty may look at the rows"
+    if type(net.criterion_) is not CrossEntropy or net.has_own_step():
+        return "the net has a step of its own"
+    return why_autograd(net, net.get_iterator(data.train, training=True))
+
+
+def _difference(net: KLNet, data: TrainingSet, other: KLNet, others: TrainingSet) -> str | None:
+    """Return in what two nets differ so that they cannot be in one stack."""
+    weight, others_weight = next(net.module_.parameters()), next(other.module_.parameters())
+    if repr(net.module_) != repr(other.module_) or weight.dtype != others_weight.dtype:
+        return "the networks have different shapes"
+    if weight.device != others_weight.device:
+        return "the networks are on different devices"
+    if len(data) != len(others) or data.train.columns.keys() != others.train.columns.keys():
+        return "the nets have different rows"
+    if not adapted(make_penalty(net.kl_penalty)).has_parameters_of(adapted(make_penalty(other.kl_penalty))):
+        return "the nets have different values of kl_penalty"
+    different = (name for name in _COMMON if getattr(net, name) != getattr(other, name))
+    return next((f"the nets have different values of {name}" for name in different), None)
+
+
+def train_together(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> list[Exception | None]:
+    """Train nets as one stack; each is then as after its own ``partial_fit``, but for rounding.
+
+    Parameters
+    ----------
+    nets : sequence of KLNet
+        Nets for which `why_apart` has no reason.
+    sets : sequence of TrainingSet
+        What each is trained on; nets that share one, and have the same seed, share the order of its rows and dropout.
+
+    Returns
+    -------
+    list of Exception or None
+        What each net's training failed with, such as losses that were never finite.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If training was interrupted, after every net has ended it in good order.
+    """
+    with OwnTorchState():
+        return StackTraining(nets, sets).run()
+
+
+@dataclass
+class _Settings:
+    """What the loss of a stack depends on, see `LossSettings`: weights of every net, and what they have in common."""
+
+    criterion_: Any
+    multilabel: bool
+    kl_strength: Tensor
+    distill_weight: Tensor
+    distill_rows: str
+    distillation: Any
+    penalty_: Any
+    unlabeled_rows_: bool
+    is_penalised: bool
+
+
+class _Member:
+    """A net of the stack, with what its training needs."""
+
+    def __init__(self, net: KLNet, data: TrainingSet) -> None:
+        self.net, self.data = net, data
+        self.n_before = net._open()
+        self.lent = Lent(net.module_, net.optimizer_)
+        self.error: Exception | None = None
+
+    def begin(self) -> None:
+        """Tell the callbacks, and get the data as the net holds them."""
+        self.net.notify("on_train_begin", X=self.data, y=None)
+        self.train, self.valid = self.net.get_split_datasets(self.data)
+        self.kwargs = {"dataset_train": self.train, "dataset_valid": self.valid}
+
+    def leave(self) -> None:
+        """Take back what the stack has trained."""
+        self.lent.take_back()
+        self.net._end_epochs()
+
+    def end(self, interrupted: bool) -> None:
+        """End the training in good order."""
+        try:
+            self.net._close(self.data, None, self.n_before, interrupted)
+        except Exception as error:  # one net's trouble is not that of the others
+            self.error = error
+
+
+class StackTraining:
+    """The training of a stack, epoch by epoch; nets leave it as they stop."""
+
+    def __init__(self, nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> None:
+        self.members = [_Member(net, data) for net, data in zip(nets, sets, strict=True)]
+        self._rows: dict[int, tuple[Rows, Rows]] = {}
+
+    def run(self) -> list[Exception | None]:
+        """Train until every net has stopped."""
+        everyone, interrupted = self.members, False
+        try:
+            self._start()
+            for _ in range(everyone[0].net.max_epochs):
+                if self.members:
+                    self._run_epoch()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            self._leave(range(len(self.members)))
+        for member in everyone:
+            member.end(interrupted)
+        if interrupted:
+            raise KeyboardInterrupt("training was interrupted; the nets keep what they have learned so far")
+        return [member.error for member in everyone]
+
+    def _start(self) -> None:
+        parts: dict[int, tuple[Rows, Rows | None]] = {}
+        for member in self.members:
+            member.begin()
+            # one copy of what several have
+            member.train, member.valid = parts.setdefault(id(member.data), (member.train, member.valid))
+        nets, first = [member.net for member in self.members], self.members[0]
+        # the same order and dropout for all, where they have the same rows and random state
+        states = [net.generator_.get_state() for net in nets]
+        same_rows = all(member.train is first.train for member in self.members)
+        self._is_shared = same_rows and all(torch.equal(state, states[0]) for state in states)
+        self._stack = stack_of([net.module_ for net in nets])
+        self._engine = StackAdamW(self._stack, [options_of(net.optimizer_) for net in nets])
+        n_steps = first.net.max_epochs * len(first.net.get_iterator(first.train, training=True))
+        peaks = np.array([net.lr for net in nets], dtype=float)
+        rule, kl_target = first.net.learning_rate, first.net.kl_target
+        self._rate = stack_rate(rule, kl_target, self._engine, peaks, n_steps, self._predict)
+        for number, net in enumerate(nets):
+            net.start_rate(MemberRate(self._rate, number))
+
+    # An epoch
+
+    def _run_epoch(self) -> None:
+        for member in self.members:
+            member.net.notify("on_epoch_begin", **member.kwargs)
+        self._lend()
+        trained, n_batches = self._train()
+        reports, validated = self._rate.report_each(), self._validate()
+        for number, member in enumerate(self.members):
+            if not member.net.kl_strength:
+                trained[number].pop("kl_penalty", None)
+            member.net._record("train", trained[number], n_batches)
+            member.net.learning_rate_.last_report = reports[number]
+        self._leave([number for number in range(len(self.members)) if not self._goes_on(number, validated)])
+
+    def _lend(self) -> None:
+        """Take from the nets what their callbacks may have changed."""
+        nets = [member.net for member in self.members]
+        for number, member in enumerate(self.members):
+            member.lent.lend(self._stack, self._engine, number)
+            member.net.set_mode(True)
+        strengths = [float(net.kl_strength) for net in nets]
+        shape = (-1, 1, 1) if nets[0].multilabel else (-1, 1)
+        strength, weight = (
+            self._stack.flat.new_tensor(values).reshape(shape)
+            for values in (strengths, [float(net.distill_weight) for net in nets])
+        )
+        first = nets[0]
+        self._settings = _Settings(
+            first.criterion_,
+            first.multilabel,
+            strength,
+            weight,
+            first.distill_rows,
+            first.distillation,
+            next((net.penalty_ for net in nets if net.kl_strength), None),
+            first.unlabeled_rows_,
+            any(strengths),
+        )
+
+    def _train(self) -> tuple[list[dict[str, float]], int]:
+        means = _StackMeans()
+        by_formula = all(has_formula(member.net, member.train) for member in self.members)
+        for batch in self._batches():
+            logits = self._stack.forward(batch[0], self._masks(batch[0].shape[-2]))
+            shares = row_shares(logits[0].mT, batch.weight)
+            terms, gradient = self._loss(logits, batch, shares, by_formula)
+            self._stack.backward(gradient)
+            self._rate.step(reduce(add, terms.values()), batch[0], batch.weight)
+            means.add(terms, batch)
+        for number, member in enumerate(self.members):
+            member.lent.report(self._engine.rates[number])
+        return means.read(len(self.members)), means.n_batches
+
+    def _loss(self, logits: Tensor, batch: Batch, shares: Tensor, by_formula: bool) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the means of the loss's terms of each network, and the gradient by the logits."""
+        if by_formula:
+            strength = self._settings.kl_strength[..., None] if self._settings.is_penalised else 0.0
+            return cross_entropy_gradient(logits, batch[1], shares, strength)
+        leaf = logits.mT.detach().requires_grad_()
+        terms = loss_terms(self._settings, leaf, _for_each(batch, len(self.members)), training=True)
+        torch.autograd.backward((reduce(add, terms.values()),), (shares.expand(leaf.shape[:2]),))
+        assert leaf.grad is not None
+        return {name: mean_of(values.detach(), shares) for name, values in terms.items()}, leaf.grad.mT
+
+    def _masks(self, n_rows: int) -> list[Tensor] | None:
+        networks: list[Any] = [member.net.module_ for member in self._drawing()]
+        layers = [network.dropouts() for network in networks]
+        if not layers[0]:
+            return None
+        sizes, like = self._stack.sizes[1:-1], self._stack.flat
+        drawn = [[layer.mask((n_rows, n), like) for layer, n in zip(own, sizes, strict=True)] for own in layers]
+        return drawn[0] if self._is_shared else [torch.stack(masks) for masks in zip(*drawn, strict=True)]
+
+    def _drawing(self) -> list[_Member]:
+        """Return the members that draw from their random states; what one draws may serve all."""
+        return self.members[:1] if self._is_shared else self.members
+
+    def _predict(self, x: Tensor) -> Tensor:
+        logits = self._stack.forward(x).mT
+        return label_log_proba(logits) if self._settings.multilabel else logits
+
+    # Rows
+
+    def _batches(self) -> Iterator[Batch]:
+        drawing = self._drawing()
+        iterators = [self._scaled(m, m.net.get_iterator(self._scaled_once(m, m.train), training=True)) for m in drawing]
+        if self._is_shared:
+            yield from iterators[0]
+            return
+        for batches in zip(*iterators, strict=True):
+            columns = {name: torch.stack([batch.columns[name] for batch in batches]) for name in batches[0].columns}
+            x, y = (torch.stack(parts) for parts in zip(*batches, strict=True))
+            yield Batch(x, y, **columns)
+
+    def _scaled_once(self, member: _Member, rows: Rows) -> Rows:
+        """Return rows as the first layer of a net wants them, unless they are sparse."""
+        scaling: Any = member.net.module_.scaling
+        if not isinstance(scaling, DenseScaling) or not isinstance(rows.X, Tensor):
+            return rows
+        if id(rows) not in self._rows:
+            with torch.no_grad():
+                self._rows[id(rows)] = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
+        return self._rows[id(rows)][1]
+
+    def _scaled(self, member: _Member, batches: Batches) -> Iterator[Batch]:
+        scaling: Any = member.net.module_.scaling  # not optional: torch's modules say Tensor
+        if scaling is None or id(batches.rows) in {id(scaled) for _, scaled in self._rows.values()}:
+            yield from batches
+            return
+        for batch in batches:
+            with torch.no_grad():
+                x = scaling(batch[0])
+            yield Batch(x, batch[1], **batch.columns)
+
+    # Validation, and who stops
+
+    def _validate(self) -> list[dict[str, float]] | None:
+        """Return the validation losses of all nets if they share the rows; else each validates on its own."""
+        first = self.members[0]
+        if first.valid is None or not self._is_shared or any(m.valid is not first.valid for m in self.members):
+            return None
+        means = _StackMeans()
+        batches = Batches(self._scaled_once(first, first.valid), max(first.net.batch_size, _VALIDATED_AT_ONCE))
+        for batch in self._scaled(first, batches):
+            logits = self._stack.forward(batch[0]).mT
+            terms = loss_terms(self._settings, logits, _for_each(batch, len(self.members)), training=False)
+            shares = row_shares(logits[0], batch.weight)
+            means.add({name: mean_of(values, shares) for name, values in terms.items()}, batch)
+        return means.read(len(self.members))
+
+    def _goes_on(self, number: int, validated: list[dict[str, float]] | None) -> bool:
+        """End the epoch of a net; return whether it goes on."""
+        member = self.members[number]
+        net, valid = member.net, member.valid
+        if validated is not None:
+            net._record("valid", validated[number], -(-len(valid) // net.batch_size))
+        elif valid is not None:
+            iterator = net.get_iterator(valid, training=False)
+            net.run_single_epoch(iterator, training=False, prefix="valid", step_fn=net.validation_step)
+        try:
+            net.notify("on_epoch_end", **member.kwargs)
+        except StopTraining:
+            return False
+        return True
+
+    def _leave(self, numbers: Sequence[int]) -> None:
+        """Let nets leave the stack, with what they have learned."""
+        if len(numbers) == 0:
+            return
+        random_state = self.members[0].net.generator_.get_state()
+        if self._is_shared:  # where the first has come to, all have
+            for member in self.members:
+                member.net.generator_.set_state(random_state)
+        for number in numbers:
+            self.members[number].leave()
+        stay = [number for number in range(len(self.members)) if number not in numbers]
+        if stay:
+            self._keep(stay)
+        self.members = [self.members[number] for number in stay]
+
+    def _keep(self, numbers: list[int]) -> None:
+        """Make a smaller stack of some of the nets."""
+        members = [self.members[number] for number in numbers]
+        self._stack = stack_of([member.net.module_ for member in members])
+        self._engine = StackAdamW(self._stack, [options_of(member.net.optimizer_) for member in members])
+        self._rate.keep(np.array(numbers), self._engine)
+        for number, member in enumerate(members):
+            member.net.learning_rate_.number = number
+            member.lent.lend(self._stack, self._engine, number)
+
+
+# Rows of validation that go through a stack together.
+_VALIDATED_AT_ONCE = 1024
+
+
+def _for_each(batch: Batch, n_networks: int) -> Batch:
+    """Return a batch whose labels and columns have an axis of networks, as its inputs have where they differ."""
+    x, y = batch
+    if x.ndim > 2:
+        return batch
+    columns = {name: values.expand(n_networks, *values.shape) for name, values in batch.columns.items()}
+    return Batch(x, y.expand(n_networks, *y.shape), **columns)
+
+
+class _StackMeans:
+    """Means of named terms of each network over an epoch, see :class:`sklkl.losses.TermMeans`."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.mass: Any = 0.0
+        self.n_batches = 0
+
+    def add(self, terms: dict[str, Tensor], batch: Batch) -> None:
+        """Add a batch's terms, of shape (n_networks,)."""
+        mass = batch[0].shape[-2] if batch.weight is None else batch.weight.sum(-1).double()
+        for name, values in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + values.double() * mass
+        self.mass, self.n_batches = self.mass + mass, self.n_batches + 1
+
+    def read(self, n_networks: int) -> list[dict[str, float]]:
+        """Return the means of each network, in one trip from the device."""
+        mass = torch.as_tensor(self.mass, dtype=torch.float64).clamp(min=torch.finfo(torch.float64).tiny)
+        columns = torch.stack([sums / mass.to(sums.device) for sums in self.sums.values()]).tolist()
+        return [dict(zip(self.sums, values, strict=True)) for values in zip(*columns, strict=True)]
