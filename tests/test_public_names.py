@@ -19,7 +19,7 @@ NAMES = {
     """,
     "sklkl.distillation": """
         AUGMENTATIONS DISTILL_DIVERGENCES DISTILL_ROWS Distillation EstimatorTeacher FunctionTeacher ModuleTeacher
-        POLICIES aligned augmented best_temperature checked_proba make_teacher munge noise soften
+        POLICIES aligned augmented best_temperature check_table checked_proba make_teacher munge noise soften
     """,
     "sklkl.distiller": """
         Distiller

@@ -10,20 +10,26 @@ rows, which suit trees and networks alike.
     python examples/benchmarks/distillation.py --quick      # two sets that scikit-learn ships, one seed
 
 With ``--teachers`` it asks instead what a teacher of unknown worth does to a student with default parameters: the
-ensemble above (``good``), a tree of depth 3, naive Bayes, or a forest that comes ready and was fitted to labels of
-which 30 % had been drawn anew (``flipped``). It prints the student's log-loss relative to that of the same network
-without a teacher, with ``distill_weight="auto"`` and 0.5, and the time of a fit relative to that with 0.5.
+ensemble above (``good``), a tree of depth 3, naive Bayes, a forest that comes ready and was fitted to labels of which
+30 % had been drawn anew (``flipped``), or one whose own fit does that (``flipping``). It prints the student's log-loss
+relative to that of the same network without a teacher, with ``distill_weight="auto"`` and 0.5, and the time of a fit
+relative to that with 0.5.
 
-    python examples/benchmarks/distillation.py --data FOLDER --teachers good tree bayes flipped --max-train 1000
+    python examples/benchmarks/distillation.py --data FOLDER --teachers good tree bayes flipped flipping --jobs 8
+    python examples/benchmarks/distillation.py --data FOLDER --teachers flipping --sets phoneme --seeds 1 --csv part.csv
+    python examples/benchmarks/distillation.py --read part.csv other.csv        # the table of runs that were kept
 """
 
+import contextlib
 import pickle
 import statistics
 import time
 import warnings
 
 import numpy as np
+import pandas as pd
 import torch
+from joblib import Parallel, delayed
 from quality import chosen_sets, prepared, set_parser
 from sklearn.base import clone
 from sklearn.ensemble import (
@@ -121,14 +127,25 @@ def summary(rows):
         print(f"times faster than the teacher, {what}: {np.exp(np.log(ratios).mean()):.1f} (least {ratios.min():.1f})")
 
 
-def flipped_forest(X, y, seed):
-    """Return a forest fitted to labels of which 30 % were drawn anew; each class keeps a row."""
+def with_flips(y, seed):
+    """Return labels of which 30 % were drawn anew; each class keeps a row."""
     rng = np.random.RandomState(seed)
     classes, first = np.unique(y, return_index=True)
     drawn = rng.rand(len(y)) < 0.3
     drawn[first] = False
-    labels = np.where(drawn, rng.choice(classes, size=len(y)), y)
-    return FrozenEstimator(RandomForestClassifier(random_state=seed).fit(X, labels))
+    return np.where(drawn, rng.choice(classes, size=len(y)), y)
+
+
+class FlippingForest(RandomForestClassifier):
+    """A forest whose fit draws 30 % of the labels anew."""
+
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, with_flips(y, self.random_state), sample_weight)
+
+
+def flipped_forest(X, y, seed):
+    """Return a forest that was fitted to labels of which 30 % were drawn anew."""
+    return FrozenEstimator(RandomForestClassifier(random_state=seed).fit(X, with_flips(y, seed)))
 
 
 TEACHERS = {
@@ -136,6 +153,7 @@ TEACHERS = {
     "tree": lambda X, y, seed: DecisionTreeClassifier(max_depth=3, random_state=seed),
     "bayes": lambda X, y, seed: GaussianNB(),
     "flipped": flipped_forest,
+    "flipping": lambda X, y, seed: FlippingForest(random_state=seed),
 }
 
 
@@ -147,52 +165,81 @@ def fitted_loss(classifier, X_train, X_test, y_train, y_test):
     return log_loss(y_test, classifier.predict_proba(X_test), labels=classifier.classes_), seconds
 
 
-def run_of_teachers(names, load, seed, max_train):
-    """Return an array (teacher, figure) of one split: log-losses without, with 0.5 and with auto, and seconds."""
-    X_train, X_test, y_train, y_test = prepared(load, seed, max_train)
-    data = (X_train.astype(np.float32), X_test.astype(np.float32), y_train, y_test)
-    alone = KLClassifier(hidden_layer_sizes=(128, 128), device="cpu", random_state=seed)
-    without, _ = fitted_loss(clone(alone), *data)
-    rows = []
-    for name in names:
-        taught = clone(alone).set_params(teacher=TEACHERS[name](data[0], y_train, seed))
-        half, auto = (fitted_loss(clone(taught).set_params(distill_weight=weight), *data) for weight in (0.5, "auto"))
-        rows.append([without, half[0], auto[0], half[1], auto[1]])
-    return np.array(rows)
+def run_of_teachers(names, set_name, load, seed, max_train):
+    """Return a dict a teacher for one split of a set: log-losses without, with 0.5 and with auto, and seconds."""
+    with one_thread():
+        X_train, X_test, y_train, y_test = prepared(load, seed, max_train)
+        data = (X_train.astype(np.float32), X_test.astype(np.float32), y_train, y_test)
+        alone = KLClassifier(hidden_layer_sizes=(128, 128), device="cpu", random_state=seed)
+        without, _ = fitted_loss(clone(alone), *data)
+        rows = []
+        for name in names:
+            taught = clone(alone).set_params(teacher=TEACHERS[name](data[0], y_train, seed))
+            half, once = fitted_loss(clone(taught).set_params(distill_weight=0.5), *data)
+            auto, seconds = fitted_loss(taught, *data)
+            figures = {"alone": without, "0.5": half, "auto": auto, "0.5, s": once, "auto, s": seconds}
+            rows.append({"set": set_name, "teacher": name, "seed": seed, **figures})
+        return rows
 
 
-def table_of_teachers(names, sets, seeds, max_train):
-    """Print a line a set and teacher, means over seeds, and a line a teacher."""
-    print(f"{'set':16s} {'teacher':8s} labels alone {'0.5':>8s} {'auto':>8s}  ratio, auto   time")
-    means = []
-    for name, load in sets.items():
-        means.append(np.mean([run_of_teachers(names, load, seed, max_train) for seed in range(seeds)], axis=0))
-        for teacher, (without, half, auto, once, seconds) in zip(names, means[-1], strict=True):
-            losses = f"{without:12.4f} {half:8.4f} {auto:8.4f} {auto / without:12.3f}"
-            print(f"{name:16s} {teacher:8s} {losses} {seconds / once:6.2f}", flush=True)
-    for teacher, values in zip(names, np.moveaxis(means, 1, 0), strict=True):
-        for weight, column in [("0.5", 1), ("auto", 2)]:
-            ratios = values[:, column] / values[:, 0]
-            print(f"{teacher}, {weight}: {np.exp(np.log(ratios).mean()):.3f} (worst set {ratios.max():.2f})", end="; ")
-        times = values[:, 4] / values[:, 3]
-        print(f"time {np.exp(np.log(times).mean()):.2f} (longest {times.max():.2f})")
+def runs_of_teachers(names, sets, seeds, max_train, jobs, csv):
+    """Return a frame with a row for each set, seed and teacher; ``jobs`` processes share the sets and seeds.
+
+    What is finished is in the file ``csv``, if there is one, whatever happens to the rest.
+    """
+    cells = [delayed(run_of_teachers)(names, *item, seed, max_train) for item in sets.items() for seed in seeds]
+    runs = pd.DataFrame()
+    for done, rows in enumerate(Parallel(jobs, return_as="generator_unordered")(cells), 1):
+        runs = pd.concat([runs, pd.DataFrame(rows)])
+        if csv:
+            runs.to_csv(csv, index=False)
+        print(f"{done} of {len(cells)}: {rows[0]['set']}, seed {rows[0]['seed']}", flush=True)
+    return runs
+
+
+def table_of_teachers(runs):
+    """Print a line a set and teacher, means over seeds, with the ratio of auto to alone, and a line a teacher."""
+    means = runs.groupby(["set", "teacher"])[["alone", "0.5", "auto", "0.5, s", "auto, s"]].mean()
+    ratios = means[["0.5", "auto"]].div(means["alone"], axis=0)
+    times = means["auto, s"] / means["0.5, s"]
+    print(means[["alone", "0.5", "auto"]].assign(ratio=ratios["auto"], time=times).round(4).to_string())
+    for teacher, rows in ratios.groupby("teacher"):
+        for weight, values in rows.items():
+            print(f"{teacher}, {weight}: {np.exp(np.log(values).mean()):.3f} (worst set {values.max():.2f})", end="; ")
+        took = times[rows.index]
+        print(f"time {np.exp(np.log(took).mean()):.2f} (longest {took.max():.2f})")
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Run on one thread and without warnings, in whatever process."""
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)
+        yield
 
 
 def main():
     parser = set_parser(__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--max-train", type=int, default=3000, help="largest number of training rows")
     parser.add_argument("--teachers", nargs="+", choices=TEACHERS, help="what these teachers do to a default student")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes, with --teachers")
+    parser.add_argument("--csv", help="file for the runs with --teachers, a line for each set, seed and teacher")
+    parser.add_argument("--read", nargs="+", help="print the table of these files of --csv instead")
     args = parser.parse_args()
+    if args.read:
+        table_of_teachers(pd.concat(map(pd.read_csv, args.read)))
+        return
     sets = chosen_sets(args)
-    seeds, max_train = (1, 300) if args.quick else (args.seeds, args.max_train)
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        if args.teachers:
-            table_of_teachers(args.teachers, sets, seeds, max_train)
-        else:
-            summary(table(sets, seeds, max_train))
+    n_seeds, max_train = (1, 300) if args.quick else (args.seeds, args.max_train)
+    if args.teachers:
+        seeds = range(args.first_seed, args.first_seed + n_seeds)
+        table_of_teachers(runs_of_teachers(args.teachers, sets, seeds, max_train, args.jobs, args.csv))
+        return
+    with one_thread():
+        summary(table(sets, n_seeds, max_train))
 
 
 if __name__ == "__main__":

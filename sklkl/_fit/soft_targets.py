@@ -24,6 +24,7 @@ from sklkl.distillation import (
     aligned,
     augmented,
     best_temperature,
+    check_table,
     soften,
 )
 from sklkl.net import KLNet
@@ -142,8 +143,6 @@ class FurtherRows:
         X = X if self._near_X else self.X_unlabeled
         if self.params.augment == "auto" and _num_samples(X) < 2:  # zero weights may leave one row only
             return given
-        if sparse.issparse(X):
-            raise ValueError("The 'augment' parameter must be None for sparse X; pass rows as 'X_unlabeled' instead.")
         return [*given, augmented(X, augment, self.params.augment_factor, random_state)]
 
     def read(self, X: Any) -> Any:
@@ -233,8 +232,11 @@ class SoftTargets:
         if callable(self.params.augment):  # this package's own synthetic rows are like those of X
             for X in self.further.inputs(part.X, True, copy.deepcopy(random_state)):
                 self.further.read(X)
-        elif self.further.X_unlabeled is not None:
-            self.further.read(self.further.X_unlabeled)
+        else:
+            if self.further.augment is not None:
+                check_table(part.X)
+            if self.further.X_unlabeled is not None:
+                self.further.read(self.further.X_unlabeled)
         if self.params.teacher_cv is not None and isinstance(self.teacher, EstimatorTeacher):
             self.teacher.check_splits(part.X, part.y, self.params.teacher_cv)
 
@@ -292,6 +294,15 @@ class SoftTargets:
         proba = self.teacher.predict_proba(X, multilabel=codes.ndim == 2, numbers=numbers)
         if self.calibrates(len(train.y) + len(codes)):
             self._calibrate(proba, codes, valid.weight)
+        return self._softened(proba)
+
+    def proba_of(self, rows: Rows) -> Tensor:
+        """Return the teacher's probabilities of numbered rows that ``fit`` was given, calibrated like all others."""
+        assert self.teacher is not None
+        part = self.given.part(rows)
+        return self._softened(self.teacher.predict_proba(part.X, multilabel=part.multilabel, numbers=part.numbers))
+
+    def _softened(self, proba: np.ndarray) -> Tensor:
         targets, _ = self._aligned(proba)
         return targets if self.temperature == 1 else soften(targets, self.temperature)
 
@@ -300,6 +311,11 @@ class SoftTargets:
         """Whether the teacher may have been fitted to rows that are set aside here, as it came ready."""
         return self.teacher is not None and self.teacher.ready
 
+    @property
+    def asks_of_known_rows(self) -> bool:
+        """Whether the teacher is asked about rows that it was fitted to, or about synthetic ones near them."""
+        return self.params.teacher_cv is None or self.further.augment is not None
+
     def mix_with(self, alone: KLNet, share: float) -> None:
         """Let only a share of all soft targets from now on be the teacher's, and the rest those of a net."""
         self.alone, self.share = alone, share
@@ -307,7 +323,7 @@ class SoftTargets:
     def _calibrate(self, proba: np.ndarray, codes: Tensor, weight: Tensor | None) -> None:
         targets, known = self._aligned(proba)
         if known is None:  # else some labels are unknown to the teacher
-            self.temperature = best_temperature(targets, codes.cpu(), weight)
+            self.temperature = best_temperature(targets, codes.cpu(), None if weight is None else weight.cpu())
 
     def fit_teacher(self, rows: Rows) -> None:
         """Fit the teacher to numbered rows; one that is ready stays as it is."""

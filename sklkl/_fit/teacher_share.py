@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from sklkl.data import Rows
 from sklkl.losses import row_shares
@@ -12,6 +15,12 @@ from sklkl.net import KLNet
 
 # By how many standard errors the teacher has to lower the log-loss on rows set aside to be heard at all.
 _MARGIN = 0.25
+
+# By how many standard errors it has to be worse on the rows that it was fitted to than on these not to be heard: an
+# honest teacher that is has been lucky with them.
+_WORSE = 0.5
+
+Judged = tuple[Tensor, Tensor, Tensor | None]
 
 
 def net_proba(net: KLNet, rows: Rows) -> Tensor:
@@ -55,7 +64,30 @@ def best_share(alone: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | None 
         return -torch.lerp(without, by_teacher, share).clamp(min=torch.finfo(torch.float64).tiny).log().sum(-1)
 
     share = float(minimize_scalar(lambda share: float(losses(share) @ shares), bounds=(0, 1), method="bounded").x)
-    gains = losses(0.0) - losses(share)
-    gain = gains @ shares
-    error = ((gains - gain).square() @ shares.square()).sqrt()
-    return share if float(gain) > _MARGIN * float(error) else 0.0
+    gain, error = _mean(losses(0.0) - losses(share), shares)
+    return share if gain > _MARGIN * error else 0.0
+
+
+def clearly_worse(known: Judged, unseen: Judged) -> bool:
+    """Whether a teacher is worse on the rows that it was fitted to than on others, as if told other labels of them.
+
+    It is by the Brier score, in which a row of probability zero does not outweigh all others.
+
+    Parameters
+    ----------
+    known, unseen : tuple of proba, y and weight
+        The teacher's probabilities of rows, their class codes and weights as of `best_share`.
+    """
+    (here, error_here), (there, error_there) = _brier_score(*known), _brier_score(*unseen)
+    return here - there > _WORSE * math.hypot(error_here, error_there)
+
+
+def _brier_score(proba: Tensor, y: Tensor, weight: Tensor | None) -> tuple[float, float]:
+    distances = (proba.double() - one_hot(y, proba.shape[-1])).square().flatten(1)
+    return _mean(distances.sum(-1), row_shares(distances, None if weight is None else weight.double()))
+
+
+def _mean(values: Tensor, shares: Tensor) -> tuple[float, float]:
+    """Return the mean of rows of these shares, and its standard error."""
+    mean = values @ shares
+    return float(mean), float(((values - mean).square() @ shares.square()).sqrt())

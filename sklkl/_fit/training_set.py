@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
+from torch import Tensor
 
 from sklkl._fit.monitors import validation_monitor, wants_validation_part
 from sklkl._fit.parameters import FitParams, SplitParams, TeacherParams
 from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT, SoftTargets
-from sklkl._fit.teacher_share import best_share, net_proba
+from sklkl._fit.teacher_share import best_share, clearly_worse, net_proba
 from sklkl._utils.checks import invalid
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
@@ -181,14 +182,21 @@ def weighed_teacher(
 
     soft_targets.check_rows(rows, random_state)
     proba, alone = soft_targets.unseen_proba(train, valid), student(0.0)  # what fails does so before a training
-    ready = soft_targets.may_know_all_rows
-    if ready:  # but its student does not
-        proba = net_proba(student(AUTO_WEIGHT), valid)
-    share = best_share(net_proba(alone, valid), proba, valid.codes.cpu(), valid.weight)
-    if ready and share <= 0.5:  # any two networks gain by being mixed; that is no merit of a teacher
-        share = 0.0
+    without, unseen = net_proba(alone, valid), _codes_and_weight(valid)
+    share = best_share(without, proba, *unseen)
+    if share > 0 and soft_targets.may_know_all_rows:  # but its student does not
+        share = best_share(without, net_proba(student(AUTO_WEIGHT), valid), *unseen)
+        share = share if share > 0.5 else 0.0  # any two networks gain by being mixed; that is no merit of a teacher
+    elif share > 0 and soft_targets.asks_of_known_rows:  # what was judged is then not what is taught
+        known = soft_targets.proba_of(train), *_codes_and_weight(train)
+        share = 0.0 if clearly_worse(known, (proba, *unseen)) else share
     soft_targets.mix_with(alone, share)
     return AUTO_WEIGHT if share > 0 else 0.0
+
+
+def _codes_and_weight(rows: Rows) -> tuple[Tensor, Tensor | None]:
+    """Return codes and weights where soft targets are, on the CPU."""
+    return rows.codes.cpu(), None if rows.weight is None else rows.weight.cpu()
 
 
 def split_rows(params: SplitParams, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:

@@ -7,7 +7,7 @@ May import: losses, data, modules.
 
 from sklkl.distillation import _teachers
 from sklkl.distillation._alignment import POLICIES, Policy, aligned, checked_proba
-from sklkl.distillation._augmentation import AUGMENTATIONS, AugmentationName, augmented, munge, noise
+from sklkl.distillation._augmentation import AUGMENTATIONS, AugmentationName, augmented, check_table, munge, noise
 from sklkl.distillation._function_teacher import FunctionTeacher
 from sklkl.distillation._losses import DISTILL_DIVERGENCES, DISTILL_ROWS, Distillation, DistillDivergence, DistillRows
 from sklkl.distillation._teacher import Teacher
@@ -30,6 +30,7 @@ __all__ = [
     "aligned",
     "augmented",
     "best_temperature",
+    "check_table",
     "checked_proba",
     "munge",
     "noise",

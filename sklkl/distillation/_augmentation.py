@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
+from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
@@ -13,7 +14,7 @@ from sklkl._utils.arrays import as_array
 from sklkl._utils.checks import invalid_input
 from sklkl.distillation._tables import columns_of, like
 
-__all__ = ["AUGMENTATIONS", "augmented", "munge", "noise"]
+__all__ = ["AUGMENTATIONS", "augmented", "check_table", "munge", "noise"]
 
 
 def munge(
@@ -140,7 +141,7 @@ def augmented(X: Any, augment: Any, factor: int, random_state: np.random.RandomS
     Raises
     ------
     ValueError
-        If X is no table, or the callable's rows have another number of columns or codes of no category.
+        If X is no dense table, or the callable's rows have another number of columns or codes of no category.
 
     Examples
     --------
@@ -149,8 +150,7 @@ def augmented(X: Any, augment: Any, factor: int, random_state: np.random.RandomS
     >>> augmented(np.eye(4), "munge", 10, np.random.RandomState(0)).shape
     (40, 4)
     """
-    if np.ndim(X) != 2:
-        raise ValueError(f"The 'augment' parameter must be None for X of {np.ndim(X)} dimensions; a table has two.")
+    check_table(X)
     columns = columns_of(X)
     values = np.column_stack([column.values for column in columns])
     function = AUGMENTATIONS[augment] if isinstance(augment, str) else augment
@@ -160,6 +160,26 @@ def augmented(X: Any, augment: Any, factor: int, random_state: np.random.RandomS
             f"The 'augment' parameter must return rows of shape (n, {values.shape[1]}). Got the shape {rows.shape}."
         )
     return like(X, [column.decoded(new) for column, new in zip(columns, rows.T, strict=True)])
+
+
+def check_table(X: Any) -> None:
+    """Raise a ValueError unless X is a dense table, such as synthetic rows are made from.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or frame
+        Real rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklkl.distillation import check_table
+    >>> check_table(np.eye(4))
+    """
+    if sparse.issparse(X):
+        raise ValueError("The 'augment' parameter must be None for sparse X; pass rows as 'X_unlabeled' instead.")
+    if np.ndim(X) != 2:
+        raise ValueError(f"The 'augment' parameter must be None for X of {np.ndim(X)} dimensions; a table has two.")
 
 
 def _made(function: Callable[..., Any], values: np.ndarray, factor: int, random_state: np.random.RandomState) -> Any:

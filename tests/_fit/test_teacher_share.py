@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklkl._fit.teacher_share import best_share, mixed
+from sklkl._fit.teacher_share import best_share, clearly_worse, mixed
 
 
 def models(n_rows=20_000, share=0.5, seed=0):
@@ -60,3 +60,43 @@ def test_rows_of_which_the_teacher_says_nothing_stay_so():
     found = mixed(alone, teacher, 0.25)
     torch.testing.assert_close(found[[0, 1, 3]], (0.75 * alone + 0.25 * teacher)[[0, 1, 3]])
     assert (found[2] == 0).all()
+
+
+# What a teacher was told
+
+
+def answers(right, n_rows=400, confidence=0.9, seed=0):
+    """Probabilities of two classes that are confident, and on a share of the rows right; classes; no weights."""
+    random = np.random.RandomState(seed)
+    y = random.randint(2, size=n_rows)
+    on = np.where(random.uniform(size=n_rows) < right, y, 1 - y)
+    proba = np.where(np.eye(2, dtype=bool)[on], confidence, 1 - confidence)
+    return torch.from_numpy(proba), torch.from_numpy(y), None
+
+
+@pytest.mark.parametrize("confidence", [0.7, 1.0])
+def test_a_teacher_that_was_told_something_else_is_worse_on_what_it_knows(confidence):
+    assert clearly_worse(answers(0.7, confidence=confidence), answers(0.9, 100, confidence=confidence))
+    assert not clearly_worse(answers(1.0, confidence=confidence), answers(0.9, 100, confidence=confidence))
+
+
+def test_one_row_of_probability_zero_does_not_outweigh_the_others():
+    known, unseen = answers(0.6), answers(1.0, 100, confidence=0.99)
+    unseen[0][0] = 1 - torch.nn.functional.one_hot(unseen[1][0], 2)
+    assert clearly_worse(known, unseen)
+
+
+def test_rows_that_are_compared_have_weights():
+    proba, y, _ = known = answers(0.7)
+    right = (proba.argmax(1) == y).double()
+    assert clearly_worse(known, answers(0.9, 100))
+    assert not clearly_worse((proba, y, right), answers(0.9, 100))
+    assert clearly_worse((proba, y, 1e-9 * (2 - right)), answers(0.9, 100))
+
+
+def test_labels_of_their_own_are_compared_together():
+    proba, y, _ = answers(0.7)
+    good, codes, _ = answers(0.9, 100)
+    assert clearly_worse(
+        (torch.stack([proba, proba], 1), torch.stack([y, y], 1), None), (good[:, None], codes[:, None], None)
+    )

@@ -58,10 +58,26 @@ def uniform(X):
     return np.full((len(X), 2), 0.5)
 
 
+def turned(y):
+    """Labels of which a third are wrong."""
+    return np.where(np.random.RandomState(1).uniform(size=len(y)) < 0.3, 1 - y, y)
+
+
 def memorising(X, y):
     """A teacher that knows by heart what it was told, a third of it wrong."""
-    wrong = np.where(np.random.RandomState(1).uniform(size=len(y)) < 0.3, 1 - y, y)
-    return FrozenEstimator(KNeighborsClassifier(1).fit(X, wrong))
+    return FrozenEstimator(KNeighborsClassifier(1).fit(X, turned(y)))
+
+
+class Misled(LogisticRegression):
+    """A good teacher for new rows; of those that it was fitted to it knows labels by heart, a third of them wrong."""
+
+    def fit(self, X, y):
+        self.known_ = KNeighborsClassifier(1).fit(X, turned(y))
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        known = self.known_.kneighbors(X, 1)[0] == 0
+        return np.where(known, self.known_.predict_proba(X), super().predict_proba(X))
 
 
 STUMP = DecisionTreeClassifier(max_depth=1, random_state=0)
@@ -102,6 +118,20 @@ def test_a_good_teacher_has_a_share_and_helps(student, teacher):
     assert log_loss(test[1], clf.predict_proba(test[0])) < log_loss(test[1], alone.predict_proba(test[0]))
 
 
+@pytest.mark.parametrize("teacher_cv", [None, 3])
+def test_a_teacher_is_not_heard_that_is_worse_on_the_rows_it_was_fitted_to(student, teacher_cv):
+    """They are not those that show what it is worth, and it is these that it would teach."""
+    X, y = noisy()
+    clf = student(teacher=Misled(C=0.01), teacher_cv=teacher_cv, random_state=4).fit(X, y)
+    assert clf.distill_weight_ == 0
+    assert np.array_equal(clf.predict_proba(X), student(random_state=4).fit(X, y).predict_proba(X))
+
+
+def test_it_is_heard_where_it_is_not_asked_about_these_rows(student):
+    X, y = noisy()
+    assert student(teacher=Misled(C=0.01), teacher_cv=3, augment=None).fit(X, y).distill_weight_ > 0
+
+
 # What is compared is what is trained
 
 
@@ -114,6 +144,13 @@ def test_labels_alone_are_compared_as_they_are_trained(student, trainings, early
     assert np.array_equal(part.valid.X, whole.valid.X)
     assert compared.distill_weight == final.distill_weight == 0
     assert np.array_equal(compared.predict_proba(X.astype("float32")), final.predict_proba(X.astype("float32")))
+
+
+def test_a_ready_teacher_that_is_no_use_itself_needs_no_student_to_tell(student, trainings):
+    """It may know the rows set aside, and is not better there than labels alone even so."""
+    X, y = sums()
+    assert student(teacher=memorising(X, y)).fit(X, y).distill_weight_ == 0
+    assert len(trainings) == 2
 
 
 @pytest.mark.parametrize("early_stopping", ["auto", True, False])
