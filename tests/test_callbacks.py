@@ -7,11 +7,9 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
-from skorch.helper import predefined_split
 from torch import nn
 
 from sklkl.callbacks import BestWeights, Progress, StopTraining
-from sklkl.data import Rows
 
 
 class Poison(Callback):
@@ -61,16 +59,6 @@ def train(quick_net, table32):
 
 
 # The best epoch
-
-
-def test_the_epoch_of_lowest_validation_loss_is_kept(quick_net, table32, make_table):
-    X, y = make_table(60, seed=1)  # other labels than the training data's: the validation loss turns up
-    valid = Rows(X.astype(np.float32), y)
-    net = quick_net(train_split=predefined_split(valid), callbacks=[BestWeights()], max_epochs=15).fit(*table32)
-    losses = net.history[:, "valid_loss"]
-    assert np.argmin(losses) < 14
-    actual = -np.log(net.predict_proba(X.astype(np.float32))[np.arange(60), y]).mean()
-    assert actual == pytest.approx(min(losses), rel=1e-5)
 
 
 @pytest.mark.parametrize("losses", [(3, 2, 1), (1, 2, 3), (2, 1, 3), (2, 1, 1)])
@@ -220,13 +208,6 @@ def test_a_step_that_was_taken_is_learned_from(quick, table):
     assert clf.history_[:, "rejected_steps"] == [0, 1, 1]
 
 
-@pytest.mark.parametrize("n_failed", [1, 4])
-def test_all_epochs_that_were_not_finite_are_counted(quick_net, table32, n_failed):
-    net = quick_net(callbacks=[Poison(*range(1, 9)), BestWeights(max_restarts=9)], max_epochs=n_failed)
-    with pytest.raises(ValueError, match=f"not finite in {n_failed} epochs out of {n_failed}"):
-        net.fit(*table32)
-
-
 @pytest.mark.parametrize("lr", [1e3, 1e5])
 @pytest.mark.parametrize("learning_rate", ["constant", "onecycle"])
 def test_a_training_that_diverges_is_told(quick, table, lr, learning_rate):
@@ -264,14 +245,6 @@ def test_stop_training_ends_training_without_an_error(train):
                 raise StopTraining
 
     assert len(train(StopAt(), max_epochs=9).history) == 2
-
-
-def test_progress_shows_epochs_and_losses(train, capsys):
-    train(Progress(), max_epochs=3, kl_strength=0.1)
-    shown = capsys.readouterr().err
-    assert "3/3" in shown
-    assert "train_loss=" in shown
-    assert "train_kl_penalty=" in shown
 
 
 def test_progress_closes_its_bar_when_training_stops_early(train, capsys):

@@ -59,16 +59,6 @@ class Sequences(nn.Module):
 # The constructor
 
 
-def test_every_parameter_of_the_issue_is_there():
-    names = set(KLClassifier().get_params())
-    assert names >= {
-        "hidden_layer_sizes", "activation", "dropout", "module", "kl_penalty", "kl_strength", "lr", "learning_rate",
-        "optimizer", "weight_decay", "batch_size", "max_epochs", "early_stopping", "validation_fraction",
-        "n_iter_no_change", "class_weight", "warm_start", "random_state", "device", "dtype", "compile", "verbose",
-        "callbacks",
-    }  # fmt: skip
-
-
 def test_an_unknown_parameter_is_refused():
     with pytest.raises(TypeError, match="unexpected keyword argument 'units'"):
         KLClassifier(units=3)

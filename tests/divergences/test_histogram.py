@@ -149,17 +149,13 @@ def test_chance_alone_gives_the_stated_means(n, m):
     assert psi == pytest.approx(9 * (1 / n + 1 / m), rel=0.15)
 
 
-def test_fixed_thresholds_mean_nothing_but_p_values_do():
+def test_fixed_thresholds_mean_nothing():
     samples = without_change(100, 100, 250)
     values = np.array([population_stability_index(x, y, null="asymptotic").value for x, y in samples])
     mean = 9 * (1 / 100 + 1 / 100)
     assert values.mean() == pytest.approx(mean, rel=0.05)
     assert np.mean(values > 0.1) == pytest.approx(chi2.sf(0.1 * 9 / mean, 9), abs=0.05)
     assert np.mean(values > 0.1) == pytest.approx(0.85, abs=0.05)
-    p_values = np.array(
-        [population_stability_index(x, y, n_permutations=19, random_state=0).p_value for x, y in samples[:100]]
-    )
-    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.065)
 
 
 @pytest.mark.parametrize("null", ["permutation", "asymptotic"])
