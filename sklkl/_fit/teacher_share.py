@@ -20,6 +20,9 @@ _MARGIN = 0.25
 # honest teacher that is has been lucky with them.
 _WORSE = 0.5
 
+# By how many standard errors what is learned from it has to be worse than a network of the labels alone.
+_LOSES = 1.0
+
 Judged = tuple[Tensor, Tensor, Tensor | None]
 
 
@@ -57,15 +60,38 @@ def best_share(alone: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | None 
     weight : Tensor of shape (n_rows,) or None, default=None
         Weights of the rows.
     """
-    without, by_teacher = (p.double().gather(-1, y[..., None]).flatten(1) for p in (alone, teacher))
+    without, by_teacher = (_of_labels(proba, y) for proba in (alone, teacher))
     shares = row_shares(without, None if weight is None else weight.double())
 
     def losses(share: float) -> Tensor:
-        return -torch.lerp(without, by_teacher, share).clamp(min=torch.finfo(torch.float64).tiny).log().sum(-1)
+        return _log_loss(torch.lerp(without, by_teacher, share))
 
     share = float(minimize_scalar(lambda share: float(losses(share) @ shares), bounds=(0, 1), method="bounded").x)
     gain, error = _mean(losses(0.0) - losses(share), shares)
     return share if gain > _MARGIN * error else 0.0
+
+
+def clearly_loses(taught: Tensor, alone: Tensor, y: Tensor, weight: Tensor | None = None) -> bool:
+    """Whether a student is clearly worse on rows set aside than a network that learned the labels alone.
+
+    Parameters
+    ----------
+    taught, alone, y, weight
+        As of `best_share`.
+    """
+    with_teacher, without = (_of_labels(proba, y) for proba in (taught, alone))
+    shares = row_shares(without, None if weight is None else weight.double())
+    loss, error = _mean(_log_loss(with_teacher) - _log_loss(without), shares)
+    return loss > _LOSES * error
+
+
+def _of_labels(proba: Tensor, y: Tensor) -> Tensor:
+    """Return the probabilities of the labels, of shape (n_rows, n_labels)."""
+    return proba.double().gather(-1, y[..., None]).flatten(1)
+
+
+def _log_loss(proba: Tensor) -> Tensor:
+    return -proba.clamp(min=torch.finfo(torch.float64).tiny).log().sum(-1)
 
 
 def clearly_worse(known: Judged, unseen: Judged) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from sklkl._fit.monitors import validation_monitor, wants_validation_part
 from sklkl._fit.parameters import FitParams, SplitParams, TeacherParams
 from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT, SoftTargets
-from sklkl._fit.teacher_share import best_share, clearly_worse, net_proba
+from sklkl._fit.teacher_share import best_share, clearly_loses, clearly_worse, net_proba
 from sklkl._utils.checks import invalid
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
@@ -191,6 +191,9 @@ def weighed_teacher(
         known = soft_targets.proba_of(train), *_codes_and_weight(train)
         share = 0.0 if clearly_worse(known, (proba, *unseen)) else share
     soft_targets.mix_with(alone, share)
+    if share > 0 and not soft_targets.may_know_all_rows:  # what is learned from it may still be worse than nothing
+        taught = net_proba(student(AUTO_WEIGHT), valid)
+        share = 0.0 if clearly_loses(taught, without, *unseen) else share
     return AUTO_WEIGHT if share > 0 else 0.0
 
 

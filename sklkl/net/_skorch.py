@@ -94,7 +94,14 @@ class SkorchNet(NeuralNetClassifier):
         copy = object.__new__(type(self))
         memo[id(self)] = copy
         copy.__dict__.update(copied(dict(vars(self)), memo))
+        copy._join_weights()
         return copy
+
+    def _join_weights(self) -> None:
+        """Put the weights of a recurrent layer in one piece of memory again: cuDNN warns of any other."""
+        for layer in self.module_.modules() if "module_" in vars(self) else ():
+            if isinstance(layer, nn.RNNBase):
+                layer.flatten_parameters()
 
     def __getstate__(self) -> dict[str, Any]:
         given = getattr(self, "module", None)
@@ -115,6 +122,4 @@ class SkorchNet(NeuralNetClassifier):
         if state.get("device") is not None and torch.device(state["device"]).type != "cpu":
             state["device"] = str(usable(state["device"]))
         self.__dict__.update(state)
-        for layer in self.module_.modules() if "module_" in state else ():
-            if isinstance(layer, nn.RNNBase):  # whose weights must be one piece of memory: cuDNN warns of any other
-                layer.flatten_parameters()
+        self._join_weights()
