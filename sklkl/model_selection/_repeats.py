@@ -24,12 +24,12 @@ def _repeats(estimator: Any, params: Params, n_more: int) -> list[Params]:
         return []
     classifier, name = final_classifier(clone(estimator).set_params(**clone(params, safe=False)))
     if classifier is None:
-        raise invalid("n_repeats", n_more + 1, "1 for an estimator that is no KLClassifier and ends in none")
+        raise invalid("n_repeats", n_more + 1, "1 for what is no KLClassifier and ends in none")
     seed = classifier.random_state
     if seed is None:  # every clone draws its own
         return [params] * n_more
     if not isinstance(seed, int | np.integer):
-        raise ValueError(f"n_repeats > 1 needs an integer or None as 'random_state' of KLClassifier. Got {seed!r} instead.")
+        raise invalid("random_state", seed, "an integer or None where n_repeats > 1", of="KLClassifier")
     key = f"{name}__random_state" if name else "random_state"
     seeds = np.random.SeedSequence(int(seed)).generate_state(n_more) >> 1  # of 31 bits, as scikit-learn wants them
     return [{**params, key: int(one)} for one in seeds]

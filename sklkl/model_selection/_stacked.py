@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from numbers import Integral
 from typing import Any
@@ -62,6 +62,8 @@ class StackedSearch:
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         def evaluate(params: Iterable[Params], **kwargs: Any) -> Any:
             candidates = with_seeds(self.estimator, list(params), self.n_repeats)
+            if self.n_repeats > 1:  # the context counts one task for each candidate and fold
+                kwargs.pop("callback_ctx", None)
             with trainer(effective_n_jobs(self.n_jobs), self.max_stack) as train:
                 plan = Plan(candidates_of(self.estimator, candidates), len(candidates), train)
                 with plan.active():

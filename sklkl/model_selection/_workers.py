@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from joblib import cpu_count
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from sklearn import config_context, get_config
 
 from sklkl._fit.parameters import FitData
@@ -23,13 +23,14 @@ def trainer(n_jobs: int, largest: int | Literal["auto"]) -> Iterator[Train]:
         yield partial(train_here, largest=largest)
         return
     n_threads = str(max(1, cpu_count() // n_jobs))
-    # joblib's own, without which pickles could hold nothing that was defined in a script or a notebook
-    executor = get_reusable_executor(n_jobs, env={"OMP_NUM_THREADS": n_threads, "MKL_NUM_THREADS": n_threads})
+    # of joblib: pickles can hold what was defined in a script or a notebook. Its shared one may be in use.
+    executor = ProcessPoolExecutor(n_jobs, env={"OMP_NUM_THREADS": n_threads, "MKL_NUM_THREADS": n_threads})
+    finished = False
     try:
         yield partial(_train_there, executor, largest)
-    except BaseException:
-        executor.shutdown(kill_workers=True)
-        raise
+        finished = True
+    finally:
+        executor.shutdown(kill_workers=not finished)
 
 
 def _train_there(
