@@ -47,7 +47,7 @@ NAMES = {
         teacher_agreement
     """,
     "sklkl.model_selection": """
-        StackedGridSearchCV StackedRandomizedSearchCV
+        StackedGridSearchCV StackedRandomizedSearchCV one_standard_error
     """,
     "sklkl.modules": """
         ACTIVATIONS Dropout MLP accepted build_module few_classes label_log_proba log_softmax softmax

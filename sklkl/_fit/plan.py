@@ -79,8 +79,12 @@ class Plan:
         try:
             yield
         finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self in _active:
             _active.remove(self)
-            self._folds.clear()
+        self._folds.clear()
 
     def fit(self, estimator: NetClassifier, data: FitData) -> bool:
         """Let an estimator take over what was trained for it, or is now; return whether there is such."""
@@ -108,6 +112,8 @@ class Plan:
         try:
             fitted = self.train(estimators, data)
         except Exception:  # each then fails, or does not, by itself
+            if self not in _active:  # the search was interrupted, and nobody waits
+                raise
             fitted = [None] * len(members)
         finally:
             self._training.remove(get_ident())

@@ -11,7 +11,7 @@ from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -151,7 +151,8 @@ def test_metadata_routing(double, table, trainings):
         estimator = make_pipeline(
             StandardScaler().set_fit_request(sample_weight=False), double().set_fit_request(sample_weight=True)
         )
-        both(estimator, OF_PIPELINE, *table, {"sample_weight": weight}, scoring=None)
+        scorer = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
+        both(estimator, OF_PIPELINE, *table, {"sample_weight": weight}, scoring=scorer)
     assert trainings == [3, 3, 3]
 
 
