@@ -69,14 +69,18 @@ class Plan:
         self.train = train
         self.stacked = [1] * n_candidates
         self._groups = _by_group(candidates)
+        # the same classifier may be a candidate of several groups, behind other steps of a pipeline
+        self._numbers: defaultdict[str | None, list[int]] = defaultdict(list)
+        for candidate in candidates:
+            self._numbers[_name(candidate.estimator)].append(candidate.number)
         self._lock, self._training = Lock(), set[int]()
         self._folds: defaultdict[str, _Fold] = defaultdict(_Fold)
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Return a context in which fits are asked for by `planned`; what nobody fetched is dropped at its end."""
-        _active.append(self)
         try:
+            _active.append(self)
             yield
         finally:
             self._leave()
@@ -117,9 +121,10 @@ class Plan:
             fitted = [None] * len(members)
         finally:
             self._training.remove(get_ident())
-        for (name, candidate), one in zip(members, fitted, strict=True):
+        for (name, _), one in zip(members, fitted, strict=True):
             fold.trained[name].append(one)
-            self.stacked[candidate.number] = getattr(one, "stacked_", 1)
+            for number in self._numbers[name]:
+                self.stacked[number] = getattr(one, "stacked_", 1)
 
 
 class _Fold:

@@ -98,7 +98,19 @@ def test_other_steps_make_other_rows(double, table, trainings):
     stacked = StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
     plain = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
     np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3] * 6)
     assert trainings == [3] * 6
+
+
+def test_other_steps_may_have_other_candidates(double, table):
+    pipeline = Pipeline([("scale", None), ("net", double())])
+    grids = [
+        {"scale": [StandardScaler()], "net__kl_strength": [0.0, 0.1]},
+        {"scale": [MinMaxScaler()], "net__kl_strength": [0.0, 0.5, 0.9]},
+    ]
+    stacked = StackedGridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=3).fit(*table)
+    plain = GridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=3).fit(*table)
+    np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
 
 
 def test_the_last_step_is_searched(double, table, trainings):
@@ -208,7 +220,8 @@ def test_a_frame(double, table, trainings):
 
 
 def test_processes(double, table):
-    both(make_pipeline(StandardScaler(), double()), OF_PIPELINE, *table, n_jobs=2)
+    stacked, _ = both(make_pipeline(StandardScaler(), double()), OF_PIPELINE, *table, n_jobs=2)
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3, 3, 3])
 
 
 def test_a_randomized_search(double, table, trainings):
