@@ -13,6 +13,7 @@ from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import is_first_call
 from sklkl._fit.parameters import CONSTRAINTS, FitData, checked_params
+from sklkl._fit.plan import planned
 from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teaching import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import available_if
@@ -332,10 +333,12 @@ class KLClassifier(NetClassifier):
         ConvergenceWarning
             If the network is worse on its training rows than a prediction without any input.
         """
+        data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, X_val, y_val, sample_weight_val)
+        if planned(self, data):
+            return self
         with Attempt(self) as attempt:
             params = checked_params(self)
             previous = Previous(self.net_, self.classes_) if self.warm_start and hasattr(self, "net_") else None
-            data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, X_val, y_val, sample_weight_val)
             fit_net(attempt, params, data, previous=previous).publish(attempt.draft)
         return finished(self)
 

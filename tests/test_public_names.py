@@ -46,6 +46,9 @@ NAMES = {
         mean_js_divergence mean_kl_divergence mean_reverse_kl_divergence mode_coverage_kl prior_shift_kl
         teacher_agreement
     """,
+    "sklkl.model_selection": """
+        StackedGridSearchCV StackedRandomizedSearchCV one_standard_error
+    """,
     "sklkl.modules": """
         ACTIVATIONS Dropout MLP accepted build_module few_classes label_log_proba log_softmax softmax
     """,

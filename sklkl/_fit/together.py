@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Literal
 
 from sklkl._fit.attempt import Attempt, Task, Trained
 from sklkl._fit.fitting import prepared, tell_of_idle, train
@@ -16,6 +17,8 @@ from sklkl._utils.equality import same_value
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.net import KLNet, train_together, why_apart
 
+# A larger stack gains little by its size, and what does not fit into the processor's cache loses some of it.
+_MOST_NETWORKS, _MOST_BYTES = 50, 2**26
 # How many fields of what is given to ``fit``, the first ones, are its arguments.
 _N_GIVEN = 8
 # What a fit learns of its inputs beside the net.
@@ -23,7 +26,7 @@ _OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 
 def fit_together(
-    estimators: Sequence[NetClassifier], data: FitData, largest: int | None = None
+    estimators: Sequence[NetClassifier], data: FitData, largest: int | Literal["auto"] | None = None
 ) -> list[Exception | None]:
     """Fit classifiers to the same data, each as by its own ``fit`` but for rounding.
 
@@ -33,8 +36,8 @@ def fit_together(
         The attribute ``stacked_`` then says of each how many networks were trained with it, itself included.
     data : FitData
         What is given to ``fit``.
-    largest : int or None, default=None
-        Most networks in a stack; None sets no limit.
+    largest : int, "auto" or None, default=None
+        Most networks in a stack; "auto" bounds their number and what they hold in memory, None sets no limit.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def fit_together(
         for estimator in estimators:
             fits.append(_Fit(estimator, data, fits))
         for group in _groups([fit for fit in fits if fit.is_prepared]):
-            size = largest or len(group)
+            size = _largest(group[0].net) if largest == "auto" else largest or len(group)
             for start in range(0, len(group), size):
                 _train(group[start : start + size])
     for fit in fits:
@@ -156,6 +159,16 @@ def _train_alone(fit: _Fit) -> Exception | None:
     except Exception as error:
         return error
     return None
+
+
+def _largest(net: KLNet) -> int:
+    """Return the number of networks like this one of which a step holds no more than is good."""
+    matrices = [parameter for parameter in net.module_.parameters() if parameter.ndim > 1]
+    n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
+    n_activations = net.batch_size * sum(len(matrix) for matrix in matrices)
+    # weights, gradients and two moments; activations and their gradients
+    size = (4 * n_weights + 2 * n_activations) * max((matrix.element_size() for matrix in matrices), default=4)
+    return min(_MOST_NETWORKS, max(1, _MOST_BYTES // size))
 
 
 def _groups(fits: list[_Fit]) -> list[list[_Fit]]:

@@ -1,0 +1,73 @@
+"""Fits that a search has announced."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sklkl._fit.parameters import FitData
+from sklkl._fit.plan import Candidate, Plan, planned
+
+
+@pytest.fixture
+def candidates(quick):
+    """Three candidates that get the same rows."""
+    return [Candidate(number, quick(kl_strength=0.1 * number), "") for number in range(3)]
+
+
+def test_the_first_fit_trains_all(candidates, table):
+    plan = Plan(candidates, 3)
+    with plan.active():
+        fitted = [clone(candidate.estimator).fit(*table) for candidate in candidates]
+    assert plan.stacked == [3, 3, 3]
+    for one, candidate in zip(fitted, candidates, strict=True):
+        np.testing.assert_allclose(one.predict_proba(table[0]), candidate.estimator.fit(*table).predict_proba(table[0]))
+
+
+def test_only_what_is_announced(candidates, quick, table):
+    plan, data = Plan(candidates, 3), FitData(*table)
+    assert not planned(candidates[0].estimator, data)
+    with plan.active():
+        assert not planned(quick(kl_strength=7.0), data)
+        assert planned(clone(candidates[0].estimator), data)
+    assert not planned(candidates[0].estimator, data)
+
+
+def test_a_candidate_without_company(candidates, table):
+    with Plan(candidates[:1], 1).active():
+        assert not planned(candidates[0].estimator, FitData(*table))
+
+
+@pytest.mark.parametrize(
+    "change", [{"sample_weight": np.arange(120) / 60}, {"X_val": np.ones((2, 5)), "y_val": [0, 1]}]
+)
+def test_other_data_are_another_fold(candidates, table, change):
+    calls = []
+
+    def train(estimators, data):
+        calls.append(data)
+        return [None] * len(estimators)
+
+    with Plan(candidates, 3, train).active():
+        for data in (FitData(*table), FitData(*table, **change)) * 2:
+            planned(candidates[0].estimator, data)
+            planned(candidates[1].estimator, data)
+    assert len(calls) == 4  # the second time around each fold is trained anew
+
+
+def test_what_was_trained_is_dropped_once_fetched(candidates, table):
+    plan, data = Plan(candidates, 3), FitData(*table)
+    with plan.active():
+        for candidate in candidates:
+            planned(clone(candidate.estimator), data)
+        assert [sum(map(len, fold.trained.values())) for fold in plan._folds.values()] == [0]
+    assert not plan._folds
+
+
+def test_who_is_left_behind_by_an_interrupted_search_does_not_go_on(candidates, table):
+    def train(estimators, data):
+        plan._leave()
+        raise RuntimeError("the process was killed")
+
+    plan = Plan(candidates, 3, train)
+    with pytest.raises(RuntimeError, match="killed"), plan.active():
+        planned(candidates[0].estimator, FitData(*table))

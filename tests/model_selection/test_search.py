@@ -1,0 +1,367 @@
+"""The stacked searches give what scikit-learn's give, and train the candidates of a fold together."""
+
+import pickle
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from scipy.stats import loguniform
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, get_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    RandomizedSearchCV,
+    StratifiedKFold,
+    cross_val_score,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from sklkl import KLClassifier
+from sklkl._fit import plan
+from sklkl.callbacks import BestWeights
+from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV
+
+STRENGTHS = {"kl_strength": [0.0, 0.1, 0.5]}
+OF_PIPELINE = {"klclassifier__kl_strength": [0.0, 0.1, 0.5]}
+
+
+@pytest.fixture
+def double(quick):
+    """Return ``double(**params)``: a quick classifier of float64, whose rounding does not show."""
+    return lambda **params: quick(dtype="float64", **params)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The numbers of classifiers that were fitted together, one for each call."""
+    sizes, fit_together = [], plan.fit_together
+
+    def watched(estimators, *args):
+        sizes.append(len(estimators))
+        return fit_together(estimators, *args)
+
+    monkeypatch.setattr(plan, "fit_together", watched)
+    return sizes
+
+
+def assert_same_results(search, plain):
+    """Compare all but times."""
+    assert set(search.cv_results_) == {*plain.cv_results_, "stacked"}
+    assert search.cv_results_["params"] == plain.cv_results_["params"]
+    for name, expected in plain.cv_results_.items():
+        if "_time" not in name and "param" not in name:
+            np.testing.assert_allclose(search.cv_results_[name], expected, rtol=1e-9, atol=1e-10, err_msg=name)
+    assert search.best_params_ == plain.best_params_
+
+
+def both(estimator, grid, X, y, fit_params=None, **params):
+    """Return a stacked search and scikit-learn's, fitted and found to be the same."""
+    params = {"scoring": "neg_log_loss", "cv": 3, **params}
+    searches = [kind(estimator, grid, **params) for kind in (StackedGridSearchCV, GridSearchCV)]
+    stacked, plain = (search.fit(X, y, **(fit_params or {})) for search in searches)
+    assert_same_results(stacked, plain)
+    return stacked, plain
+
+
+# The same as scikit-learn
+
+
+def test_a_classifier(double, table, trainings):
+    stacked, plain = both(double(), STRENGTHS, *table, return_train_score=True)
+    assert trainings == [3, 3, 3]
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3, 3, 3])
+    np.testing.assert_allclose(stacked.predict_proba(table[0]), plain.predict_proba(table[0]))
+    assert stacked.best_score_ == pytest.approx(plain.best_score_)
+
+
+def test_a_pipeline(double, table, trainings):
+    both(make_pipeline(StandardScaler(), double()), OF_PIPELINE, *table)
+    assert trainings == [3, 3, 3]
+
+
+def test_a_pipeline_in_a_pipeline(double, table, trainings):
+    inner = Pipeline([("scale", StandardScaler()), ("net", double())])
+    both(Pipeline([("first", "passthrough"), ("last", inner)]), {"last__net__kl_strength": [0, 0.1]}, *table)
+    assert trainings == [2, 2, 2]
+
+
+def test_other_steps_make_other_rows(double, table, trainings):
+    pipeline = Pipeline([("scale", None), ("net", double())])
+    grid = {"scale": [StandardScaler(), MinMaxScaler()], "net__kl_strength": [0.0, 0.1, 0.5]}
+    stacked = StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
+    plain = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
+    np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3] * 6)
+    assert trainings == [3] * 6
+
+
+def test_other_steps_may_have_other_candidates(double, table):
+    pipeline = Pipeline([("scale", None), ("net", double())])
+    grids = [
+        {"scale": [StandardScaler()], "net__kl_strength": [0.0, 0.1]},
+        {"scale": [MinMaxScaler()], "net__kl_strength": [0.0, 0.5, 0.9]},
+    ]
+    stacked = StackedGridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=3).fit(*table)
+    plain = GridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=3).fit(*table)
+    np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+
+
+def test_the_last_step_is_searched(double, table, trainings):
+    pipeline = Pipeline([("scale", StandardScaler()), ("last", double())])
+    grid = [
+        {"last": [double()], "last__kl_strength": [0.0, 0.1]},
+        {"last": [LogisticRegression()], "last__C": [1.0, 10.0]},
+    ]
+    stacked = StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
+    plain = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
+    np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [2, 2, 1, 1])
+    assert trainings == [2, 2, 2]
+
+
+def test_another_estimator(table, trainings):
+    stacked, _ = both(LogisticRegression(), {"C": [0.1, 1.0]}, *table)
+    assert trainings == []
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [1, 1])
+
+
+def test_several_metrics(double, table):
+    scoring = {"loss": "neg_log_loss", "hits": "accuracy"}
+    stacked, _ = both(double(), STRENGTHS, *table, scoring=scoring, refit="loss", return_train_score=True)
+    assert stacked.multimetric_
+
+
+def test_a_callable_refit_and_scorer(double, table):
+    def scorer(estimator, X, y):
+        return {"hits": accuracy_score(y, estimator.predict(X))}
+
+    stacked, _ = both(double(), STRENGTHS, *table, scoring=scorer, refit=lambda results: 1)
+    assert stacked.best_index_ == 1
+
+
+def test_sample_weight(double, table, trainings):
+    weight = np.random.RandomState(0).rand(len(table[0]))
+    both(double(), STRENGTHS, *table, {"sample_weight": weight})
+    assert trainings == [3, 3, 3]
+
+
+def test_groups(double, table, trainings):
+    both(double(), STRENGTHS, *table, {"groups": np.arange(len(table[0])) % 7}, cv=GroupKFold(3))
+    assert trainings == [3, 3, 3]
+
+
+def test_metadata_routing(double, table, trainings):
+    weight = np.random.RandomState(0).rand(len(table[0]))
+    with sklearn.config_context(enable_metadata_routing=True):
+        estimator = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False), double().set_fit_request(sample_weight=True)
+        )
+        scorer = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
+        both(estimator, OF_PIPELINE, *table, {"sample_weight": weight}, scoring=scorer)
+    assert trainings == [3, 3, 3]
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores")
+def test_an_invalid_candidate_fails_alone(double, table):
+    grid = {"kl_strength": [0.0, -1.0, 0.1]}
+    searches = []
+    for kind in (StackedGridSearchCV, GridSearchCV):
+        search = kind(double(), grid, scoring="neg_log_loss", cv=3)
+        with pytest.warns(FitFailedWarning, match=r"(?s)3 fits failed.*'kl_strength' parameter of KLClassifier"):
+            searches.append(search.fit(*table))
+    assert_same_results(*searches)
+    np.testing.assert_array_equal(searches[0].cv_results_["stacked"], [2, 1, 2])
+
+
+def test_an_invalid_candidate_may_raise(double, table):
+    search = StackedGridSearchCV(double(), {"kl_strength": [0.0, -1.0]}, error_score="raise", cv=3)
+    with pytest.raises(ValueError, match="'kl_strength' parameter of KLClassifier"):
+        search.fit(*table)
+    assert not plan._active
+
+
+def test_an_unknown_parameter(double, table):
+    with pytest.raises(ValueError, match="Invalid parameter 'strength'"):
+        StackedGridSearchCV(double(), {"strength": [0.0, 1.0]}, cv=3).fit(*table)
+
+
+def test_several_grids(double, table, trainings):
+    grids = [{"kl_strength": [0.0, 0.1]}, {"lr": [0.01, 0.1], "kl_penalty": ["label_smoothing"], "kl_strength": [0.1]}]
+    stacked = StackedGridSearchCV(double(learning_rate="constant"), grids, cv=3, scoring="neg_log_loss").fit(*table)
+    plain = GridSearchCV(double(learning_rate="constant"), grids, cv=3, scoring="neg_log_loss").fit(*table)
+    np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    assert trainings == [4, 4, 4]
+
+
+def test_what_cannot_share_a_stack(double, table):
+    grid = {"hidden_layer_sizes": [(4,), (8,)], "kl_strength": [0.0, 0.1]}
+    stacked, _ = both(double(), grid, *table)
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [2, 2, 2, 2])
+
+
+def test_string_labels(double, table):
+    X, y = table
+    stacked, _ = both(double(), STRENGTHS, X, np.array(["red", "green", "blue"])[y])
+    assert set(stacked.classes_) == {"red", "green", "blue"}
+
+
+def test_a_frame(double, table, trainings):
+    X = pd.DataFrame(table[0], columns=list("abcde"))
+    stacked, _ = both(double(), STRENGTHS, X, pd.Series(table[1]).astype(str))
+    assert trainings == [3, 3, 3]
+    assert stacked.feature_names_in_.tolist() == list("abcde")
+
+
+def test_processes(double, table):
+    stacked, _ = both(make_pipeline(StandardScaler(), double()), OF_PIPELINE, *table, n_jobs=2)
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3, 3, 3])
+
+
+def test_a_randomized_search(double, table, trainings):
+    searches = [
+        kind(double(), {"kl_strength": loguniform(0.01, 1)}, n_iter=3, cv=3, random_state=0).fit(*table)
+        for kind in (StackedRandomizedSearchCV, RandomizedSearchCV)
+    ]
+    assert_same_results(*searches)
+    assert trainings == [3, 3, 3]
+
+
+def test_drawn_once_without_a_seed(double, table, trainings):
+    StackedRandomizedSearchCV(double(), {"kl_strength": loguniform(0.01, 1)}, n_iter=3, cv=3).fit(*table)
+    assert trainings == [3, 3, 3]
+
+
+# What is trained together
+
+
+def test_max_stack(double, table):
+    stacked, _ = both(double(), STRENGTHS, *table)
+    search = StackedGridSearchCV(double(), STRENGTHS, max_stack=2, scoring="neg_log_loss", cv=3).fit(*table)
+    np.testing.assert_array_equal(search.cv_results_["stacked"], [2, 2, 1])
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], stacked.cv_results_["mean_test_score"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_stack", 0), ("max_stack", "all"), ("n_repeats", 0)])
+def test_invalid_parameters(double, table, name, value):
+    search = StackedGridSearchCV(double(), STRENGTHS, **{name: value})
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of StackedGridSearchCV must be"):
+        search.fit(*table)
+
+
+def test_equal_candidates(double, table, trainings):
+    both(double(), {"kl_strength": [0.1, 0.1]}, *table)
+    assert trainings == [2, 2, 2]
+
+
+def test_equal_folds(double, table, trainings):
+    train, test = np.arange(80), np.arange(80, 120)
+    both(double(), STRENGTHS, *table, cv=[(train, test), (train, test[:20])])
+    assert trainings == [3, 3]
+
+
+def test_without_a_seed(double, table, trainings):
+    search = StackedGridSearchCV(double(random_state=None), {"kl_strength": [0.1, 0.1]}, cv=3, scoring="neg_log_loss")
+    scores = search.fit(*table).cv_results_["mean_test_score"]
+    assert trainings == [2, 2, 2]
+    assert scores[0] != scores[1]
+
+
+def test_what_cannot_be_pickled(double, table, trainings):
+    class Local(BestWeights):
+        pass
+
+    both(double(callbacks=[Local()]), {"kl_strength": [0.0, 0.1]}, *table)
+    assert trainings == []
+
+
+def test_a_fit_of_ones_own(double, table, trainings):
+    class Own(KLClassifier):
+        def fit(self, X, y):
+            return super().fit(X, y)
+
+    both(Own((8,), max_epochs=3, random_state=0, dtype="float64"), {"kl_strength": [0.0, 0.1]}, *table)
+    assert trainings == []
+
+
+def test_a_teacher_of_the_same_parameters(double, table):
+    both(double(), {"teacher": [None, double()]}, *table, cv=KFold(2))
+
+
+def test_failing_together_is_fitting_alone(double, table, monkeypatch):
+    def fail(*args):
+        raise RuntimeError
+
+    monkeypatch.setattr(plan, "fit_together", fail)
+    stacked, _ = both(double(), STRENGTHS, *table)
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [1, 1, 1])
+
+
+# Where it is used
+
+
+def test_in_a_pipeline_and_cross_validated(double, table):
+    scores = [
+        cross_val_score(make_pipeline(StandardScaler(), kind(double(), STRENGTHS, cv=2)), *table, cv=2)
+        for kind in (StackedGridSearchCV, GridSearchCV)
+    ]
+    np.testing.assert_allclose(*scores)
+
+
+def test_a_search_in_a_search(double, table):
+    inner = StackedGridSearchCV(double(), STRENGTHS, cv=2, scoring="neg_log_loss")
+    plain = GridSearchCV(double(), STRENGTHS, cv=2, scoring="neg_log_loss")
+    folds = StratifiedKFold(2)
+    a = StackedGridSearchCV(inner, {"estimator__dropout": [0.0, 0.5]}, cv=folds).fit(*table)
+    b = GridSearchCV(plain, {"estimator__dropout": [0.0, 0.5]}, cv=folds).fit(*table)
+    assert_same_results(a, b)
+
+
+def test_searches_in_threads(double, table):
+    results = {}
+
+    def search(seed):
+        found = StackedGridSearchCV(double(random_state=seed), STRENGTHS, cv=2, scoring="neg_log_loss").fit(*table)
+        results[seed] = found.cv_results_["mean_test_score"]
+
+    threads = [threading.Thread(target=search, args=(seed,)) for seed in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in (0, 1):
+        plain = GridSearchCV(double(random_state=seed), STRENGTHS, cv=2, scoring="neg_log_loss").fit(*table)
+        np.testing.assert_allclose(results[seed], plain.cv_results_["mean_test_score"])
+
+
+def test_nothing_is_left(double, table, global_state_untouched):
+    estimator = double()
+    before = estimator.get_params()
+    with global_state_untouched():
+        search = StackedGridSearchCV(estimator, STRENGTHS, cv=3).fit(*table)
+    assert not plan._active
+    assert estimator.get_params() == before
+    assert not hasattr(estimator, "net_")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(search)).predict(table[0]), search.predict(table[0]))
+    assert repr(clone(search)) == repr(search)
+
+
+def test_an_interruption_leaves_nothing(double, table, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan, "fit_together", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        StackedGridSearchCV(double(), STRENGTHS, cv=3).fit(*table)
+    assert not plan._active
+
+
+def test_an_ordinary_fit_hashes_nothing(double, table, monkeypatch):
+    monkeypatch.setattr(plan.joblib, "hash", None)
+    double().fit(*table)
