@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklkl._fit.teacher_share import best_share, clearly_worse, mixed
+from sklkl._fit.teacher_share import best_share, clearly_loses, clearly_worse, mixed
 
 
 def models(n_rows=20_000, share=0.5, seed=0):
@@ -100,3 +100,11 @@ def test_labels_of_their_own_are_compared_together():
     assert clearly_worse(
         (torch.stack([proba, proba], 1), torch.stack([y, y], 1), None), (good[:, None], codes[:, None], None)
     )
+
+
+@pytest.mark.parametrize("weight", [None, torch.ones(20_000)])
+def test_a_student_loses_that_is_worse_by_more_than_chance(weight):
+    alone, teacher, y = models(share=0.1)
+    assert clearly_loses(teacher, alone, y, weight)
+    assert not clearly_loses(alone, teacher, y, weight)
+    assert not clearly_loses(alone, alone, y, weight)

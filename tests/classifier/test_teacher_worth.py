@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -168,12 +169,23 @@ def test_a_student_is_compared_as_it_is_trained(student, trainings, early_stoppi
 
 def test_the_rest_of_the_soft_targets_is_that_of_the_network_compared(student, trainings, monkeypatch):
     monkeypatch.setattr("sklkl._fit.training_set.best_share", lambda *args: 0.25)
+    monkeypatch.setattr("sklkl._fit.training_set.clearly_loses", lambda *args: False)
     X, y = sums()
     clf = student(teacher=STUMP, calibrate_teacher=False, augment=None).fit(X, y)
     assert clf.distill_weight_ == 0.25 * 0.5
-    (alone, _), (_, data) = trainings
+    (alone, _), _, (_, data) = trainings
     expected = 0.75 * alone.predict_proba(data.train) + 0.25 * clone(STUMP).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(data.train.columns["teacher_proba"], expected, rtol=1e-5)
+
+
+def test_a_student_that_is_worse_than_the_labels_alone_is_not_wanted(student, trainings, monkeypatch):
+    """Whatever share the teacher has in the best mixture of probabilities."""
+    monkeypatch.setattr("sklkl._fit.training_set.best_share", lambda *args: 0.9)
+    X, y = sums()
+    clf = student(teacher=DummyClassifier(strategy="uniform"), augment=None).fit(X, y)
+    assert clf.distill_weight_ == 0
+    assert len(trainings) == 3
+    assert np.array_equal(clf.predict_proba(X), student().fit(X, y).predict_proba(X))
 
 
 # Where there is nothing to compare
