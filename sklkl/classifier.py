@@ -46,6 +46,9 @@ class KLClassifier(NetClassifier):
     scale_inputs : bool, default=True
         Whether the built-in network scales its inputs, whose units then do not matter, by what it learns from the
         training rows, see :class:`sklkl.modules.DenseScaling` and :class:`sklkl.modules.SparseScaling`.
+    n_members : int >= 1, default=1
+        Number of networks, of different seeds and validation parts, whose mean probabilities are predicted; the
+        built-in ones are trained as one stack. How far they differ is :meth:`predict_uncertainty`.
     module : torch.nn.Module class, factory or instance, default=None
         Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
@@ -157,22 +160,20 @@ class KLClassifier(NetClassifier):
         What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty`` (means over
         all rows, also without a label), ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with
         ``"kl_adaptive"`` also ``step_kl`` (mean of steps measured, in nats; NaN if none was) and ``rejected_steps``.
+        Of several networks means over those that got to the epoch, and their number ``n_members``.
     lr_ : float
-        The learning rate that was found, at its peak.
+        The learning rate that was found, at its peak; the geometric mean of those of several networks.
     n_iter_ : int
-        Number of epochs.
+        Number of epochs; the largest of several networks.
     distill_weight_ : float
         The weight of the teacher; with ``"auto"`` 0.5 times its share in the soft targets, 0 if it was no use.
     interrupted_ : bool
         Whether training was interrupted; the model is then that of the epochs finished before.
 
-    Notes
-    -----
-    On a CPU networks predict in float64 unless X is float32 (one of your own if it can).
-
     References
     ----------
     Pereyra et al. (2017), Regularizing Neural Networks by Penalizing Confident Output Distributions, arXiv:1701.06548.
+    Lakshminarayanan et al. (2017), Simple and Scalable Predictive Uncertainty Estimation, arXiv:1612.01474.
 
     Examples
     --------
@@ -200,6 +201,7 @@ class KLClassifier(NetClassifier):
         module: Callable[..., Any] | None = None,
         *,
         scale_inputs: bool = True,
+        n_members: int = 1,
         kl_penalty: PenaltyName | Callable[..., Any] = "confidence",
         kl_strength: float = 0.0,
         teacher: Any = None,
@@ -239,6 +241,7 @@ class KLClassifier(NetClassifier):
         self.dropout = dropout
         self.module = module
         self.scale_inputs = scale_inputs
+        self.n_members = n_members
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
         self.teacher = teacher

@@ -59,7 +59,10 @@ def copied(value: Any, memo: dict[int, Any], change: Callable[[Part], Any] | Non
         except RuntimeError:  # torch copies no tensor that is the result of a computation
             change = copied_part
         else:
+            # deepcopy keeps alive under its memo's id what must not be freed, as another object would get the number
+            alive = tried.pop(id(tried), [])
             memo.update(tried)
+            memo.setdefault(id(memo), []).extend(alive)
             return result
     # what stands in for something else must not be looked into
     memo.update({id(part): change(part) for part in parts_in(value, kept=list(memo)) if id(part) not in memo})
