@@ -186,7 +186,7 @@ def _has_members(estimator: Any) -> bool:
         If it is of one.
     """
     if estimator.n_members == 1:
-        raise AttributeError("predict_uncertainty needs several networks, which differ: n_members > 1. Got 1.")
+        raise AttributeError("predict_uncertainty needs several networks, which differ. Got n_members=1.")
     return True
 
 

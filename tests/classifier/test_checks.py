@@ -62,9 +62,10 @@ def run_checks(estimator, among=None):
     "estimator",
     [
         KLClassifier(**QUICK, kl_strength=0.1),
+        KLClassifier(**QUICK, n_members=2),
         Distiller(KLClassifier(**QUICK, augment=None), LogisticRegression(), report_fraction=None),
     ],
-    ids=["classifier", "distiller"],
+    ids=["classifier", "members", "distiller"],
 )
 def test_passes_scikit_learns_checks(estimator):
     passed, failed = run_checks(estimator)
