@@ -108,8 +108,8 @@ class KLClassifier(NetClassifier):
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.
     weight_decay : float >= 0 or "auto", default="auto"
-        Passed to the optimiser if it accepts one. ``"auto"`` is 0.3 for ``"adam"``, 1e-4 for ``"sgd"``, and the
-        optimiser's own default for a class.
+        Passed to the optimiser if it accepts one. ``"auto"`` is 0.3 for ``"adam"``, or 0.1 with several members, 1e-4
+        for ``"sgd"``, and the optimiser's own default for a class.
     batch_size : int or "auto", default="auto"
         Largest number of rows in a batch; ``"auto"`` is 128, or all rows if they are fewer.
     max_epochs : int >= 1, default=100

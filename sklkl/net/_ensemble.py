@@ -65,7 +65,7 @@ class KLEnsemble(KLNet):
 
     def initialize_module(self) -> KLEnsemble:
         """Make one network of those of the nets, which stay theirs."""
-        self.module_ = Ensemble([uncompiled(net.module_) for net in self.learned()], self.multilabel)
+        self.module_ = Ensemble([uncompiled(net.module_) for net in self.learned()], self.multilabel).eval()
         return self
 
     def learned(self) -> list[KLNet]:
@@ -113,8 +113,9 @@ class KLEnsemble(KLNet):
         """Take over what the nets have learned."""
         self.initialize_module()
         nets = self.learned()
-        self.history = mean_history([net.history for net in nets])
-        self.lr_ = float(np.exp(np.mean(np.log([net.lr_ for net in nets]))))
+        with np.errstate(all="ignore"):  # a training that failed has numbers of any kind
+            self.history = mean_history([net.history for net in nets])
+            self.lr_ = float(np.exp(np.mean(np.log([net.lr_ for net in nets]))))
         self.has_learned_ = any(net.has_learned_ for net in nets)
 
     # Copies and pickles
@@ -127,7 +128,6 @@ class KLEnsemble(KLNet):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.initialize_module()
-        self.module_.eval()
 
     def _share_generator(self) -> None:
         """Do nothing: each network draws from the generator of its own net."""

@@ -18,7 +18,7 @@ from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import DenseScaling, label_log_proba
-from sklkl.net._by_hand import BATCH_HOOKS, has_formula, is_own, why_autograd
+from sklkl.net._by_hand import BATCH_HOOKS, MOST_BYTES, has_formula, is_own, why_autograd
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.net._net import KLNet
 from sklkl.net._stack_batches import StackMeans, for_each, stacked
@@ -278,9 +278,12 @@ class StackTraining:
         )
 
     def _scaled_once(self, member: _Member, rows: Rows) -> Rows:
-        """Return rows as the first layer of a net wants them, unless they are sparse."""
+        """Return rows as the first layer of a net wants them, unless they are sparse or many."""
         scaling: Any = member.net.module_.scaling
         if not isinstance(scaling, DenseScaling) or not isinstance(rows.X, Tensor):
+            return rows
+        n_sets = len({id(member.data) for member in self.members})
+        if n_sets * len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
             return rows
         if id(rows) not in self._rows:
             with torch.no_grad():

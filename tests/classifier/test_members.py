@@ -123,6 +123,15 @@ def test_built_in_networks_are_a_stack(several, table, monkeypatch):
     several().fit(*table)
 
 
+@pytest.mark.parametrize(
+    ("params", "decay"),
+    [({}, 0.1), ({"weight_decay": 0.3}, 0.3), ({"optimizer": "sgd"}, 1e-4), ({"n_members": 1}, 0.3)],
+)
+def test_members_need_less_weight_decay(several, table, params, decay):
+    net = members_of(several(**params).fit(*table).net_)[0]
+    assert net.optimizer_.param_groups[0]["weight_decay"] == decay
+
+
 # What it shows
 
 
