@@ -24,7 +24,7 @@ from sklkl._utils.types import MatrixLike
 from sklkl.data import is_sparse
 from sklkl.divergences import kl_divergence
 from sklkl.modules import MLP, is_built_in, log_softmax
-from sklkl.net import KLNet, TrainingHistory, members_of
+from sklkl.net import KLEnsemble, KLNet, TrainingHistory
 
 # Elements of input that one batch may hold: large enough to be fast, small enough for the cache.
 _BATCH_ELEMENTS = 2**18
@@ -308,10 +308,11 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         >>> bool(near < far)
         True
         """
-        nets = members_of(self._fitted_net())
+        net = self._fitted_net()
+        nets = net.learned() if isinstance(net, KLEnsemble) else [net]
         X = self._validated(X)
-        proba = np.stack([per_row(net, X, net.proba) for net in nets])
-        if self.net_.multilabel:
+        proba = np.stack([per_row(member, X, member.proba) for member in nets])
+        if net.multilabel:
             proba = np.stack([1 - proba, proba], axis=-1)
         differences = kl_divergence(proba, proba.mean(axis=0), axis=-1).mean(axis=0)
         return differences.reshape(len(differences), -1).sum(axis=1)
