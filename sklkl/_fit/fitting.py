@@ -11,8 +11,9 @@ import numpy as np
 from sklkl._fit.attempt import Attempt, Previous, Task, Trained
 from sklkl._fit.idle import Circumstances, warn_of_idle
 from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
-from sklkl._fit.members import check_structure, new_nets, resumed_nets, with_own_parts
+from sklkl._fit.members import check_structure, new_members, resumed_nets, with_own_parts
 from sklkl._fit.monitors import asks_for_validation
+from sklkl._fit.net_factory import new_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.prediction import NetClassifier
@@ -74,7 +75,8 @@ def fit_net(
         if net is not None:
             training, previous = _taught_by(net, training), None
         if previous is None:
-            net = new_nets(params.net, task.classes, training, task.random_state)
+            make = new_net if params.net.n_members == 1 else new_members
+            net = make(params.net, task.classes, training, task.random_state)
         else:
             net = resumed_nets(previous.net, params.net, training)
         if tells:  # of what is valid
@@ -124,7 +126,7 @@ def prepared(
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
     else:
-        build = partial(new_nets, params.net, found)
+        build = partial(new_net if params.net.n_members == 1 else new_members, params.net, found)
         training = training_of(params, rows, valid, soft_targets, random_state, build)
         if params.net.n_members > 1:
             training = with_own_parts(training, rows, params.net.n_members, random_state)

@@ -16,11 +16,11 @@ from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLEnsemble, KLNet, members_of
 
 
-def new_nets(params: NetParams, classes: np.ndarray, training: Training, random_state: np.random.RandomState) -> KLNet:
-    """Build and initialise as many nets as there are to be members, as one, see `new_net`."""
+def new_members(
+    params: NetParams, classes: np.ndarray, training: Training, random_state: np.random.RandomState
+) -> KLEnsemble:
+    """Build and initialise the members, see `new_net`."""
     first = new_net(params, classes, training, random_state)
-    if params.n_members == 1:
-        return first
     others = replace(params, verbose=0)  # one progress bar is enough
     trainings = [_of_member(training, number) for number in range(1, params.n_members)]
     return KLEnsemble([first, *(new_net(others, classes, own, random_state, first) for own in trainings)])

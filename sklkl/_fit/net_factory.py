@@ -276,16 +276,16 @@ def _optimizer(params: NetParams) -> tuple[Any, dict[str, Any]]:
     if not known and not (isinstance(given, type) and issubclass(given, Optimizer)):
         raise invalid("optimizer", given, f"one of {sorted(OPTIMIZERS)} or a class of torch optimisers", of=_OWNER)
     optimizer, defaults = OPTIMIZERS[given] if known else (given, {})
-    decay = accepted(optimizer, **_weight_decay(params))
+    decay = _weight_decay(params, optimizer)
     passed_on = _passed_on(params.passed_on, "optimizer", optimizer)
     arguments = {**defaults, **decay, **passed_on}
     return optimizer, {f"optimizer__{name}": value for name, value in arguments.items()}
 
 
-def _weight_decay(params: NetParams) -> dict[str, float]:
-    """Return the weight decay, if it is not that of the optimiser by itself."""
+def _weight_decay(params: NetParams, optimizer: Any) -> dict[str, Any]:
+    """Return the weight decay, if it is not what the optimiser has by itself."""
     if params.weight_decay != "auto":
-        return {"weight_decay": params.weight_decay}
+        return accepted(optimizer, weight_decay=params.weight_decay)
     of_members = params.n_members > 1 and params.optimizer == "adam"
     return {"weight_decay": _DECAY_OF_MEMBERS} if of_members else {}
 
