@@ -20,18 +20,18 @@ def new_members(
     params: NetParams, classes: np.ndarray, training: Training, random_state: np.random.RandomState
 ) -> KLEnsemble:
     """Build and initialise the members, see `new_net`."""
-    first = new_net(params, classes, training, random_state)
-    others = replace(params, verbose=0)  # one progress bar is enough
-    trainings = [_of_member(training, number) for number in range(1, params.n_members)]
-    return KLEnsemble([first, *(new_net(others, classes, own, random_state, first) for own in trainings)])
+    members: list[KLNet] = []
+    for own_params, own in _of_each(params, training):
+        members.append(new_net(own_params, classes, own, random_state, beside=members[0] if members else None))
+    return KLEnsemble(members)
 
 
 def resumed_nets(net: KLNet, params: NetParams, training: Training) -> KLNet:
     """Return a net that resumes the training of another one, or of its members, see `resumed_net`."""
     if params.n_members == 1:
         return resumed_net(net, params, training)
-    members = enumerate(members_of(net))
-    return KLEnsemble([resumed_net(member, params, _of_member(training, number)) for number, member in members])
+    members = zip(members_of(net), _of_each(params, training), strict=True)
+    return KLEnsemble([resumed_net(member, *own) for member, own in members])
 
 
 def check_structure(net: KLNet, params: NetParams) -> None:
@@ -109,5 +109,8 @@ def _split(rows: Rows, valid: np.ndarray) -> TrainingSet:
     return TrainingSet(*(rows.take(torch.from_numpy(numbers)) for numbers in (train, valid)))
 
 
-def _of_member(training: Training, number: int) -> Training:
-    return replace(training, data=training.parts[number], parts=()) if training.parts else training
+def _of_each(params: NetParams, training: Training) -> list[tuple[NetParams, Training]]:
+    """Return the parameters and the training of each member; the first shows the progress."""
+    sets = training.parts or [training.data] * params.n_members
+    quiet = replace(params, verbose=0)
+    return [(quiet if number else params, replace(training, data=own, parts=())) for number, own in enumerate(sets)]

@@ -150,7 +150,9 @@ def test_the_history_is_of_those_that_got_so_far(several, table):
 
 
 def test_one_bar_shows_the_progress(several, table, capsys):
-    several(verbose=1).fit(*table)
+    clf = several(verbose=1, warm_start=True).fit(*table)
+    assert capsys.readouterr().err.count("3/3") == 1
+    clf.fit(*table)
     assert capsys.readouterr().err.count("3/3") == 1
 
 
