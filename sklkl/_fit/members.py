@@ -22,7 +22,7 @@ def new_members(
     """Build and initialise the members, see `new_net`."""
     members: list[KLNet] = []
     for own_params, own in _of_each(params, training):
-        members.append(new_net(own_params, classes, own, random_state, beside=members[0] if members else None))
+        members.append(new_net(own_params, classes, own, random_state, alike=members[0] if members else None))
     return KLEnsemble(members)
 
 
