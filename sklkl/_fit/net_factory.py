@@ -53,7 +53,7 @@ def new_net(
     random_state : RandomState
         Source of the net's seed.
     alike : KLNet or None, default=None
-        A net for the same rows, but for those set aside, which scales its inputs as this one will if that does so at all.
+        A net for about the same rows, which scales its inputs as this one will if that does so at all.
 
     Raises
     ------
