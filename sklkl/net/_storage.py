@@ -98,6 +98,10 @@ class StoredGenerator:
     def __reduce__(self) -> Any:
         return _generator, (self.state, self.device)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> StoredGenerator:
+        # not what is loaded: a net within another one is made ready for storage once more
+        return self
+
 
 def stored(part: Part) -> Any:
     """Return what is to be pickled in place of a tensor or generator; a tensor of an unusual kind stays as it is."""

@@ -260,6 +260,11 @@ def test_is_stored_and_resumed(several, table, params, data, same_but_for_roundi
         same_but_for_rounding(again.predict_proba(X), further.predict_proba(X))
 
 
+def test_a_pickle_is_the_same_again(several, table):
+    clf = several(max_epochs=1).fit(*table)
+    assert pickle.dumps(clf) == pickle.dumps(clf)
+
+
 def test_a_pickle_has_the_weights_once(several, table):
     clf = several(hidden_layer_sizes=(300, 300), max_epochs=1).fit(*table)
     numbers = sum(parameter.numel() for parameter in clf.module_.parameters())
