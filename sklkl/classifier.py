@@ -47,6 +47,9 @@ class KLClassifier(NetClassifier):
     scale_inputs : bool, default=True
         Whether the built-in network scales its inputs, whose units then do not matter, by what it learns from the
         training rows, see :class:`sklkl.modules.DenseScaling` and :class:`sklkl.modules.SparseScaling`.
+    n_members : int >= 1, default=1
+        Number of networks, of different seeds and validation parts, whose mean probabilities are predicted; the
+        built-in ones are trained as one stack. How far they differ is :meth:`predict_uncertainty`.
     module : torch.nn.Module class, factory or instance, default=None
         Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
@@ -106,8 +109,8 @@ class KLClassifier(NetClassifier):
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.
     weight_decay : float >= 0 or "auto", default="auto"
-        Passed to the optimiser if it accepts one. ``"auto"`` is 0.3 for ``"adam"``, 1e-4 for ``"sgd"``, and the
-        optimiser's own default for a class.
+        Passed to the optimiser if it accepts one. ``"auto"`` is 0.3 for ``"adam"``, or 0.1 with several members, 1e-4
+        for ``"sgd"``, and the optimiser's own default for a class.
     batch_size : int or "auto", default="auto"
         Largest number of rows in a batch; ``"auto"`` is 128, or all rows if they are fewer.
     max_epochs : int >= 1, default=100
@@ -158,22 +161,20 @@ class KLClassifier(NetClassifier):
         What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty`` (means over
         all rows, also without a label), ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with
         ``"kl_adaptive"`` also ``step_kl`` (mean of steps measured, in nats; NaN if none was) and ``rejected_steps``.
+        Of several networks means over those that got to the epoch, and their number ``n_members``.
     lr_ : float
-        The learning rate that was found, at its peak.
+        The learning rate that was found, at its peak; the geometric mean of those of several networks.
     n_iter_ : int
-        Number of epochs.
+        Number of epochs; the largest of several networks.
     distill_weight_ : float
         The weight of the teacher; with ``"auto"`` 0.5 times its share in the soft targets, 0 if it was no use.
     interrupted_ : bool
         Whether training was interrupted; the model is then that of the epochs finished before.
 
-    Notes
-    -----
-    On a CPU networks predict in float64 unless X is float32 (one of your own if it can).
-
     References
     ----------
     Pereyra et al. (2017), Regularizing Neural Networks by Penalizing Confident Output Distributions, arXiv:1701.06548.
+    Lakshminarayanan et al. (2017), Simple and Scalable Predictive Uncertainty Estimation, arXiv:1612.01474.
 
     Examples
     --------
@@ -201,6 +202,7 @@ class KLClassifier(NetClassifier):
         module: Callable[..., Any] | None = None,
         *,
         scale_inputs: bool = True,
+        n_members: int = 1,
         kl_penalty: PenaltyName | Callable[..., Any] = "confidence",
         kl_strength: float = 0.0,
         teacher: Any = None,
@@ -240,6 +242,7 @@ class KLClassifier(NetClassifier):
         self.dropout = dropout
         self.module = module
         self.scale_inputs = scale_inputs
+        self.n_members = n_members
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
         self.teacher = teacher
@@ -297,14 +300,13 @@ class KLClassifier(NetClassifier):
         sample_weight : array-like of shape (n_rows,), default=None
             Weights >= 0: a row of weight 2 counts as two rows, one of weight 0 as none. Only their ratios count.
         teacher_proba : array-like or frame of shape (n_rows, n_classes), default=None
-            A teacher's probabilities for these rows, in place of a ``teacher``; columns in the order of the sorted
-            labels of y, or of any order if a frame names them.
+            Probabilities in place of a ``teacher``; columns in the order of the sorted labels, or as a frame names them.
         X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
             Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
             such rows use them without a teacher too.
         X_val : array-like, sparse matrix or frame of shape (n_val, n_features), default=None
-            Inputs of a validation part of your own, which serves wherever rows of X would be set aside;
-            ``Pipeline(..., transform_input=["X_val"])`` transforms them as X.
+            Validation part of your own, which serves wherever rows of X would be set aside; transformed as X is by
+            ``Pipeline(..., transform_input=["X_val"])``.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Their labels, which y must have too.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -317,11 +319,9 @@ class KLClassifier(NetClassifier):
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError
             If a parameter or the data are invalid, if training produced no finite epoch, or if that of another
             network is to be resumed. The estimator is then as it was before.
-        TypeError
-            If y mixes strings with other types, or data come in a container that is no array or frame.
         KeyboardInterrupt
             If training was interrupted. Once an epoch is finished (not while a teacher's worth is asked), the model so
             far is kept and ``interrupted_`` is True; before that the estimator is as it was.

@@ -11,8 +11,9 @@ import numpy as np
 from sklkl._fit.attempt import Attempt, Previous, Task, Trained
 from sklkl._fit.idle import Circumstances, warn_of_idle
 from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
+from sklkl._fit.members import check_structure, new_members, resumed_nets, with_own_parts
 from sklkl._fit.monitors import asks_for_validation
-from sklkl._fit.net_factory import check_structure, new_net, resumed_net
+from sklkl._fit.net_factory import new_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.prediction import NetClassifier
@@ -72,11 +73,12 @@ def fit_net(
     tells = tells and not (stream and previous is not None)
     for _ in range(1 if stream else params.teacher.n_generations):
         if net is not None:
-            training, previous = replace(training, data=_taught_by(net, training.data)), None
+            training, previous = _taught_by(net, training), None
         if previous is None:
-            net = new_net(params.net, task.classes, training, task.random_state)
+            make = new_net if params.net.n_members == 1 else new_members
+            net = make(params.net, task.classes, training, task.random_state)
         else:
-            net = resumed_net(previous.net, params.net, training)
+            net = resumed_nets(previous.net, params.net, training)
         if tells:  # of what is valid
             tell_of_idle(attempt.draft, params, data, task)
             tells = False
@@ -124,8 +126,10 @@ def prepared(
     if stream:
         training = stream_training(params, rows, soft_targets, random_state)
     else:
-        build = partial(new_net, params.net, found)
+        build = partial(new_net if params.net.n_members == 1 else new_members, params.net, found)
         training = training_of(params, rows, valid, soft_targets, random_state, build)
+        if params.net.n_members > 1:
+            training = with_own_parts(training, rows, params.net.n_members, random_state)
     return Task(found, rows, soft_targets, training, random_state)
 
 
@@ -154,7 +158,7 @@ def _seeded(params: FitParams, plain: bool) -> tuple[FitParams, np.random.Random
 def train(net: KLNet, training: Training) -> None:
     """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
     try:
-        net.partial_fit(training.data)
+        net.partial_fit(training.parts or training.data)
     except KeyError as error:
         if training.data.valid is None and asks_for_validation(error):
             raise ValueError(_NO_VALIDATION.format(error)) from error
@@ -166,7 +170,11 @@ def train(net: KLNet, training: Training) -> None:
         raise
 
 
-def _taught_by(net: KLNet, data: TrainingSet) -> TrainingSet:
-    """Return the training set of the next generation, with the soft targets of a net that has learned this one."""
-    proba = net_proba(net, data.train).to(data.train.dtype)
-    return TrainingSet(data.train.with_columns(teacher_proba=proba), data.valid)
+def _taught_by(net: KLNet, training: Training) -> Training:
+    """Return the training of the next generation, with the soft targets of a net that has learned this one."""
+
+    def taught(data: TrainingSet) -> TrainingSet:
+        proba = net_proba(net, data.train).to(data.train.dtype)
+        return TrainingSet(data.train.with_columns(teacher_proba=proba), data.valid)
+
+    return replace(training, data=taught(training.data), parts=tuple(map(taught, training.parts)))

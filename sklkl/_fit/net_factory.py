@@ -29,6 +29,8 @@ from sklkl.net import KLNet
 from sklkl.optim import OPTIMIZERS
 
 _OWNER = "KLClassifier"
+# Of networks whose mean is predicted, which need less restraint each: their chance errors cancel.
+_DECAY_OF_MEMBERS = 0.1
 
 
 def new_net(
@@ -51,7 +53,7 @@ def new_net(
     random_state : RandomState
         Source of the net's seed.
     alike : KLNet or None, default=None
-        A net for the same rows, which scales its inputs as this one will if that does so at all.
+        A net for about the same rows, which scales its inputs as this one will if that does so at all.
 
     Raises
     ------
@@ -274,10 +276,18 @@ def _optimizer(params: NetParams) -> tuple[Any, dict[str, Any]]:
     if not known and not (isinstance(given, type) and issubclass(given, Optimizer)):
         raise invalid("optimizer", given, f"one of {sorted(OPTIMIZERS)} or a class of torch optimisers", of=_OWNER)
     optimizer, defaults = OPTIMIZERS[given] if known else (given, {})
-    decay = {} if params.weight_decay == "auto" else accepted(optimizer, weight_decay=params.weight_decay)
+    decay = _weight_decay(params, optimizer)
     passed_on = _passed_on(params.passed_on, "optimizer", optimizer)
     arguments = {**defaults, **decay, **passed_on}
     return optimizer, {f"optimizer__{name}": value for name, value in arguments.items()}
+
+
+def _weight_decay(params: NetParams, optimizer: Any) -> dict[str, Any]:
+    """Return the weight decay, if it is not what the optimiser has by itself."""
+    if params.weight_decay != "auto":
+        return accepted(optimizer, weight_decay=params.weight_decay)
+    of_members = params.n_members > 1 and params.optimizer == "adam"
+    return {"weight_decay": _DECAY_OF_MEMBERS} if of_members else {}
 
 
 def _passed_on(params: Mapping[str, Any], prefix: str, receiver: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from torch import Tensor
 from sklkl._fit.training_set import Training
 from sklkl.data import Rows
 from sklkl.losses import cross_entropy, row_shares
-from sklkl.modules import MLP, label_log_proba, scaling_of
-from sklkl.net import KLNet
+from sklkl.modules import is_built_in, label_log_proba, scaling_of
+from sklkl.net import KLNet, members_of
 
 # So many rows are looked at.
 _N_ROWS = 1000
@@ -36,7 +36,7 @@ def check_outcome(net: KLNet, training: Training) -> None:
     ConvergenceWarning
         If it is worse on its training rows than a prediction of the class shares, the same for each row.
     """
-    if training.stream and type(net.module_) is MLP:
+    if training.stream and is_built_in(net.module_):
         return  # whose weights are known to be finite; one pass over a few rows is short
     rows = _some(training.data.train.labelled())
     logits = _logits(net, rows)
@@ -100,7 +100,7 @@ def _log_shares(rows: Rows, logits: Tensor) -> Tensor:
 
 def _message(net: KLNet, rows: Rows, loss: float, reference: float) -> str:
     largest = float(abs(rows.X).max())
-    unscaled = scaling_of(net.module_) is None and not 1e-2 < largest < 1e2
+    unscaled = scaling_of(members_of(net)[0].module_) is None and not 1e-2 < largest < 1e2
     scale = f"The inputs, of values up to {largest:.3g}, may need scaling, as by a StandardScaler. " if unscaled else ""
     return (
         f"Training has not converged: the loss on its rows is {loss:.3g} nats a row, where a prediction without any "

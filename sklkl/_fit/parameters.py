@@ -46,6 +46,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "activation": [StrOptions(set(ACTIVATIONS))],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "scale_inputs": ["boolean"],
+    "n_members": [Interval(Integral, 1, None, closed="left")],
     "module": [callable, None],
     "kl_penalty": [StrOptions(set(PENALTIES)), HasMethods(["fit", "__call__"])],
     "kl_strength": [Interval(Real, 0, None, closed="left")],
@@ -150,6 +151,7 @@ class NetParams:
     activation: ActivationName
     dropout: float
     scale_inputs: bool
+    n_members: int
     module: Any
     init_from: Any
     kl_penalty: Any

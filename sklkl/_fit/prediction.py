@@ -18,11 +18,13 @@ from torch.nn.functional import logsigmoid
 from sklkl._fit.inputs import validated
 from sklkl._fit.parameters import PassedOnParams
 from sklkl._utils.arrays import as_array
+from sklkl._utils.sklearn_private import available_if
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl._utils.types import MatrixLike
 from sklkl.data import is_sparse
-from sklkl.modules import MLP, log_softmax
-from sklkl.net import KLNet, TrainingHistory
+from sklkl.divergences import kl_divergence
+from sklkl.modules import MLP, is_built_in, log_softmax
+from sklkl.net import KLEnsemble, KLNet, TrainingHistory
 
 # Elements of input that one batch may hold: large enough to be fast, small enough for the cache.
 _BATCH_ELEMENTS = 2**18
@@ -161,7 +163,7 @@ def _tensor(part: np.ndarray, dtype: np.dtype, copy: bool) -> Tensor:
 
 
 def _is_own_on_cpu(net: KLNet) -> bool:
-    return type(net.module_) is MLP and torch.device(net.device).type == "cpu"
+    return is_built_in(net.module_) and torch.device(net.device).type == "cpu"
 
 
 def _is_wide(X: Any) -> bool:
@@ -173,6 +175,19 @@ def _own_dtype(net: KLNet) -> np.dtype:
     """Return the floating type of the network."""
     parameter = next((p for p in net.module_.parameters() if p.is_floating_point()), torch.empty(0))
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
+
+
+def _has_members(estimator: Any) -> bool:
+    """Whether an estimator is of several networks.
+
+    Raises
+    ------
+    AttributeError
+        If it is of one.
+    """
+    if estimator.n_members == 1:
+        raise AttributeError("predict_uncertainty needs several networks, which differ. Got n_members=1.")
+    return True
 
 
 class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
@@ -194,11 +209,14 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         return self.net_
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        module_dtype = None if type(self.net_.module_) is MLP else _own_dtype(self.net_)
+        return per_row(self.net_, self._validated(X), function)
+
+    def _validated(self, X: Any) -> Any:
+        module_dtype = None if is_built_in(self.net_.module_) else _own_dtype(self.net_)
         X = as_array("X", X) if isinstance(X, (list, tuple)) else X
         # texts of numbers, which fit takes too
         dtype = np.float64 if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U") else "numeric"
-        return per_row(self.net_, validated(self, X, module_dtype=module_dtype, dtype=dtype, reset=False), function)
+        return validated(self, X, module_dtype=module_dtype, dtype=dtype, reset=False)
 
     def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the probability of each class.
@@ -255,6 +273,49 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
         if self._fitted_net().multilabel:
             return self._per_row(X, lambda logits: (logits > 0).long())
         return self.classes_[self._per_row(X, lambda logits: logits.argmax(-1))]
+
+    @available_if(_has_members)
+    def predict_uncertainty(self, X: MatrixLike) -> np.ndarray:
+        """Return how far the members of an ensemble differ: the mean of KL(member‖mean of members), in nats.
+
+        That is the mutual information between a row's label and the member that predicts it: what the members, and so
+        the training rows, leave open about the row. What they agree is open, such as a coin's fall, does not count.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            Numbers from 0 to log ``n_members``; for multilabel targets the sum over labels.
+
+        References
+        ----------
+        Lakshminarayanan, Pritzel and Blundell (2017), Simple and Scalable Predictive Uncertainty Estimation using Deep
+        Ensembles, arXiv:1612.01474; the mutual information is that of Houlsby et al. (2011), Bayesian Active Learning
+        for Classification and Preference Learning, arXiv:1112.5745.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sklkl import KLClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = KLClassifier(n_members=4, hidden_layer_sizes=(16,), max_epochs=20, random_state=0).fit(X, y)
+        >>> near, far = clf.predict_uncertainty(X).mean(), clf.predict_uncertainty(X[:, ::-1]).mean()
+        >>> bool(near < far)
+        True
+        """
+        net = self._fitted_net()
+        nets = net.learned() if isinstance(net, KLEnsemble) else [net]
+        X = self._validated(X)
+        proba = np.stack([per_row(member, X, member.proba) for member in nets])
+        if net.multilabel:
+            proba = np.stack([1 - proba, proba], axis=-1)
+        differences = kl_divergence(proba, proba.mean(axis=0), axis=-1).mean(axis=0)
+        return differences.reshape(len(differences), -1).sum(axis=1)
 
     @property
     def module_(self) -> nn.Module:

@@ -82,7 +82,8 @@ class _Fit:
     def _prepare(self, data: FitData, others: Sequence[_Fit]) -> None:
         draft = self.attempt.draft
         self.params = checked_params(draft)
-        if self.params.given["warm_start"] or self.params.teacher.n_generations > 1:
+        params = self.params
+        if params.given["warm_start"] or params.teacher.n_generations > 1 or params.net.n_members > 1:
             return
         alike = next((fit for fit in others if fit.has_rows_for(self.params)), None)
         if alike is None:

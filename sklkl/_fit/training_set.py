@@ -32,7 +32,7 @@ class Training:
     Parameters
     ----------
     data : TrainingSet
-        The rows.
+        The rows; of the first member, where members of an ensemble have validation parts of their own.
     distill_weight : float
         Weight of the distillation loss.
     epochs : int
@@ -41,6 +41,8 @@ class Training:
         Whether further rows may come.
     n_labelled : int or None
         How many of the training rows, the first ones, have a label; None for all.
+    parts : tuple of TrainingSet
+        The rows of each member; empty if all have the same.
     """
 
     data: TrainingSet
@@ -48,6 +50,7 @@ class Training:
     epochs: int
     stream: bool = False
     n_labelled: int | None = None
+    parts: tuple[TrainingSet, ...] = ()
 
 
 NewNet = Callable[[Training, np.random.RandomState], KLNet]
@@ -254,8 +257,11 @@ def validation_split(
     if len(pool) == 0:
         return np.arange(len(codes)), pool
     n_valid = min(max(1, round(fraction * len(pool))), len(pool) - 1)
-    enough = min(n_valid, len(pool) - n_valid) >= (counts > 1).sum()
-    train, valid = train_test_split(
-        pool, test_size=n_valid, stratify=codes[pool] if enough else None, random_state=random_state
-    )
+    stratify = codes[pool] if can_stratify(codes[pool], n_valid) else None
+    train, valid = train_test_split(pool, test_size=n_valid, stratify=stratify, random_state=random_state)
     return np.sort(np.concatenate([train, np.flatnonzero(alone)])), np.sort(valid)
+
+
+def can_stratify(codes: np.ndarray, n_valid: int) -> bool:
+    """Whether a part of so many rows, and the rest, can have rows of every class."""
+    return min(n_valid, len(codes) - n_valid) >= len(np.unique(codes))

@@ -64,8 +64,8 @@ def unit_rows(proba: np.ndarray, *, allow_nan: bool = False) -> tuple[np.ndarray
         Rows with a negative or infinite entry, or a sum that is off by more than `SUM_TOLERANCE` (2**-7 if all
         values are those of bfloat16).
     """
-    sums = proba.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
+        sums = proba.sum(axis=-1)  # NaN of infinities of both signs
         off = np.abs(sums - 1)
         if (off > SUM_TOLERANCE).any() and _is_bfloat16(proba):
             near = off <= _BFLOAT16_TOLERANCE

@@ -22,7 +22,7 @@ from sklkl.penalties import Confidence, adapted
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
 # The views of scaled rows are made once for a training unless they take more than this many bytes.
-_MOST_BYTES = 2**28
+MOST_BYTES = 2**28
 
 
 def why_autograd(net: Any, iterator: Any) -> str | None:
@@ -171,7 +171,7 @@ class ByHand:
         if not isinstance(rows.X, Tensor):
             return iterator
         looks = any(map(net._has_hooks, BATCH_HOOKS)) or (net.kl_strength and not is_own(net.penalty_))
-        if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > _MOST_BYTES:
+        if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
             return iterator
         self._scales_batches = False
         if id(rows) not in self._rows:

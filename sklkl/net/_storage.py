@@ -59,7 +59,10 @@ def copied(value: Any, memo: dict[int, Any], change: Callable[[Part], Any] | Non
         except RuntimeError:  # torch copies no tensor that is the result of a computation
             change = copied_part
         else:
+            # deepcopy keeps alive under its memo's id what must not be freed, as another object would get the number
+            alive = tried.pop(id(tried), [])
             memo.update(tried)
+            memo.setdefault(id(memo), []).extend(alive)
             return result
     # what stands in for something else must not be looked into
     memo.update({id(part): change(part) for part in parts_in(value, kept=list(memo)) if id(part) not in memo})
@@ -94,6 +97,10 @@ class StoredGenerator:
 
     def __reduce__(self) -> Any:
         return _generator, (self.state, self.device)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StoredGenerator:
+        # not what is loaded: a net within another one is made ready for storage once more
+        return self
 
 
 def stored(part: Part) -> Any:

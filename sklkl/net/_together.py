@@ -18,11 +18,15 @@ from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.losses import row_shares
 from sklkl.modules import DenseScaling, label_log_proba
-from sklkl.net._by_hand import has_formula
+from sklkl.net._by_hand import MOST_BYTES, has_formula
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.net._net import KLNet
+from sklkl.net._stack_batches import StackMeans, for_each, stacked
 from sklkl.net._stack_rates import MemberRate, stack_rate
 from sklkl.net._terms import loss_terms
+
+# Rows of validation that go through a stack together.
+_VALIDATED_AT_ONCE = 1024
 
 
 def train_together(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> list[Exception | None]:
@@ -196,7 +200,7 @@ class StackTraining:
         )
 
     def _train(self) -> tuple[list[dict[str, float]], int]:
-        means = _StackMeans()
+        means = StackMeans()
         by_formula = all(has_formula(member.net, member.train) for member in self.members)
         for batch in self._batches():
             logits = self._stack.forward(batch[0], self._masks(batch[0].shape[-2]))
@@ -215,7 +219,7 @@ class StackTraining:
             strength = self._settings.kl_strength[..., None] if self._settings.is_penalised else 0.0
             return cross_entropy_gradient(logits, batch[1], shares, strength)
         leaf = logits.mT.detach().requires_grad_()
-        terms = loss_terms(self._settings, leaf, _for_each(batch, len(self.members)), training=True)
+        terms = loss_terms(self._settings, leaf, for_each(batch, len(self.members)), training=True)
         torch.autograd.backward((reduce(add, terms.values()),), (shares.expand(leaf.shape[:2]),))
         assert leaf.grad is not None
         return {name: mean_of(values.detach(), shares) for name, values in terms.items()}, leaf.grad.mT
@@ -241,19 +245,17 @@ class StackTraining:
 
     def _batches(self) -> Iterator[Batch]:
         drawing = self._drawing()
-        iterators = [self._scaled(m, m.net.get_iterator(self._scaled_once(m, m.train), training=True)) for m in drawing]
-        if self._is_shared:
-            yield from iterators[0]
-            return
-        for batches in zip(*iterators, strict=True):
-            columns = {name: torch.stack([batch.columns[name] for batch in batches]) for name in batches[0].columns}
-            x, y = (torch.stack(parts) for parts in zip(*batches, strict=True))
-            yield Batch(x, y, **columns)
+        return stacked(
+            [self._scaled(m, m.net.get_iterator(self._scaled_once(m, m.train), training=True)) for m in drawing]
+        )
 
     def _scaled_once(self, member: _Member, rows: Rows) -> Rows:
-        """Return rows as the first layer of a net wants them, unless they are sparse."""
+        """Return rows as the first layer of a net wants them, unless they are sparse or many."""
         scaling: Any = member.net.module_.scaling
         if not isinstance(scaling, DenseScaling) or not isinstance(rows.X, Tensor):
+            return rows
+        n_sets = len({id(member.data) for member in self.members})
+        if n_sets * len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
             return rows
         if id(rows) not in self._rows:
             with torch.no_grad():
@@ -273,18 +275,26 @@ class StackTraining:
     # Validation, and who stops
 
     def _validate(self) -> list[dict[str, float]] | None:
-        """Return the validation losses of all nets if they share the rows; else each validates on its own."""
-        first = self.members[0]
-        if first.valid is None or not self._is_shared or any(m.valid is not first.valid for m in self.members):
+        """Return the validation losses of all nets if they have as many rows; else each validates on its own."""
+        first, means = self.members[0], StackMeans()
+        if len({0 if member.valid is None else len(member.valid) for member in self.members}) > 1:
             return None
-        means = _StackMeans()
-        batches = Batches(self._scaled_once(first, first.valid), max(first.net.batch_size, _VALIDATED_AT_ONCE))
-        for batch in self._scaled(first, batches):
+        if first.valid is None:
+            return None
+        for batch in self._validation_batches():
             logits = self._stack.forward(batch[0]).mT
-            terms = loss_terms(self._settings, logits, _for_each(batch, len(self.members)), training=False)
+            terms = loss_terms(self._settings, logits, for_each(batch, len(self.members)), training=False)
             shares = row_shares(logits[0], batch.weight)
             means.add({name: mean_of(values, shares) for name, values in terms.items()}, batch)
         return means.read(len(self.members))
+
+    def _validation_batches(self) -> Iterator[Batch]:
+        first = self.members[0]
+        # what has learned from the same rows scales them alike
+        alike = all(member.train is first.train and member.valid is first.valid for member in self.members)
+        size = max(first.net.batch_size, _VALIDATED_AT_ONCE)
+        members = self.members[:1] if alike else self.members
+        return stacked([self._scaled(m, Batches(self._scaled_once(m, m.valid), size)) for m in members])
 
     def _goes_on(self, number: int, validated: list[dict[str, float]] | None) -> bool:
         """End the epoch of a net; return whether it goes on."""
@@ -325,38 +335,3 @@ class StackTraining:
         for number, member in enumerate(members):
             member.net.learning_rate_.number = number
             member.lent.lend(self._stack, self._engine, number)
-
-
-# Rows of validation that go through a stack together.
-_VALIDATED_AT_ONCE = 1024
-
-
-def _for_each(batch: Batch, n_networks: int) -> Batch:
-    """Return a batch whose labels and columns have an axis of networks, as its inputs have where they differ."""
-    x, y = batch
-    if x.ndim > 2:
-        return batch
-    columns = {name: values.expand(n_networks, *values.shape) for name, values in batch.columns.items()}
-    return Batch(x, y.expand(n_networks, *y.shape), **columns)
-
-
-class _StackMeans:
-    """Means of named terms of each network over an epoch, see :class:`sklkl.losses.TermMeans`."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.mass: Any = 0.0
-        self.n_batches = 0
-
-    def add(self, terms: dict[str, Tensor], batch: Batch) -> None:
-        """Add a batch's terms, of shape (n_networks,)."""
-        mass = batch[0].shape[-2] if batch.weight is None else batch.weight.sum(-1).double()
-        for name, values in terms.items():
-            self.sums[name] = self.sums.get(name, 0.0) + values.double() * mass
-        self.mass, self.n_batches = self.mass + mass, self.n_batches + 1
-
-    def read(self, n_networks: int) -> list[dict[str, float]]:
-        """Return the means of each network, in one trip from the device."""
-        mass = torch.as_tensor(self.mass, dtype=torch.float64).clamp(min=torch.finfo(torch.float64).tiny)
-        columns = torch.stack([sums / mass.to(sums.device) for sums in self.sums.values()]).tolist()
-        return [dict(zip(self.sums, values, strict=True)) for values in zip(*columns, strict=True)]

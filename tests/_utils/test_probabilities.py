@@ -15,7 +15,11 @@ def test_rows_are_divided_by_their_sums():
     assert not wrong.any()
 
 
-@pytest.mark.parametrize("row", [[0.5, 0.5, 0.002], [0, 0, 0], [-0.1, 0.6, 0.5], [np.inf, 0, 0], [70, 20, 10]], ids=str)
+@pytest.mark.parametrize(
+    "row",
+    [[0.5, 0.5, 0.002], [0, 0, 0], [-0.1, 0.6, 0.5], [np.inf, 0, 0], [np.inf, -np.inf, 0], [70, 20, 10]],
+    ids=str,
+)
 @pytest.mark.parametrize("allow_nan", [True, False])
 def test_wrong_rows(row, allow_nan):
     assert unit_rows(np.vstack([P, row]), allow_nan=allow_nan)[1].tolist() == [False, False, True]

@@ -63,10 +63,11 @@ def run_checks(estimator, among=None, but=()):
     "estimator",
     [
         KLClassifier(**QUICK, kl_strength=0.1),
+        KLClassifier(**QUICK, n_members=2),
         KLClassifier(**QUICK, module=Network, kl_penalty="vat", kl_strength=0.1),
         Distiller(KLClassifier(**QUICK, augment_factor=1), LogisticRegression()),
     ],
-    ids=["classifier", "module", "distiller"],
+    ids=["classifier", "members", "module", "distiller"],
 )
 def test_passes_those_checks_that_depend_on_training(estimator):
     passed, failed = run_checks(estimator, OF_TRAINING)

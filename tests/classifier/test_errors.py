@@ -16,6 +16,7 @@ BAD_VALUES = {
     "activation": ["swish", None, nn.ReLU],
     "dropout": [-0.1, 1.0, NAN, "half", None],
     "scale_inputs": [None, 1, "yes"],
+    "n_members": [0, -1, 1.5, None, "many"],
     "module": ["mlp", 3, dict],
     "kl_penalty": ["entropy", None, 3, object()],
     "kl_strength": [-0.1, NAN, INF, "strong", None],

@@ -204,6 +204,7 @@ RIGHT = {
     "teacher_classes": list(POLICIES),
     "augment_factor": [1, 2, np.int64(2)],
     "n_generations": [1, 2, np.int64(2)],
+    "n_members": [1, 2, np.int64(2)],
     "lr": [1e-300, 1e-30, 1e-3, 1, 1e6, 1e19],
     "learning_rate": list(LEARNING_RATES),
     "kl_target": [1e-300, 1e-30, 1e-3, 1, 1e30, 1e300, None],
@@ -234,7 +235,7 @@ RIGHT = {
 WRONG = {
     **dict.fromkeys(["dropout", "kl_strength", "distill_weight", "temperature", "lr", "kl_target"], NUMBERS),
     **dict.fromkeys(["weight_decay", "validation_fraction", "optimizer__eps", "optimizer__lr"], NUMBERS),
-    **dict.fromkeys(["augment_factor", "n_generations", "batch_size", "n_iter_no_change"], COUNTS),
+    **dict.fromkeys(["augment_factor", "n_generations", "n_members", "batch_size", "n_iter_no_change"], COUNTS),
     **dict.fromkeys(["activation", "distill_rows", "distill_divergence", "teacher_classes"], ["a", None, 0.1]),
     **dict.fromkeys(["learning_rate", "early_stopping", "calibrate_teacher", "warm_start", "compile"], ["a", 0.1, 1]),
     "hidden_layer_sizes": [(0,), -1, (2.5,), "a", None, ((2,),), True],
