@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from sklkl._utils.torch_state import insist
+from sklkl.modules import MLP
 
 __all__ = ["BestWeights", "Progress", "StopTraining"]
 
@@ -165,7 +166,9 @@ def _copy(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _is_finite(module: nn.Module) -> bool:
-    floats = [values for values in module.state_dict().values() if values.is_floating_point()]
+    # no training changes how the built-in network scales its inputs
+    values = module.parameters() if isinstance(module, MLP) else module.state_dict().values()
+    floats = [values for values in values if values.is_floating_point()]
     return not floats or bool(torch.stack([torch.isfinite(values).all() for values in floats]).all())
 
 

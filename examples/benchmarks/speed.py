@@ -3,7 +3,8 @@
 Every figure is processor time on one thread, the median of several rounds; the rounds of all contestants are
 interleaved, so that a machine whose speed drifts slows them all. The work is the same for everyone: one hidden layer
 of 64 units, Adam at a constant rate, float32 for torch, no validation rows. The KL-adaptive rate is compared in the
-default network with one that measures nothing.
+default network with one that measures nothing, and that network with one that is trained through autograd, as any other
+network is.
 
     python examples/benchmarks/speed.py          # a few minutes
     python examples/benchmarks/speed.py --quick  # seconds, only to see that it runs
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from sklearn.datasets import make_classification
 from sklearn.neural_network import MLPClassifier
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from threadpoolctl import threadpool_limits
 from torch import nn
 
@@ -82,6 +84,13 @@ def report(title, seconds, ours="KLClassifier"):
         print(f"  {name:24s} {1e3 * value:10.3f} ms   {ratio}")
 
 
+class Gradients(Callback):
+    """Look at every gradient, which takes autograd."""
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        pass
+
+
 def data(n_rows, n_features=50, n_classes=10):
     X, y = make_classification(n_rows, n_features, n_informative=20, n_classes=n_classes, random_state=0)
     return X.astype(np.float32), y
@@ -104,13 +113,27 @@ def training(X, y, batch_size, epochs, rounds):
 def rates(X, y, epochs, rounds):
     """Compare rules for the learning rate in the default network, which goes through all epochs."""
 
-    def fit(rule):
-        params = {"learning_rate": rule, "max_epochs": epochs, "n_iter_no_change": None}
+    def fit(rule, callbacks=None):
+        params = {"learning_rate": rule, "max_epochs": epochs, "n_iter_no_change": None, "callbacks": callbacks}
         return lambda: KLClassifier(device="cpu", random_state=0, **params).fit(X, y)
 
-    contestants = {"KLClassifier": fit("kl_adaptive"), "one cycle": fit("onecycle")}
+    contestants = {
+        "KLClassifier": fit("kl_adaptive"),
+        "one cycle": fit("onecycle"),
+        "through autograd": fit("kl_adaptive", [Gradients()]),
+    }
     title = f"KL-adaptive rate, {len(X)} x {X.shape[1]}, default network, batch 128, {epochs} epochs"
     report(title, processor_seconds(contestants, rounds))
+
+
+def fixed_cost(X, y, rounds):
+    """Compare what a short fit costs, most of which does not depend on the rows."""
+    contestants = {
+        "KLClassifier": lambda: sklkl_classifier(128, 3).fit(X, y),
+        "MLPClassifier": lambda: mlp_classifier(128, 3).fit(X, y),
+        "plain skorch": lambda: skorch_classifier(X, y, 128, 3).fit(X, y),
+    }
+    report(f"A short fit, {len(X)} x {X.shape[1]}, 3 epochs", processor_seconds(contestants, rounds))
 
 
 def prediction(X, y, sizes, rounds):
@@ -142,6 +165,7 @@ def main():
     with threadpool_limits(1):
         training(X, y, batch_size=128, epochs=1 if quick else 20, rounds=rounds)
         training(X, y, batch_size=1024, epochs=1 if quick else 20, rounds=rounds)
+        fixed_cost(X[:150], y[:150], rounds)
         for n_rows in (500, 3000):
             rates(X[:n_rows], y[:n_rows], epochs=2 if quick else 100, rounds=rounds)
         prediction(X, y, sizes=[1, 1_000] if quick else [1, 1_000, 100_000], rounds=rounds)

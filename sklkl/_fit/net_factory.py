@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -31,7 +31,13 @@ from sklkl.optim import OPTIMIZERS
 _OWNER = "KLClassifier"
 
 
-def new_net(params: NetParams, classes: np.ndarray, training: Training, random_state: np.random.RandomState) -> KLNet:
+def new_net(
+    params: NetParams,
+    classes: np.ndarray,
+    training: Training,
+    random_state: np.random.RandomState,
+    alike: KLNet | None = None,
+) -> KLNet:
     """Build and initialise a net.
 
     Parameters
@@ -44,6 +50,8 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         What it will be trained on, and how.
     random_state : RandomState
         Source of the net's seed.
+    alike : KLNet or None, default=None
+        A net for the same rows, which scales its inputs as this one will if that does so at all.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def new_net(params: NetParams, classes: np.ndarray, training: Training, random_s
         or the network does not return logits.
     """
     seed = random_state.randint(2**31 - 1)
-    net = _initialized(params, training, len(classes), seed)
+    net = _initialized(params, training, len(classes), seed, alike=alike)
     if params.module is not None:
         _check_logits(net, training.data.train)
     if params.init_from is not None:
@@ -100,7 +108,14 @@ def _structure(factory: partial[nn.Module]) -> dict[str, Any]:
     }
 
 
-def _initialized(params: NetParams, training: Training, n_classes: int, seed: int, old: KLNet | None = None) -> KLNet:
+def _initialized(
+    params: NetParams,
+    training: Training,
+    n_classes: int,
+    seed: int,
+    old: KLNet | None = None,
+    alike: KLNet | None = None,
+) -> KLNet:
     """Return a net made afresh, or the training of an old one resumed.
 
     Raises
@@ -109,7 +124,8 @@ def _initialized(params: NetParams, training: Training, n_classes: int, seed: in
         If the optimiser cannot be made for this network, or cannot take a step.
     """
     known = isinstance(params.optimizer, str) and not any(name.startswith("optimizer__") for name in params.passed_on)
-    net = _net(params, training, n_classes, seed, old)
+    scaling = partial(_scaling, params, training, alike) if old is None else partial(_resumed_scaling, old, training)
+    net = _net(params, training, n_classes, seed, scaling)
     try:
         net = net.initialize() if old is None else net.resume(old)
     except Exception as error:
@@ -141,13 +157,15 @@ def _unsuited(optimizer: Any, error: Exception) -> ValueError:
     return invalid_input("optimizer", found, allowed, of=_OWNER)
 
 
-def _net(params: NetParams, training: Training, n_classes: int, seed: int, old: KLNet | None = None) -> KLNet:
+def _net(
+    params: NetParams, training: Training, n_classes: int, seed: int, make_scaling: Callable[[], Scaling | None]
+) -> KLNet:
     """Return a net that is not initialised; what can be refused is, before the scales of the inputs are learned."""
     data, (n_rows, n_features) = training.data, training.data.train.X.shape[:2]
     module = _module_factory(params, n_features, n_classes)
     optimizer, others = _optimizer(params)
     callbacks = _callbacks(params)
-    scaling = _scaling(params, training) if old is None else _resumed_scaling(old, training)
+    scaling = make_scaling()
     if "teacher_proba" in data.train.columns:
         others["distillation"] = Distillation(params.distill_divergence, params.temperature, data.known_classes)
     return KLNet(
@@ -192,14 +210,15 @@ def _module_factory(params: NetParams, n_features: int, n_classes: int) -> parti
     return partial(build_module, MLP, **common, activation=params.activation, dropout=params.dropout)
 
 
-def _scaling(params: NetParams, training: Training) -> Scaling | None:
+def _scaling(params: NetParams, training: Training, alike: KLNet | None) -> Scaling | None:
     if not params.scale_inputs or params.module is not None:
         return None
     if params.init_from is not None:
         scaling = copy.deepcopy(scaling_to_start_from(params.init_from))
         if scaling is None or scaling.n_features == training.data.train.X.shape[1]:
             return scaling
-    return input_scaling(*_inputs_and_weights(training), stream=training.stream).to(params.dtype)
+    found = None if alike is None else copy.deepcopy(scaling_of(alike.module_))
+    return found or input_scaling(*_inputs_and_weights(training), stream=training.stream).to(params.dtype)
 
 
 def _resumed_scaling(old: KLNet, training: Training) -> Scaling | None:

@@ -93,13 +93,22 @@ class _Fit:
             self.task, self.random_state = alike.task, copy.deepcopy(alike.random_state)
             draft.__dict__.update({name: vars(alike.attempt.draft)[name] for name in alike.learned_of_inputs()})
         random_state = copy.deepcopy(self.random_state)
-        self.net = new_net(self.params.net, self.task.classes, self.task.training, random_state)
+        net = None if alike is None else alike.net
+        self.net = new_net(self.params.net, self.task.classes, self.task.training, random_state, alike=net)
         tell_of_idle(draft, self.params, data, self.task)
 
     def has_rows_for(self, params: FitParams) -> bool:
         """Whether these parameters make the training set that this fit has, to the last row."""
         own = self.params
-        names = ("random_state", "class_weight", "early_stopping", "validation_fraction", "max_epochs", "callbacks")
+        names = (
+            "random_state",
+            "class_weight",
+            "early_stopping",
+            "validation_fraction",
+            "max_epochs",
+            "callbacks",
+            "device",
+        )
         return (
             self.is_prepared
             and self.task.soft_targets is None

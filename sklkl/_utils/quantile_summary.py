@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -90,30 +91,40 @@ def summarised(X: np.ndarray, weight: np.ndarray | None = None, *, stream: bool 
     stream : bool
         Whether it is to be merged with others: it then keeps more values.
     """
-    mass = np.ones(len(X)) if weight is None else weight / weight.mean()
+    mass = None if weight is None else weight / weight.mean()
     n_kept = _MOST_OF_A_STREAM if stream else N_KEPT
     return _stacked([_compressed(*_distinct(column, mass), n_kept) for column in X.T.astype(np.float64)], n_kept)
 
 
-def _distinct(values: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distinct(values: np.ndarray, mass: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return distinct values in rising order, and their masses."""
+    if mass is None:
+        values, counts = np.unique(values, return_counts=True)
+        return values, counts.astype(np.float64)
     values, place = np.unique(values[mass > 0], return_inverse=True)
     return values, np.bincount(place, mass[mass > 0])
 
 
 def _compressed(values: np.ndarray, mass: np.ndarray, n_kept: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return so many of the values: the extremes, and quantiles, with the masses of those nearest to each.
-
-    Half of the quantiles are evenly spaced, half on the scale of a normal variable, whose tails they resolve.
-    """
+    """Return so many of the values: the extremes, and quantiles, with the masses of those nearest to each."""
     if len(values) <= n_kept:
         return values, mass
-    even = n_kept // 2
-    levels = np.r_[np.linspace(0, 1, even + 1)[1:-1], ndtr(np.linspace(-3.1, 3.1, n_kept - even - 1))]
+    last = len(values) - 1
     middle = (mass.cumsum() - mass / 2) / mass.sum()
-    kept = np.unique(np.r_[0, np.searchsorted(middle, levels - _ROUNDING).clip(max=len(values) - 1), len(values) - 1])
-    starts = np.r_[0, (kept[:-1] + kept[1:] + 1) // 2]
+    at = np.minimum(middle.searchsorted(_levels(n_kept)), last)
+    is_kept = np.zeros(len(values), dtype=bool)
+    is_kept[at] = is_kept[0] = is_kept[last] = True
+    kept = np.flatnonzero(is_kept)
+    starts = np.concatenate([[0], (kept[:-1] + kept[1:] + 1) // 2])
     return values[kept], np.add.reduceat(mass, starts)
+
+
+@cache
+def _levels(n_kept: int) -> np.ndarray:
+    """Return shares: half are evenly spaced, half on the scale of a normal variable, whose tails they resolve."""
+    even = n_kept // 2
+    levels = [np.linspace(0, 1, even + 1)[1:-1], ndtr(np.linspace(-3.1, 3.1, n_kept - even - 1))]
+    return np.concatenate(levels) - _ROUNDING
 
 
 def _stacked(columns: list[tuple[np.ndarray, np.ndarray]], n_kept: int) -> QuantileSummary:

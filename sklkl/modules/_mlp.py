@@ -179,15 +179,11 @@ class MLP(nn.Sequential):
         return next((type(layer) for layer in self if isinstance(layer, known)), nn.Identity)
 
     def is_as_made(self) -> bool:
-        """Whether the layers are those that the constructor makes: none was replaced by another or added."""
-        linears, dropouts = self.linears(), self.dropouts()
-        rate = dropouts[0].p if dropouts else 0.0
-        name = next(name for name, kind in ACTIVATIONS.items() if kind is self.activation)
-        sizes = tuple(layer.out_features for layer in linears[:-1])
-        with torch.device("meta"):
-            made = MLP(linears[0].in_features, linears[-1].out_features, sizes, name, rate)
+        """Whether the layers are of the kinds that the constructor makes: none was replaced by another or added."""
+        hidden, n_hidden = [_Linear, self.activation, *[Dropout] * bool(self.dropouts())], len(self.linears()) - 1
         layers = [layer for layer in self if layer is not self.scaling]
-        return type(self) is MLP and list(map(repr, layers)) == list(map(repr, made))
+        plain = all(repr(layer) == repr(type(layer)()) for layer in layers if type(layer) is self.activation)
+        return type(self) is MLP and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits in evaluation mode, computed by numpy.

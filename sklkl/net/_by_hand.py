@@ -63,6 +63,7 @@ def _is_plain_adamw(optimizer: Optimizer, module: nn.Module) -> bool:
         return False
     (group,) = optimizer.param_groups
     alike = list(map(id, group["params"])) == list(map(id, module.parameters()))
+    alike &= "step" not in vars(optimizer)  # which a scheduler of torch replaces
     hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
     return bool(group.get("fused")) and alike and not hooks and not any(map(group.get, _OTHER_OPTIONS))
 
@@ -167,6 +168,8 @@ class ByHand:
         if type(iterator) is not Batches or not isinstance(scaling, DenseScaling):
             return iterator
         rows = iterator.rows
+        if not isinstance(rows.X, Tensor):
+            return iterator
         looks = any(map(net._has_hooks, BATCH_HOOKS)) or (net.kl_strength and not is_own(net.penalty_))
         if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > _MOST_BYTES:
             return iterator

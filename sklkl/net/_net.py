@@ -87,6 +87,9 @@ class KLNet(TrainStep):
         The learning rate of the last training, at its peak.
     interrupted_ : bool
         Whether the last training was interrupted from the keyboard.
+    why_autograd_ : str or None
+        Why the last training went through autograd; None if its gradients and steps were written out, which is the
+        same training but for rounding.
 
     Examples
     --------

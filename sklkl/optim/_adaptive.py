@@ -21,6 +21,7 @@ from sklkl.optim._lock import Lock
 from sklkl.optim._polyak import Polyak
 from sklkl.optim._rule import LEAST_RATE, Rule, as_array, as_tensor
 from sklkl.optim._scaled_step import ScaledStep
+from sklkl.optim._since_report import SinceReport
 from sklkl.optim._step_kl import step_kl
 from sklkl.optim._validation import check_optimizer, check_weight, first_rate
 
@@ -107,9 +108,6 @@ class KLAdaptiveLR:
     step_kl_: float | np.ndarray
     n_measured_: int
     n_rejected_: int
-    _sum_kl: np.ndarray
-    _n_kl: np.ndarray
-    _n_rejected: np.ndarray
 
     def __init__(
         self,
@@ -134,7 +132,7 @@ class KLAdaptiveLR:
         self.started_ = False
         self.step_kl_ = math.nan
         self.n_measured_ = self.n_rejected_ = 0
-        self._forget_report()
+        self._since_report = SinceReport()
 
     @property
     def lr_(self) -> float | np.ndarray:
@@ -291,7 +289,7 @@ class KLAdaptiveLR:
         self.rule.record(kl, rate, known)
         self.rule.is_new = self.rule.is_new & ~known
         self.step_kl_ = _plain(np.where(usable, kl, np.nan))
-        self._sum_kl, self._n_kl = self._sum_kl + np.where(usable, kl, 0.0), self._n_kl + usable
+        self._since_report.measure(kl, usable)
         self.n_measured_ += 1
 
     def _kl(self, before: Tensor, x: object, sample_weight: Tensor | None) -> np.ndarray:
@@ -304,28 +302,15 @@ class KLAdaptiveLR:
 
     def _count_rejected(self, networks: np.ndarray) -> None:
         self.n_rejected_ += int(networks.sum())
-        self._n_rejected = self._n_rejected + networks
-
-    def _forget_report(self) -> None:
-        self._sum_kl, self._n_kl, self._n_rejected = np.zeros(()), np.zeros((), int), np.zeros((), int)
+        self._since_report.reject(networks)
 
     def report(self) -> dict[str, float]:
         """Return what was measured since the last report: the mean KL of the steps, and how many were rejected."""
-        kl, measured, rejected = (float(values.sum()) for values in self._since_report())
-        return {"step_kl": kl / measured if measured else math.nan, "rejected_steps": int(rejected)}
+        return self._since_report.take()
 
     def report_each(self) -> list[dict[str, float]]:
         """Return what `report` does of each network of a stack."""
-        columns = (np.broadcast_to(values, self.step_.stack).tolist() for values in self._since_report())
-        return [
-            {"step_kl": kl / measured if measured else math.nan, "rejected_steps": int(rejected)}
-            for kl, measured, rejected in zip(*columns, strict=True)
-        ]
-
-    def _since_report(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        measured = self._sum_kl, self._n_kl, self._n_rejected
-        self._forget_report()
-        return measured
+        return self._since_report.take_each(self.step_.stack)
 
     def keep(self, networks: np.ndarray, optimizer: Optimizer) -> None:
         """Go on with some networks of a stack.
@@ -366,7 +351,7 @@ class KLAdaptiveLR:
             "first_rate": as_tensor(self.first_rate),
             "step_kl": as_tensor(self.step_kl_),
             "counts": [self.n_measured_, self.n_rejected_],
-            "since_report": [as_tensor(values) for values in (self._sum_kl, self._n_kl, self._n_rejected)],
+            "since_report": self._since_report.state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -392,7 +377,7 @@ class KLAdaptiveLR:
         self.started_ = state["rule"] is not None
         self.first_rate, self.step_kl_ = as_array(state["first_rate"]), _plain(as_array(state["step_kl"]))
         self.n_measured_, self.n_rejected_ = state["counts"]
-        self._sum_kl, self._n_kl, self._n_rejected = map(as_array, state["since_report"])
+        self._since_report.load(state["since_report"])
 
 
 @contextmanager

@@ -58,6 +58,7 @@ class ScaledStep:
 
     def __init__(self, optimizer: Optimizer, stack: tuple[int, ...]) -> None:
         self.optimizer, self.stack = optimizer, stack
+        self.own_rates = optimizer if stack and isinstance(optimizer, StackOptimizer) else None
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         largest = max(group["lr"] for group in optimizer.param_groups)
         self.ratios = [float(group["lr"] / largest) for group in optimizer.param_groups]
@@ -83,16 +84,15 @@ class ScaledStep:
         far : bool, default=False
             Whether it may be changed by much, or its slope is wanted.
         """
-        own = bool(self.stack) and isinstance(self.optimizer, StackOptimizer)
-        far = far or (bool(self.stack) and not own)
+        far = far or (bool(self.stack) and self.own_rates is None)
         self.after = []
         self.before = [p.detach().clone() for p in self.parameters] if keep or far else []
         if far:
             self._step_at_once(1.0)
             self.retake(rate)
-        elif isinstance(self.optimizer, StackOptimizer) and own:
+        elif self.own_rates is not None:
             self.rate = np.where(rate > 0, rate, 1.0)
-            self.optimizer.step_at(rate)
+            self.own_rates.step_at(rate)
         else:
             self._step_at_once(float(rate))
 
