@@ -54,6 +54,7 @@ def contestants(layers, epochs, strengths):
 
 def compare(X, y, layers, epochs, strengths, folds):
     seconds, results = {}, {}
+    torch.manual_seed(0)  # for the network of plain skorch
     for name, (kind, estimator, grid) in contestants(layers, epochs, strengths).items():
         search = kind(estimator, grid, scoring="neg_log_loss", cv=StratifiedKFold(folds), refit=False)
         start = time.process_time()

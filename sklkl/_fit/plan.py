@@ -36,7 +36,7 @@ Train = Callable[[list[NetClassifier], FitData], Sequence[NetClassifier | None]]
 
 def planned(estimator: NetClassifier, data: FitData) -> bool:
     """Let an estimator take over what an active plan has trained for it; return whether there was such."""
-    return any(plan.fit(estimator, data) for plan in reversed(_active))
+    return any(plan.fit(estimator, data) for plan in _active[::-1])
 
 
 def train_here(
