@@ -13,7 +13,7 @@ from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import is_first_call
 from sklkl._fit.parameters import CONSTRAINTS, FitData, checked_params
-from sklkl._fit.plan import planned
+from sklkl._fit.plan import active_plans, planned
 from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teaching import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import available_if
@@ -300,7 +300,7 @@ class KLClassifier(NetClassifier):
         sample_weight : array-like of shape (n_rows,), default=None
             Weights >= 0: a row of weight 2 counts as two rows, one of weight 0 as none. Only their ratios count.
         teacher_proba : array-like or frame of shape (n_rows, n_classes), default=None
-            Probabilities in place of a ``teacher``; columns in the order of the sorted labels, or as a frame names them.
+            Probabilities in place of a ``teacher``; columns in the order of the sorted labels or as a frame names them.
         X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
             Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
             such rows use them without a teacher too.
@@ -334,7 +334,7 @@ class KLClassifier(NetClassifier):
             If the network is worse on its training rows than a prediction without any input.
         """
         data = FitData(X, y, sample_weight, teacher_proba, X_unlabeled, X_val, y_val, sample_weight_val)
-        if planned(self, data):
+        if active_plans and planned(self, data):
             return self
         with Attempt(self) as attempt:
             params = checked_params(self)

@@ -19,7 +19,7 @@ from sklkl._fit.parameters import FitData
 from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.together import fit_together
 
-_active: list[Plan] = []
+active_plans: list[Plan] = []
 
 
 class Candidate(NamedTuple):
@@ -36,7 +36,7 @@ Train = Callable[[list[NetClassifier], FitData], Sequence[NetClassifier | None]]
 
 def planned(estimator: NetClassifier, data: FitData) -> bool:
     """Let an estimator take over what an active plan has trained for it; return whether there was such."""
-    return any(plan.fit(estimator, data) for plan in _active[::-1])
+    return any(plan.fit(estimator, data) for plan in active_plans[::-1])
 
 
 def train_here(
@@ -80,14 +80,14 @@ class Plan:
     def active(self) -> Iterator[None]:
         """Return a context in which fits are asked for by `planned`; what nobody fetched is dropped at its end."""
         try:
-            _active.append(self)
+            active_plans.append(self)
             yield
         finally:
             self._leave()
 
     def _leave(self) -> None:
-        if self in _active:
-            _active.remove(self)
+        if self in active_plans:
+            active_plans.remove(self)
         self._folds.clear()
 
     def fit(self, estimator: NetClassifier, data: FitData) -> bool:
@@ -116,7 +116,7 @@ class Plan:
         try:
             fitted = self.train(estimators, data)
         except Exception:  # each then fails, or does not, by itself
-            if self not in _active:  # the search was interrupted, and nobody waits
+            if self not in active_plans:  # the search was interrupted, and nobody waits
                 raise
             fitted = [None] * len(members)
         finally:

@@ -155,8 +155,9 @@ class KLNet(TrainStep):
         )
 
     def initialize(self) -> KLNet:
-        """Make every part afresh."""
+        """Make every part afresh, the random generator first."""
         check_parameters(self.kl_strength, self.distill_weight, self.distill_rows)
+        self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
         import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
@@ -209,8 +210,7 @@ class KLNet(TrainStep):
         return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def initialize_module(self) -> KLNet:
-        """Make the random generator and, with its randomness, the module."""
-        self.generator_ = make_generator(self.random_state)
+        """Make the module; its randomness comes from this net's generator."""
         if self._resumed is not None:
             old = self._resumed
             # its dropout draws from the new generator

@@ -181,6 +181,7 @@ def test_the_rest_of_the_soft_targets_is_that_of_the_network_compared(student, t
 def test_a_student_that_is_worse_than_the_labels_alone_is_not_wanted(student, trainings, monkeypatch):
     """Whatever share the teacher has in the best mixture of probabilities."""
     monkeypatch.setattr("sklkl._fit.training_set.best_share", lambda *args: 0.9)
+    monkeypatch.setattr("sklkl._fit.training_set.clearly_worse", lambda *args: False)
     X, y = sums()
     clf = student(teacher=DummyClassifier(strategy="uniform"), augment=None).fit(X, y)
     assert clf.distill_weight_ == 0

@@ -115,7 +115,7 @@ FITTED_LATER = {
 
 @pytest.mark.parametrize("kind", FITTED_LATER)
 def test_an_estimator_may_have_probabilities_once_it_is_fitted(kind, quick, table):
-    student = quick(teacher=FITTED_LATER[kind], augment=None).fit(*table)
+    student = quick(teacher=FITTED_LATER[kind], augment=None, distill_weight=0.5).fit(*table)
     assert student.history_[-1]["train_distillation"] >= 0
 
 

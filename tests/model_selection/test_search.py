@@ -184,7 +184,7 @@ def test_an_invalid_candidate_may_raise(double, table):
     search = StackedGridSearchCV(double(), {"kl_strength": [0.0, -1.0]}, error_score="raise", cv=3)
     with pytest.raises(ValueError, match="'kl_strength' parameter of KLClassifier"):
         search.fit(*table)
-    assert not plan._active
+    assert not plan.active_plans
 
 
 def test_an_unknown_parameter(double, table):
@@ -345,7 +345,7 @@ def test_nothing_is_left(double, table, global_state_untouched):
     before = estimator.get_params()
     with global_state_untouched():
         search = StackedGridSearchCV(estimator, STRENGTHS, cv=3).fit(*table)
-    assert not plan._active
+    assert not plan.active_plans
     assert estimator.get_params() == before
     assert not hasattr(estimator, "net_")
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(search)).predict(table[0]), search.predict(table[0]))
@@ -359,7 +359,7 @@ def test_an_interruption_leaves_nothing(double, table, monkeypatch):
     monkeypatch.setattr(plan, "fit_together", interrupt)
     with pytest.raises(KeyboardInterrupt):
         StackedGridSearchCV(double(), STRENGTHS, cv=3).fit(*table)
-    assert not plan._active
+    assert not plan.active_plans
 
 
 def test_an_ordinary_fit_hashes_nothing(double, table, monkeypatch):
