@@ -255,7 +255,7 @@ def label_array(y: Any) -> Any:
         return y
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
         raise _missing("a masked value", np.ma.getmaskarray(y))
-    values = np.asarray(to_numpy("y", y))
+    values = y if type(y) is np.ndarray else np.asarray(to_numpy("y", y))
     if values.ndim == 0:  # scikit-learn refuses it by name
         return y
     if values.dtype.kind == "T":  # numpy's texts of any length, which scikit-learn does not know
