@@ -49,9 +49,14 @@ class StackAdamW:
         self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": float(options[0]["lr"])}]
         # of a single network one tensor has it all
         self._networks = [
-            [[flat] if stack.n_networks == 1 else stack.network(flat, number) for flat in flats]
-            for number in range(stack.n_networks)
+            self._tensors([[flat] if stack.n_networks == 1 else stack.network(flat, number) for flat in flats], n_steps)
+            for number, n_steps in enumerate(self.n_steps)
         ]
+
+    @staticmethod
+    def _tensors(flats: list[list[Tensor]], n_steps: Tensor) -> tuple[list[Tensor], ...]:
+        """Return what the kernel wants of a network: it keeps no largest square, and counts steps by tensor."""
+        return (*flats, [], [n_steps] * len(flats[0]))
 
     def step(self) -> None:
         """Take a step."""
@@ -64,18 +69,13 @@ class StackAdamW:
     def _step(self, rates: list[float]) -> None:
         self.n_steps += 1
         self.rates = rates
-        for tensors, n_steps, rate, options in zip(self._networks, self.n_steps, rates, self.options, strict=True):
-            parameters, gradients, means, squares = tensors
+        for tensors, rate, options in zip(self._networks, rates, self.options, strict=True):
+            beta1, beta2 = options["betas"]
             torch._fused_adamw_(
-                parameters,
-                gradients,
-                means,
-                squares,
-                [],
-                [n_steps] * len(parameters),
+                *tensors,
                 lr=rate,
-                beta1=options["betas"][0],
-                beta2=options["betas"][1],
+                beta1=beta1,
+                beta2=beta2,
                 weight_decay=options["weight_decay"],
                 eps=options["eps"],
                 amsgrad=False,
