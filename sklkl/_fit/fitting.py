@@ -111,7 +111,7 @@ def prepared(
     stream: bool,
 ) -> Task:
     """Return what is to be learned from what was given to ``fit``."""
-    plain, gives_valid = _is_plain(params.teacher, data), _gives_valid(data)
+    plain, gives_valid = is_plain(params.teacher, data), _gives_valid(data)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
     params, random_state = _seeded(params, plain)
     inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
@@ -133,7 +133,7 @@ def prepared(
     return Task(found, rows, soft_targets, training, random_state)
 
 
-def _is_plain(params: TeacherParams, data: FitData) -> bool:
+def is_plain(params: TeacherParams, data: FitData) -> bool:
     """Whether rows have nothing to learn from but their labels."""
     no_teacher = params.teacher is None and params.teacher_cv is None and data.teacher_proba is None
     no_rows = params.augment in (None, "auto") and params.distill_rows == "all" and data.X_unlabeled is None

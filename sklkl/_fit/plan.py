@@ -5,7 +5,7 @@ A plan is active in its process, in all threads; what belongs to it is known by 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -20,6 +20,10 @@ from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.together import fit_together
 
 active_plans: list[Plan] = []
+
+
+# So many fits with rows that the first candidate has not seen end the plan of a group.
+_MOST_STRANGE = 2
 
 
 class Candidate(NamedTuple):
@@ -75,6 +79,8 @@ class Plan:
             self._numbers[_name(candidate.estimator)].append(candidate.number)
         self._lock, self._training = Lock(), set[int]()
         self._folds: defaultdict[str, _Fold] = defaultdict(_Fold)
+        self._first: dict[str, str] = {}
+        self._n_strange: Counter[str] = Counter()
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -100,6 +106,8 @@ class Plan:
         if group is None or name is None or rows is None:
             return False
         with self._lock:
+            if group + rows not in self._folds and not self._may_begin(group, name):
+                return False
             fold = self._folds[group + rows]
         with fold.lock:
             if not fold.trained[name]:
@@ -108,6 +116,21 @@ class Plan:
         if fitted is not None:
             _take_over(estimator, fitted)
         return fitted is not None
+
+    def _may_begin(self, group: str, name: str) -> bool:
+        """Whether rows that are seen for the first time make a fold: of a group the first candidate sees all of them.
+
+        Where others bring new ones, the steps before the classifier do not give the same rows twice, and nothing that
+        is trained for a fold would be found again.
+        """
+        if self._first.setdefault(group, name) == name:
+            return True
+        self._n_strange[group] += 1
+        if self._n_strange[group] > _MOST_STRANGE:
+            self._groups.pop(group, None)
+            for key in [key for key in self._folds if key.startswith(group)]:
+                del self._folds[key]
+        return False
 
     def _train(self, group: str, data: FitData, fold: _Fold) -> None:
         members = [(name, candidate) for name, same in self._groups[group].items() for candidate in same]

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Literal
 
 from sklkl._fit.attempt import Attempt, Task, Trained
-from sklkl._fit.fitting import prepared, tell_of_idle, train
+from sklkl._fit.fitting import is_plain, prepared, tell_of_idle, train
 from sklkl._fit.net_factory import new_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, checked_params
@@ -85,7 +85,7 @@ class _Fit:
         params = self.params
         if params.given["warm_start"] or params.teacher.n_generations > 1 or params.net.n_members > 1:
             return
-        alike = next((fit for fit in others if fit.has_rows_for(self.params)), None)
+        alike = next((fit for fit in others if fit.has_rows_for(self.params, data)), None)
         if alike is None:
             self.task = prepared(draft, self.params, data, None, None, stream=False)
             # as it is before a net draws its seed
@@ -98,7 +98,7 @@ class _Fit:
         self.net = new_net(self.params.net, self.task.classes, self.task.training, random_state, alike=net)
         tell_of_idle(draft, self.params, data, self.task)
 
-    def has_rows_for(self, params: FitParams) -> bool:
+    def has_rows_for(self, params: FitParams, data: FitData) -> bool:
         """Whether these parameters make the training set that this fit has, to the last row."""
         own = self.params
         names = (
@@ -115,8 +115,9 @@ class _Fit:
             and self.task.soft_targets is None
             and isinstance(own.random_state, int)
             and own.inputs.numpy_dtype == params.inputs.numpy_dtype
+            and own.inputs.module_dtype == params.inputs.module_dtype
             and all(same_value(own.given[name], params.given[name]) for name in names)
-            and all(params.given[name] is None for name in ("teacher", "teacher_cv"))
+            and is_plain(params.teacher, data)
         )
 
     def learned_of_inputs(self) -> list[str]:
@@ -130,12 +131,18 @@ class _Fit:
 
     def finish(self, error: Exception | None, size: int) -> None:
         """Let the estimator take over what was learned, in a stack of this size."""
-        if error is None:
-            check_outcome(self.net, self.task.training)
-            Trained(self.net, self.task, interrupted=False).publish(self.attempt.draft)
-            self.attempt.draft.__dict__["stacked_"] = size
-            self.attempt.take_over()
         self.error = error
+        if error is None:
+            try:
+                self._take_over(size)
+            except Exception as error_at_end:
+                self.error = error_at_end
+
+    def _take_over(self, size: int) -> None:
+        check_outcome(self.net, self.task.training)
+        Trained(self.net, self.task, interrupted=False).publish(self.attempt.draft)
+        self.attempt.draft.__dict__["stacked_"] = size
+        self.attempt.take_over()
 
     def fit_alone(self, data: FitData) -> None:
         """Fit the estimator as it does by itself."""

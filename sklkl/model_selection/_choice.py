@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -84,4 +85,8 @@ class OneStandardError:
         if len(names) != 1:
             searched = sorted(name.removeprefix("param_") for name in cv_results if name.startswith("param_"))
             raise invalid("towards", self.towards, f"one of the parameters searched, which are {searched}")
-        return np.ma.asarray(cv_results[names[0]])
+        values = np.ma.asarray(cv_results[names[0]])
+        strange = [value for value in values.compressed().tolist() if not isinstance(value, Real)]
+        if strange:
+            raise invalid("towards", self.towards, f"a parameter whose values are numbers; {strange[0]!r} is none")
+        return values

@@ -81,6 +81,8 @@ class Dropout(nn.Module):
 
     def mask(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """Return factors, 0 or ``1 / (1 - p)``, of the floating type and on the device of a tensor."""
+        if self.p == 0:
+            return like.new_ones(shape)
         if self.generator is None:
             return F.dropout(like.new_ones(shape), self.p)
         size = math.prod(shape)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from sklkl.data import TrainingSet
 from sklkl.losses import CrossEntropy
-from sklkl.net._by_hand import BATCH_HOOKS, is_own, why_autograd
+from sklkl.net._by_hand import is_own, why_autograd
 from sklkl.net._net import KLNet
-from sklkl.penalties import adapted, make_penalty
+from sklkl.penalties import Prior, adapted, make_penalty
 
 # What nets of a stack have in common.
 _COMMON = ("learning_rate", "kl_target", "max_epochs", "batch_size", "multilabel", "distill_rows", "distillation")
@@ -36,6 +38,8 @@ def why_apart(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> str | None:
     >>> why_apart([net.initialize() for net in nets], [data, data])
     "the optimizer is not torch's fused AdamW"
     """
+    if len(set(map(id, nets))) < len(nets):
+        return "a net is there twice"
     reasons = (_why_alone(net, data) for net, data in zip(nets, sets, strict=True))
     differences = (_difference(nets[0], sets[0], net, data) for net, data in zip(nets, sets, strict=True))
     return next((reason for reason in (*reasons, *differences) if reason), None)
@@ -45,8 +49,8 @@ def _why_alone(net: KLNet, data: TrainingSet) -> str | None:
     """Return why a net can be in no stack."""
     if net.stream:
         return "the training is a stream"
-    if any(map(net._has_hooks, BATCH_HOOKS)):
-        return "a callback looks at every batch"
+    if net.is_watched():
+        return "a callback may change the net"
     if net.kl_strength and not is_own(make_penalty(net.kl_penalty)):
         return "the penalty may look at the rows"
     if type(net.criterion_) is not CrossEntropy or net.has_own_step():
@@ -63,7 +67,16 @@ def _difference(net: KLNet, data: TrainingSet, other: KLNet, others: TrainingSet
         return "the networks are on different devices"
     if len(data) != len(others) or data.train.columns.keys() != others.train.columns.keys():
         return "the nets have different rows"
+    if data is others and not _same_scales(net, other):
+        return "the nets scale their inputs by other rows"
+    if data is not others and net.kl_strength and isinstance(make_penalty(net.kl_penalty), Prior):
+        return "the penalty learns from the rows"
     if not adapted(make_penalty(net.kl_penalty)).has_parameters_of(adapted(make_penalty(other.kl_penalty))):
         return "the nets have different values of kl_penalty"
     different = (name for name in _COMMON if getattr(net, name) != getattr(other, name))
     return next((f"the nets have different values of {name}" for name in different), None)
+
+
+def _same_scales(net: KLNet, other: KLNet) -> bool:
+    buffers = zip(net.module_.buffers(), other.module_.buffers(), strict=True)
+    return all(torch.equal(one, another) for one, another in buffers)

@@ -19,7 +19,7 @@ from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.penalties import Confidence, adapted
 
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
 # The views of scaled rows are made once for a training unless they take more than this many bytes.
 MOST_BYTES = 2**28
@@ -41,19 +41,21 @@ def why_autograd(net: Any, iterator: Any) -> str | None:
         "the data are not class codes and rows of numbers in memory": lambda: not _is_table(iterator),
         "the network and the rows have different types": lambda: iterator.rows.dtype is not _dtype(net.module_),
         "the penalty needs another forward pass": lambda: net.kl_strength and adapted(net.penalty_).needs_net,
-        "a callback looks at gradients": lambda: net._has_hooks("on_grad_computed"),
+        "a callback looks at every batch": lambda: any(map(net._has_hooks, _BATCH_HOOKS)),
     }
     return next((reason for reason, holds in reasons.items() if holds()), None)
 
 
 def _is_plain(module: nn.Module) -> bool:
-    layers = list(module.modules())
+    layers, parameters = list(module.modules()), list(module.parameters())
     return (
         isinstance(module, MLP)
         and module.is_as_made()
-        and all(
-            p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in module.parameters()
-        )
+        and list(map(id, parameters)) == [id(p) for layer in module.linears() for p in (layer.weight, layer.bias)]
+        and len({p.dtype for p in parameters}) == 1
+        and not any("forward" in vars(layer) for layer in layers)
+        and len(set(map(id, parameters))) == len(parameters)
+        and all(p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in parameters)
         and not any(values for layer in layers for name, values in vars(layer).items() if name.endswith("hooks"))
     )
 
@@ -65,6 +67,8 @@ def _is_plain_adamw(optimizer: Optimizer, module: nn.Module) -> bool:
     alike = list(map(id, group["params"])) == list(map(id, module.parameters()))
     alike &= "step" not in vars(optimizer)  # which a scheduler of torch replaces
     hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    # all moments are from the beginning, or none is
+    alike &= len({float(optimizer.state.get(p, {}).get("step", 0)) for p in group["params"]}) == 1
     return bool(group.get("fused")) and alike and not hooks and not any(map(group.get, _OTHER_OPTIONS))
 
 
@@ -99,7 +103,12 @@ class ByHand:
 
     def is_of(self, net: Any) -> bool:
         """Whether this is still the net that it was."""
-        return self._lent.optimizer is net.optimizer_ and self._lent.is_of(net.module_)
+        same = self._lent.optimizer is net.optimizer_ and self._scaling is net.module_.scaling
+        return same and self._lent.is_of(net.module_)
+
+    def forget_rows(self) -> None:
+        """Scale the rows again, which a callback may have changed."""
+        self._rows.clear()
 
     def begin_epoch(self, net: Any, rows: Rows) -> None:
         """Take what a callback may have changed."""
@@ -170,7 +179,7 @@ class ByHand:
         rows = iterator.rows
         if not isinstance(rows.X, Tensor):
             return iterator
-        looks = any(map(net._has_hooks, BATCH_HOOKS)) or (net.kl_strength and not is_own(net.penalty_))
+        looks = net.kl_strength and not is_own(net.penalty_)
         if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
             return iterator
         self._scales_batches = False

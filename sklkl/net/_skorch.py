@@ -93,9 +93,16 @@ class SkorchNet(NeuralNetClassifier):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copy = object.__new__(type(self))
         memo[id(self)] = copy
-        copy.__dict__.update(copied(dict(vars(self)), memo))
+        copy.__dict__.update(copied(self._at_rest(), memo))
         copy._join_weights()
         return copy
+
+    def _at_rest(self) -> dict[str, Any]:
+        """Return the attributes without those that only the engine uses, for the time of a training."""
+        state = dict(vars(self))
+        if state.pop("_by_hand", None) is not None:
+            state.update(learning_rate_=None, _rate_runs=False)
+        return state
 
     def _join_weights(self) -> None:
         """Put the weights of a recurrent layer in one piece of memory again: cuDNN warns of any other."""
@@ -107,7 +114,7 @@ class SkorchNet(NeuralNetClassifier):
         given = getattr(self, "module", None)
         # what builds this package's network may hold a layer of it
         as_given = {} if getattr(given, "func", None) is build_module else {id(given): given}
-        state: dict[str, Any] = copied(dict(vars(self)), {**as_given, id(self): self}, change=stored)
+        state: dict[str, Any] = copied(self._at_rest(), {**as_given, id(self): self}, change=stored)
         for _, callback in state.get("callbacks_", ()):
             vars(callback).update({name: value for name, value in _LEFT_OVER.items() if name in vars(callback)})
         networks = [value for name, value in state.items() if isinstance(value, nn.Module) and name != "module"]

@@ -25,6 +25,7 @@ from sklkl.net._terms import loss_terms
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
 
 _OWN_CALLBACKS = (BestWeights, EpochTimer, PrintLog, Progress)
+_EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 # Who overrides one of these has a step of their own.
 _OVERRIDABLE = ("train_step", "train_step_single", "loss_terms", "infer", "log_proba", "make_learning_rate")
 
@@ -165,18 +166,22 @@ class TrainStep(TrainingLoop):
 
     def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
         """Choose between the engine and autograd, which give the same training."""
-        if training and (self._by_hand is None or self._is_watched()):
+        watched = self.is_watched()
+        if training and (self._by_hand is None or watched):
             self._choose(iterator, fit_params)
         self.set_mode(training)
         if self._by_hand is None:
             return iterator
+        if watched:
+            self._by_hand.forget_rows()
         if training:
             self._by_hand.begin_epoch(self, iterator.rows)
         return self._by_hand.batches(self, iterator)
 
-    def _is_watched(self) -> bool:
-        """Whether a callback from elsewhere may have changed the net since the epoch before."""
-        return any(type(callback) not in _OWN_CALLBACKS for _, callback in self.callbacks_)
+    def is_watched(self) -> bool:
+        """Whether code from elsewhere, in a callback or a hook of the net, may change the net between epochs."""
+        own = all(getattr(type(self), name) is getattr(TrainStep, name) for name in _EPOCH_HOOKS)
+        return not own or any(type(callback) not in _OWN_CALLBACKS for _, callback in self.callbacks_)
 
     def _choose(self, iterator: Any, fit_params: dict[str, Any]) -> None:
         own = self.has_own_step() or bool(fit_params)

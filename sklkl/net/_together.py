@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from sklkl._engine import StackAdamW, cross_entropy_gradient, mean_of
-from sklkl._utils.torch_state import OwnTorchState
+from sklkl._utils.torch_state import OwnTorchState, insist
 from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.losses import row_shares
 from sklkl.modules import DenseScaling, label_log_proba
 from sklkl.net._by_hand import MOST_BYTES, has_formula
+from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.net._net import KLNet
 from sklkl.net._stack_batches import StackMeans, for_each, stacked
@@ -110,8 +111,13 @@ class _Member:
         """End the training in good order."""
         try:
             self.net._close(self.data, None, self.n_before, interrupted)
+        except KeyboardInterrupt:
+            if not interrupted:
+                raise
+            # of which the stack tells once all have ended
         except Exception as error:  # one net's trouble is not that of the others
             self.error = error
+        self.net._labelled_rows = None
 
 
 class StackTraining:
@@ -120,6 +126,7 @@ class StackTraining:
     def __init__(self, nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> None:
         self.members = [_Member(net, data) for net, data in zip(nets, sets, strict=True)]
         self._rows: dict[int, tuple[Rows, Rows]] = {}
+        self._is_shared = False
 
     def run(self) -> list[Exception | None]:
         """Train until every net has stopped."""
@@ -132,9 +139,9 @@ class StackTraining:
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            self._leave(range(len(self.members)))
+            interrupted |= insist(lambda: self._leave(range(len(self.members))))
         for member in everyone:
-            member.end(interrupted)
+            interrupted |= insist(partial(member.end, interrupted))
         if interrupted:
             raise KeyboardInterrupt("training was interrupted; the nets keep what they have learned so far")
         return [member.error for member in everyone]
@@ -195,7 +202,7 @@ class StackTraining:
             first.distill_rows,
             first.distillation,
             next((net.penalty_ for net in nets if net.kl_strength), None),
-            first.unlabeled_rows_,
+            any(net.unlabeled_rows_ for net in nets),
             any(strengths),
         )
 
@@ -205,7 +212,11 @@ class StackTraining:
         for batch in self._batches():
             logits = self._stack.forward(batch[0], self._masks(batch[0].shape[-2]))
             shares = row_shares(logits[0].mT, batch.weight)
-            terms, gradient = self._loss(logits, batch, shares, by_formula)
+            try:
+                terms, gradient = self._loss(logits, batch, shares, by_formula)
+            except (IndexError, RuntimeError):
+                check_labels(batch[1].flatten(), logits[0].mT)
+                raise
             self._stack.backward(gradient)
             self._rate.step(reduce(add, terms.values()), batch[0], batch.weight)
             means.add(terms, batch)

@@ -24,6 +24,7 @@ from sklkl import Distiller, KLClassifier
 from sklkl._fit.members import validation_parts
 from sklkl._fit.parameters import FitData
 from sklkl._fit.together import fit_together
+from sklkl.callbacks import BestWeights
 from sklkl.modules import MLP, Ensemble
 from sklkl.net import members_of
 
@@ -324,10 +325,19 @@ class Press(Callback):
         ({"module": Linear}, 5, [3, 2, 0]),  # one after the other
     ],
 )
-def test_an_interruption_keeps_what_was_learned(several, table, params, at, lengths):
-    clf = several(callbacks=[Press(at)], **params)
+def test_an_interruption_keeps_what_was_learned(several, table, monkeypatch, params, at, lengths):
+    press, end_epoch = Press(at), BestWeights.on_epoch_end
+
+    def pressed(self, net, **kwargs):  # no callback of the user's: what has one is not stacked
+        end_epoch(self, net, **kwargs)
+        press.on_epoch_end(net)
+
+    monkeypatch.setattr(BestWeights, "on_epoch_end", pressed)
+    clf = several(**params)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*table)
+    learned = [net for net in clf.net_.members_ if len(net.history)]
+    assert all(net.has_learned_ and not net.module_.training for net in learned)
     assert clf.interrupted_
     assert [len(net.history) for net in clf.net_.members_] == lengths
     assert len(clf.module_.members) == sum(length > 0 for length in lengths)

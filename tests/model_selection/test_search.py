@@ -22,11 +22,12 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from skorch.callbacks import Callback
 
 from sklkl import KLClassifier
 from sklkl._fit import plan
 from sklkl.callbacks import BestWeights
-from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV
+from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV, one_standard_error
 
 STRENGTHS = {"kl_strength": [0.0, 0.1, 0.5]}
 OF_PIPELINE = {"klclassifier__kl_strength": [0.0, 0.1, 0.5]}
@@ -365,3 +366,58 @@ def test_an_interruption_leaves_nothing(double, table, monkeypatch):
 def test_an_ordinary_fit_hashes_nothing(double, table, monkeypatch):
     monkeypatch.setattr(plan.joblib, "hash", None)
     double().fit(*table)
+
+
+# What does not belong together
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@pytest.mark.parametrize("values", [["auto", "munge"], ["munge", "auto"]], ids=str)
+def test_a_candidate_that_is_refused_alone_is_refused_beside_others(double, table, values):
+    """Rows are not shared with one whose parameters want others."""
+    search = StackedGridSearchCV(double(), {"augment": values}, cv=2, refit=False).fit(*table)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [value == "munge" for value in values]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_candidate_whose_training_fails_leaves_the_stack_to_the_others(double, table):
+    clf = double(learning_rate="constant", early_stopping=False)
+    search = StackedGridSearchCV(clf, {"lr": [1e-2, 1e-1, 1e10]}, cv=2, refit=False).fit(*table)
+    assert search.cv_results_["stacked"][:2].tolist() == [3, 3]
+    assert np.isfinite(search.cv_results_["mean_test_score"][:2]).all()
+
+
+class Shakes(MinMaxScaler):
+    """A step that gives other rows each time."""
+
+    def transform(self, X):
+        return super().transform(X) + 1e-3 * np.random.default_rng().normal(size=np.shape(X))
+
+
+def test_steps_that_give_other_rows_each_time_end_the_plan(double, table, trainings):
+    grid = {"klclassifier__kl_strength": [0.0, 0.1, 0.2, 0.3, 0.4]}
+    search = StackedGridSearchCV(make_pipeline(Shakes(), double()), grid, cv=2, refit=False).fit(*table)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert trainings == [5, 5]  # of the first candidate's rows, which no other candidate sees
+
+
+class Freezes(Callback):
+    def on_train_begin(self, net, **kwargs):
+        net.module_.linears()[0].requires_grad_(False)
+
+
+def test_callbacks_are_followed(double, table):
+    """What they change in one net cannot be had in a stack."""
+    clf = double(callbacks=[Freezes()])
+    searches = [kind(clf, STRENGTHS, cv=2).fit(*table) for kind in (StackedGridSearchCV, GridSearchCV)]
+    assert_same_results(*searches)
+    assert searches[0].cv_results_["stacked"].tolist() == [1, 1, 1]
+
+
+def test_one_standard_error_is_of_numbers():
+    results = {"param_class_weight": [None, "balanced"], "mean_test_score": [0.1, 0.2]}
+    results |= {f"{kind}_test_score": [0.1, 0.1] for kind in ("std", "split0", "split1")}
+    with pytest.raises(ValueError, match="values are numbers"):
+        one_standard_error("class_weight")(results)

@@ -1,5 +1,7 @@
 """The engine and autograd give the same training, and one function says which is used and why."""
 
+import copy
+import pickle
 from functools import partial
 
 import numpy as np
@@ -9,11 +11,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochScoring
 from torch import nn
 
 from sklkl import KLNet
-from sklkl.data import Batches
+from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_DIVERGENCES
 from sklkl.modules import ACTIVATIONS, MLP
 from sklkl.net import _steps
@@ -48,7 +50,7 @@ class Watches(Callback):
 
     def on_batch_end(self, net, batch, training, y_pred=None, **kwargs):
         self.widths.add(batch[0].shape[1])
-        self.sums.append(float(y_pred.sum()))
+        self.sums.append(y_pred.sum().item())
 
 
 @pytest.fixture
@@ -189,6 +191,7 @@ CHANGES = {
     "the rate is changed": lambda net: net.optimizer_.param_groups[0].update(lr=0.1),
     "the decay is changed": lambda net: net.optimizer_.param_groups[0].update(weight_decay=2.0),
     "the strength is changed": lambda net: net.set_params(kl_strength=1.0),
+    "dropout is turned off": lambda net: [setattr(layer, "p", 0.0) for layer in net.module_.dropouts()],
     "the activation is replaced": lambda net: setattr(net.module_, "1", nn.Tanh()),
     "a layer is replaced": lambda net: setattr(net.module_, "0", ones(10, 8)),
 }
@@ -200,20 +203,39 @@ CHANGES = {
 def test_what_a_callback_changes_is_followed(quick, table, by_autograd, change, hook, rule):
     def fit():
         params = {"dtype": "float64", "learning_rate": rule, "early_stopping": False, "max_epochs": 4, "batch_size": 40}
-        return quick(callbacks=[Each(change, hook=hook)], dropout=0.0, **params).fit(*table)
+        return quick(callbacks=[Each(change, hook=hook)], dropout=0.3, **params).fit(*table)
 
     ours, theirs = fit(), by_autograd(fit)
     np.testing.assert_allclose(ours.predict_proba(table[0]), theirs.predict_proba(table[0]), rtol=1e-7, atol=1e-12)
 
 
-def test_a_callback_that_looks_at_batches_changes_nothing(quick, table):
-    watch = Watches()
-    ours = quick(callbacks=[watch]).fit(*table)
-    assert ours.net_.why_autograd_ is None
-    np.testing.assert_allclose(ours.predict_proba(table[0]), quick().fit(*table).predict_proba(table[0]), rtol=1e-5)
-    (seen,) = [cb for _, cb in ours.net_.callbacks_ if isinstance(cb, Watches)]
+def test_a_callback_sees_every_batch(quick, make_table):
+    """Scores that are computed from outputs which were kept are those of the network."""
+    X, y = make_table(400)
+    scoring = EpochScoring("neg_log_loss", lower_is_better=False, name="score")
+    net = quick(callbacks=[Watches(), scoring], batch_size=32, early_stopping=True).fit(X, y).net_
+    assert net.why_autograd_.startswith("a callback")
+    np.testing.assert_allclose(net.history[:, "score"], [-loss for loss in net.history[:, "valid_loss"]], rtol=1e-5)
+    (seen,) = [cb for _, cb in net.callbacks_ if isinstance(cb, Watches)]
     assert seen.widths == {5}
     assert len(set(seen.sums)) == len(seen.sums)
+
+
+class Keeps(Callback):
+    """Copy and store the net in the middle of its training."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 2:
+            self.kept = []
+            self.kept = [copy.deepcopy(net), pickle.loads(pickle.dumps(net))]
+
+
+def test_a_net_is_copied_and_stored_in_the_middle_of_its_training(quick, table):
+    net = quick(callbacks=[Keeps()]).fit(*table).net_
+    assert net.why_autograd_ is None
+    for kept in next(cb for _, cb in net.callbacks_ if isinstance(cb, Keeps)).kept:
+        assert kept._by_hand is None
+        assert kept.partial_fit(Rows(table[0].astype(np.float32), table[1])).has_learned_
 
 
 class OwnStep(KLNet):
@@ -230,7 +252,23 @@ class Gradients(Callback):
 
 
 ADAMW = {"optimizer": torch.optim.AdamW, "optimizer__fused": True}
+
+
+def tied():
+    module = MLP(5, 3, (5, 5))
+    module.linears()[1].weight = module.linears()[0].weight
+    return module
+
+
+def without_bias():
+    module = MLP(5, 3, (8,))
+    module.linears()[0].bias = None
+    return module
+
+
 REASONS = {
+    "tied weights": ({"module": tied()}, "the module"),
+    "no bias": ({"module": without_bias()}, "the module"),
     "module": ({"module": nn.Linear(5, 3)}, "the module"),
     "changed module": ({"module": nn.Sequential(*MLP(5, 3, (8,)))}, "the module"),
     "adam": ({"optimizer": torch.optim.Adam}, "the optimizer"),

@@ -97,12 +97,13 @@ def test_an_interrupt_in_any_hook_is_raised(quick, table, hook, handler):
 
 @pytest.mark.parametrize("hook", HOOKS[1:])
 def test_an_interrupt_in_the_second_epoch_keeps_what_was_learned(quick, table, hook):
+    """A callback for every batch takes autograd, whose training is the same but for rounding."""
     with pytest.raises(KeyboardInterrupt):
         (clf := quick(callbacks=[on(hook, press, epoch=2)], max_epochs=2)).fit(*table)
     assert clf.interrupted_
     assert clf.n_iter_ == (1 if hook in FIRST else 2)
     same = quick(max_epochs=2, callbacks=[on("on_epoch_end", stop, clf.n_iter_)]).fit(*table)
-    assert np.array_equal(clf.predict_proba(table[0]), same.predict_proba(table[0]))
+    np.testing.assert_allclose(clf.predict_proba(table[0]), same.predict_proba(table[0]), rtol=1e-5)
 
 
 def test_two_interrupts_in_a_row_keep_what_was_learned(quick, table):

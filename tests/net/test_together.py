@@ -202,7 +202,7 @@ APART = {
     "penalty": ({"kl_penalty": "prior"}, "kl_penalty"),
     "own penalty": ({"kl_penalty": Gini(), "kl_strength": 0.1}, "the penalty"),
     "stream": ({"stream": True}, "a stream"),
-    "batch": ({"callbacks": [Watches()]}, "every batch"),
+    "batch": ({"callbacks": [Watches()]}, "may change the net"),
     "criterion": ({"criterion": torch.nn.CrossEntropyLoss}, "a step of its own"),
 }
 
