@@ -109,6 +109,11 @@ class FitData:
     teacher_X: Any = None
     transform: Callable[[Any], Any] | None = None
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what was given as the arguments of ``fit`` of a classifier, by name."""
+        names = [field.name for field in fields(self) if field.name not in ("teacher_X", "transform")]
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
 class InputParams:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Literal
 
 from sklkl._fit.attempt import Attempt, Task, Trained
@@ -19,8 +18,6 @@ from sklkl.net import KLNet, train_together, why_apart
 
 # A larger stack gains little by its size, and what does not fit into the processor's cache loses some of it.
 _MOST_NETWORKS, _MOST_BYTES = 50, 2**26
-# How many fields of what is given to ``fit``, the first ones, are its arguments.
-_N_GIVEN = 8
 # What a fit learns of its inputs beside the net.
 _OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
@@ -71,7 +68,7 @@ class _Fit:
     net: KLNet
 
     def __init__(self, estimator: NetClassifier, data: FitData, others: Sequence[_Fit]) -> None:
-        self.attempt, self.size = Attempt(estimator), 0
+        self.attempt = Attempt(estimator)
         self.error: Exception | None = None
         try:
             self._prepare(data, others)
@@ -147,7 +144,7 @@ class _Fit:
     def fit_alone(self, data: FitData) -> None:
         """Fit the estimator as it does by itself."""
         try:
-            self.attempt.estimator.fit(**{field.name: getattr(data, field.name) for field in fields(data)[:_N_GIVEN]})
+            self.attempt.estimator.fit(**data.arguments())
         except Exception as error:
             self.error = error
 

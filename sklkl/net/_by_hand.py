@@ -51,10 +51,10 @@ def _is_plain(module: nn.Module) -> bool:
     return (
         isinstance(module, MLP)
         and module.is_as_made()
+        # neither tied, missing nor more
         and list(map(id, parameters)) == [id(p) for layer in module.linears() for p in (layer.weight, layer.bias)]
         and len({p.dtype for p in parameters}) == 1
         and not any("forward" in vars(layer) for layer in layers)
-        and len(set(map(id, parameters))) == len(parameters)
         and all(p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in parameters)
         and not any(values for layer in layers for name, values in vars(layer).items() if name.endswith("hooks"))
     )
@@ -201,6 +201,7 @@ def _mass(batch: Batch) -> float | Tensor:
 
 
 def is_own(penalty: Any) -> bool:
+    """Whether a penalty is one of this package's formulas, which look at probabilities alone."""
     return type(penalty).__module__ == Confidence.__module__
 
 

@@ -46,7 +46,7 @@ class StackMeans:
             self.sums[name] = self.sums.get(name, 0.0) + values.double() * mass
         self.mass, self.n_batches = self.mass + mass, self.n_batches + 1
 
-    def read(self, n_networks: int) -> list[dict[str, float]]:
+    def read(self) -> list[dict[str, float]]:
         """Return the means of each network, in one trip from the device."""
         mass = torch.as_tensor(self.mass, dtype=torch.float64).clamp(min=torch.finfo(torch.float64).tiny)
         columns = torch.stack([sums / mass.to(sums.device) for sums in self.sums.values()]).tolist()

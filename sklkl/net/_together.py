@@ -95,9 +95,11 @@ class _Member:
         self.n_before = net._open()
         self.lent = Lent(net.module_, net.optimizer_)
         self.error: Exception | None = None
+        self.has_begun = False
 
     def begin(self) -> None:
         """Tell the callbacks, and get the data as the net holds them."""
+        self.has_begun = True
         self.net.notify("on_train_begin", X=self.data, y=None)
         self.train, self.valid = self.net.get_split_datasets(self.data)
         self.kwargs = {"dataset_train": self.train, "dataset_valid": self.valid}
@@ -108,7 +110,9 @@ class _Member:
         self.net._end_epochs()
 
     def end(self, interrupted: bool) -> None:
-        """End the training in good order."""
+        """End the training in good order, if it has begun: callbacks do not expect it otherwise."""
+        if not self.has_begun:
+            return
         try:
             self.net._close(self.data, None, self.n_before, interrupted)
         except KeyboardInterrupt:
@@ -222,7 +226,7 @@ class StackTraining:
             means.add(terms, batch)
         for number, member in enumerate(self.members):
             member.lent.report(self._engine.rates[number])
-        return means.read(len(self.members)), means.n_batches
+        return means.read(), means.n_batches
 
     def _loss(self, logits: Tensor, batch: Batch, shares: Tensor, by_formula: bool) -> tuple[dict[str, Tensor], Tensor]:
         """Return the means of the loss's terms of each network, and the gradient by the logits."""
@@ -297,7 +301,7 @@ class StackTraining:
             terms = loss_terms(self._settings, logits, for_each(batch, len(self.members)), training=False)
             shares = row_shares(logits[0], batch.weight)
             means.add({name: mean_of(values, shares) for name, values in terms.items()}, batch)
-        return means.read(len(self.members))
+        return means.read()
 
     def _validation_batches(self) -> Iterator[Batch]:
         first = self.members[0]

@@ -182,6 +182,11 @@ def ones(n_inputs, n_outputs):
     return layer
 
 
+def double_of(net):
+    layer = net.module_.linears()[0]
+    return lambda x: 2 * nn.functional.linear(x, layer.weight, layer.bias)
+
+
 CHANGES = {
     "a layer is frozen": lambda net: net.module_.linears()[0].requires_grad_(False),
     "a hook is added": lambda net: net.module_.linears()[0].register_forward_hook(lambda layer, args, out: 2 * out),
@@ -191,6 +196,9 @@ CHANGES = {
     "the rate is changed": lambda net: net.optimizer_.param_groups[0].update(lr=0.1),
     "the decay is changed": lambda net: net.optimizer_.param_groups[0].update(weight_decay=2.0),
     "the strength is changed": lambda net: net.set_params(kl_strength=1.0),
+    "a moment is forgotten": lambda net: net.optimizer_.state.pop(net.module_.linears()[0].weight, None),
+    "a layer computes otherwise": lambda net: setattr(net.module_.linears()[0], "forward", double_of(net)),
+    "the scales are changed": lambda net: net.module_.scaling.center.add_(0.5),
     "dropout is turned off": lambda net: [setattr(layer, "p", 0.0) for layer in net.module_.dropouts()],
     "the activation is replaced": lambda net: setattr(net.module_, "1", nn.Tanh()),
     "a layer is replaced": lambda net: setattr(net.module_, "0", ones(10, 8)),
@@ -321,3 +329,21 @@ def test_steps_that_are_not_finite_are_left_out(quick, table, by_autograd):
 
     (ours, _), (theirs, _) = fit(), by_autograd(fit)
     np.testing.assert_array_equal(ours, theirs)
+
+
+class Thaws(KLNet):
+    """A net whose own hook freezes a layer for an epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Freeze the first layer in the second epoch only."""
+        super().on_epoch_begin(net, **kwargs)
+        self.module_[0].requires_grad_(len(self.history) != 2)
+
+
+def test_hooks_of_the_net_itself_are_followed(table32, by_autograd):
+    def fit():
+        torch.manual_seed(0)
+        return Thaws(MLP(5, 3, (8,)), train_split=None, verbose=0, max_epochs=5, random_state=0, **ADAMW).fit(*table32)
+
+    ours, theirs = fit(), by_autograd(fit)
+    np.testing.assert_allclose(ours.predict_proba(table32[0]), theirs.predict_proba(table32[0]), rtol=1e-5)

@@ -13,7 +13,7 @@ from sklkl import KLNet
 from sklkl.callbacks import BestWeights, StopTraining
 from sklkl.data import Rows, TrainingSet
 from sklkl.modules import MLP, input_scaling
-from sklkl.net import train_together, why_apart
+from sklkl.net import _together, train_together, why_apart
 from sklkl.penalties import Confidence, Penalty
 
 ADAMW = {"optimizer": torch.optim.AdamW, "optimizer__fused": True, "optimizer__weight_decay": 0.1}
@@ -221,3 +221,65 @@ def test_callbacks_from_elsewhere(net, data):
     train_together(nets, [data] * 2)
     assert len(nets[0].history) == 1
     assert all(isinstance(trained, KLNet) for trained in nets)
+
+
+def test_a_prior_of_other_rows_keeps_nets_apart(net, data, table):
+    X, y = table
+    other = TrainingSet(Rows(X[30:], y[30:]), Rows(X[:30], y[:30]))
+    nets = [net(kl_penalty="prior", kl_strength=0.1) for _ in range(2)]
+    assert "learns from the rows" in why_apart(nets, [data, other])
+    assert why_apart(nets, [data, data]) is None
+
+
+def test_scales_of_other_rows_keep_nets_apart(net, data, table):
+    def network(X):
+        return lambda: MLP(5, 3, (8,), "relu", scaling=input_scaling(X).double()).double()
+
+    X = table[0]
+    nets = [net(network(X)), net(network(X)), net(network(3 * X))]
+    assert why_apart(nets[:2], [data] * 2) is None
+    assert "scale their inputs" in why_apart(nets, [data] * 3)
+
+
+def test_a_net_is_not_trained_twice_at_once(net, data):
+    assert "twice" in why_apart([(same := net()), same], [data] * 2)
+
+
+def test_rows_without_labels_in_one_of_the_sets(net, table):
+    X, y = table
+    proba = np.eye(3)[y] * 0.7 + 0.1
+    some = np.where(np.arange(len(y)) % 3, y, -100)
+    sets = [TrainingSet(Rows(X, codes, teacher_proba=proba)) for codes in (y, some)]
+    stack, alone = ([net(kl_strength=0.5, max_epochs=3) for _ in sets] for _ in range(2))
+    train_together(stack, sets)
+    for ours, other, own in zip(stack, alone, sets, strict=True):
+        assert_same(ours, other.partial_fit(own), X)
+
+
+def test_labels_that_are_no_classes(net, table):
+    X, y = table
+    rows = TrainingSet(Rows(X, np.where(y == 2, 7, y)))
+    with pytest.raises(ValueError, match="codes from 0 to 7"):
+        train_together([net(), net(kl_strength=0.1)], [rows] * 2)
+
+
+@pytest.mark.parametrize("moment", ["begin", "leave", "end"])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_an_interruption_at_the_edges_of_a_training(net, data, monkeypatch, moment, which):
+    """It is raised as such, and no net keeps memory of the stack."""
+    calls, act = [], getattr(_together._Member, moment)
+
+    def interrupted(member, *args):
+        calls.append(member)
+        if len(calls) == which + 1:
+            signal.raise_signal(signal.SIGINT)
+        return act(member, *args)
+
+    monkeypatch.setattr(_together._Member, moment, interrupted)
+    nets = [net(random_state=seed) for seed in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        train_together(nets, [data] * 3)
+    for one in nets:
+        assert all(p.untyped_storage().nbytes() == p.nbytes and p.grad is None for p in one.module_.parameters())
+        assert not one._rate_runs
+    assert not any(one.module_.training for one in (nets[:which] if moment == "begin" else nets))
