@@ -31,19 +31,18 @@ Auto = Literal["auto"]
 class KLClassifier(NetClassifier):
     """A neural network classifier whose KL regularisation is a hyperparameter.
 
-    The loss of a row is its cross-entropy plus ``kl_strength`` times a KL penalty on the predicted probabilities.
-    The strength is an ordinary parameter: search it like any other. Multiclass targets get a softmax, multilabel
-    indicators a sigmoid a label; dense, CSR sparse, pandas and polars inputs work, as do inputs of a higher rank
-    with a ``module`` of your own.
+    The loss of a row is its cross-entropy plus ``kl_strength``, to be searched like any other parameter, times a KL
+    penalty on the predicted probabilities. Multiclass targets get a softmax, multilabel indicators a sigmoid a label;
+    dense, CSR sparse, pandas and polars inputs work, as do inputs of a higher rank with a ``module`` of your own.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(384, 256)
         Units of each hidden layer of the built-in network; empty for a linear model. Not used with a ``module``.
     activation : str, default="relu"
-        Activation of the built-in network, a key of :data:`sklkl.modules.ACTIVATIONS`. Not used with a ``module``.
+        Activation of the built-in network, a key of :data:`sklkl.modules.ACTIVATIONS`.
     dropout : float in [0, 1), default=0.3
-        Dropout rate after each hidden layer of the built-in network. Not used with a ``module``.
+        Dropout rate after each hidden layer of the built-in network.
     scale_inputs : bool, default=True
         Whether the built-in network scales its inputs, whose units then do not matter, by what it learns from the
         training rows, see :class:`sklkl.modules.DenseScaling` and :class:`sklkl.modules.SparseScaling`.
@@ -121,6 +120,8 @@ class KLClassifier(NetClassifier):
         one, or where :meth:`fit` is given one of your own, beside which False is an error.
     validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class; not used where one of your own is given.
+    calibrate : bool, default=True
+        Whether a temperature near 1, learned from the validation part, sets the built-in network's confidence.
     n_iter_no_change : int >= 1 or None, default=30
         Stop after that many epochs without a better validation log-loss; None goes through all epochs.
     class_weight : dict, "balanced" or None, default=None
@@ -159,8 +160,8 @@ class KLClassifier(NetClassifier):
         The network with its best weights.
     history_ : skorch.history.History
         What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty`` (means over
-        all rows, also without a label), ``valid_loss`` (log-loss, without the penalty), ``lr``, ``dur`` (seconds); with
-        ``"kl_adaptive"`` also ``step_kl`` (mean of steps measured, in nats; NaN if none was) and ``rejected_steps``.
+        all rows, also without a label), ``valid_loss`` (log-loss, without penalty or calibration), ``lr``, ``dur`` (in
+        seconds); with ``"kl_adaptive"`` also ``step_kl`` (mean of steps measured, in nats) and ``rejected_steps``.
         Of several networks means over those that got to the epoch, and their number ``n_members``.
     lr_ : float
         The learning rate that was found, at its peak; the geometric mean of those of several networks.
@@ -180,12 +181,10 @@ class KLClassifier(NetClassifier):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.model_selection import GridSearchCV
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from sklkl import KLClassifier
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> pipeline = make_pipeline(StandardScaler(), KLClassifier(max_epochs=20, random_state=0))
-    >>> search = GridSearchCV(pipeline, {"klclassifier__kl_strength": [0.0, 0.1]}, scoring="neg_log_loss", cv=3)
+    >>> clf = KLClassifier(max_epochs=20, random_state=0)
+    >>> search = GridSearchCV(clf, {"kl_strength": [0.0, 0.1]}, scoring="neg_log_loss", cv=3)
     >>> search.fit(X, y).predict_proba(X).shape
     (150, 3)
     """
@@ -226,6 +225,7 @@ class KLClassifier(NetClassifier):
         max_epochs: int = 100,
         early_stopping: bool | Auto = "auto",
         validation_fraction: float = 0.15,
+        calibrate: bool = True,
         n_iter_no_change: int | None = 30,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,
@@ -266,6 +266,7 @@ class KLClassifier(NetClassifier):
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.calibrate = calibrate
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.warm_start = warm_start
@@ -302,8 +303,7 @@ class KLClassifier(NetClassifier):
         teacher_proba : array-like or frame of shape (n_rows, n_classes), default=None
             Probabilities in place of a ``teacher``; columns in the order of the sorted labels or as a frame names them.
         X_unlabeled : array-like, sparse matrix or frame of shape (n_unlabeled, n_features), default=None
-            Further inputs: the ``teacher`` labels them, and they carry the distillation term only. Penalties made for
-            such rows use them without a teacher too.
+            Further inputs, for the distillation loss of a ``teacher``, and for penalties that need no labels.
         X_val : array-like, sparse matrix or frame of shape (n_val, n_features), default=None
             Validation part of your own, which serves wherever rows of X would be set aside; transformed as X is by
             ``Pipeline(..., transform_input=["X_val"])``.
@@ -320,8 +320,8 @@ class KLClassifier(NetClassifier):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are invalid, if training produced no finite epoch, or if that of another
-            network is to be resumed. The estimator is then as it was before.
+            If a parameter or the data are invalid, training produced no finite epoch, or that of another network is to
+            be resumed. The estimator is then as it was before.
         KeyboardInterrupt
             If training was interrupted. Once an epoch is finished (not while a teacher's worth is asked), the model so
             far is kept and ``interrupted_`` is True; before that the estimator is as it was.

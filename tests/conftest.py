@@ -92,7 +92,7 @@ def exact():
     """Return ``exact(**params)``: a classifier without any chance after its starting weights."""
 
     def make(**params):
-        steady = {"dropout": 0.0, "early_stopping": False, "batch_size": 1000, "dtype": "float64"}
+        steady = {"dropout": 0.0, "early_stopping": False, "calibrate": False, "batch_size": 1000, "dtype": "float64"}
         return KLClassifier(**{"hidden_layer_sizes": (8,), "max_epochs": 8, "random_state": 0, **steady, **params})
 
     return make

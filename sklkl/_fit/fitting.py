@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from sklkl._fit.attempt import Attempt, Previous, Task, Trained
+from sklkl._fit.calibration import calibrate
 from sklkl._fit.idle import Circumstances, warn_of_idle
 from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
 from sklkl._fit.members import check_structure, new_members, resumed_nets, with_own_parts
@@ -91,6 +92,8 @@ def fit_net(
                 raise
             return trained
         check_outcome(net, training)
+        if params.split.calibrate:
+            calibrate(net, training)
     return trained._replace(interrupted=False)
 
 

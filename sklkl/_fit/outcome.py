@@ -9,10 +9,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from sklkl._fit.row_losses import logits_of, row_losses, shares_of
 from sklkl._fit.training_set import Training
 from sklkl.data import Rows
-from sklkl.losses import cross_entropy, row_shares
-from sklkl.modules import is_built_in, label_log_proba, scaling_of
+from sklkl.modules import is_built_in, scaling_of
 from sklkl.net import KLNet, members_of
 
 # So many rows are looked at.
@@ -39,7 +39,7 @@ def check_outcome(net: KLNet, training: Training) -> None:
     if training.stream and is_built_in(net.module_):
         return  # whose weights are known to be finite; one pass over a few rows is short
     rows = _some(training.data.train.labelled())
-    logits = _logits(net, rows)
+    logits = logits_of(net, rows)
     if not bool((logits < math.inf).all()):
         raise ValueError(
             "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
@@ -55,19 +55,11 @@ def _some(rows: Rows) -> Rows:
     return rows.take(torch.linspace(0, len(rows) - 1, _N_ROWS).long())
 
 
-def _logits(net: KLNet, rows: Rows) -> Tensor:
-    size = net.batch_size
-    edges = [*range(0, len(rows), size), len(rows)]
-    net.set_mode(training=False)
-    with torch.no_grad():
-        return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])
-
-
 def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: Tensor) -> None:
-    logits, shares = logits.double(), _shares(rows)
-    losses = _losses(logits, rows.codes)
-    references = _losses(_log_shares(training.data.train, logits), rows.codes)
-    equal = _losses(torch.zeros_like(logits), rows.codes)
+    logits, shares = logits.double(), shares_of(rows)
+    losses = row_losses(logits, rows.codes)
+    references = row_losses(_log_shares(training.data.train, logits), rows.codes)
+    equal = row_losses(torch.zeros_like(logits), rows.codes)
     if "teacher_proba" in rows.columns:
         references = _TAUGHT * equal
     elif net.kl_strength:  # a penalty draws towards equal probabilities
@@ -77,22 +69,10 @@ def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: T
         warnings.warn(_message(net, rows, loss, reference), ConvergenceWarning, stacklevel=2)
 
 
-def _shares(rows: Rows) -> Tensor:
-    like = torch.zeros(len(rows), 1, dtype=torch.float64, device=rows.codes.device)
-    return row_shares(like, None if rows.weight is None else rows.weight.double())
-
-
-def _losses(logits: Tensor, codes: Tensor) -> Tensor:
-    """Return the cross-entropy of each row in nats."""
-    if codes.ndim == 1:
-        return cross_entropy(logits, codes)
-    return -label_log_proba(logits).gather(-1, codes.unsqueeze(-1)).squeeze(-1).sum(-1)
-
-
 def _log_shares(rows: Rows, logits: Tensor) -> Tensor:
     """Return logits of the class shares, in the shape of those of a network."""
     rows = rows.labelled()
-    shares = _shares(rows)
+    shares = shares_of(rows)
     if rows.codes.ndim == 2:
         return torch.logit(shares @ rows.codes.double()).expand(logits.shape)
     return logits.new_zeros(logits.shape[1]).index_add(0, rows.codes, shares).log().expand(logits.shape)

@@ -71,6 +71,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "calibrate": ["boolean"],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "warm_start": ["boolean"],
@@ -142,10 +143,11 @@ class TeacherParams:
 
 @dataclass(frozen=True)
 class SplitParams:
-    """Which rows are set aside."""
+    """Which rows are set aside, and whether the network's confidence is set by them."""
 
     early_stopping: Any
     validation_fraction: float
+    calibrate: bool
 
 
 @dataclass(frozen=True)

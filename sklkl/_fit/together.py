@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from sklkl._fit.attempt import Attempt, Task, Trained
+from sklkl._fit.calibration import calibrate
 from sklkl._fit.fitting import is_plain, prepared, tell_of_idle, train
 from sklkl._fit.net_factory import new_net
 from sklkl._fit.outcome import check_outcome
@@ -137,6 +138,8 @@ class _Fit:
 
     def _take_over(self, size: int) -> None:
         check_outcome(self.net, self.task.training)
+        if self.params.split.calibrate:
+            calibrate(self.net, self.task.training)
         Trained(self.net, self.task, interrupted=False).publish(self.attempt.draft)
         self.attempt.draft.__dict__["stacked_"] = size
         self.attempt.take_over()

@@ -1,5 +1,7 @@
 """A validation part of the user's own: ``fit(..., X_val=..., y_val=...)``."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,12 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from sklkl import Distiller
+
+
+@pytest.fixture
+def quick(quick):
+    """The log-loss on the validation part is then the one in the history."""
+    return partial(quick, calibrate=False)
 
 
 @pytest.fixture

@@ -1,0 +1,32 @@
+"""What a net makes of rows: its logits, and the losses of the rows with their shares in the mean."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sklkl.data import Rows
+from sklkl.losses import cross_entropy, row_shares
+from sklkl.modules import label_log_proba
+from sklkl.net import KLNet
+
+
+def logits_of(net: KLNet, rows: Rows) -> Tensor:
+    """Return logits in evaluation mode, of shape (n_rows, n_classes), where the net is and in its floating type."""
+    edges = [*range(0, len(rows), net.batch_size), len(rows)]
+    net.set_mode(training=False)
+    with torch.no_grad():
+        return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])
+
+
+def row_losses(logits: Tensor, codes: Tensor) -> Tensor:
+    """Return the cross-entropy of each row in nats, of a multilabel one the sum over labels."""
+    if codes.ndim == 1:
+        return cross_entropy(logits, codes)
+    return -label_log_proba(logits).gather(-1, codes.unsqueeze(-1)).squeeze(-1).sum(-1)
+
+
+def shares_of(rows: Rows) -> Tensor:
+    """Return the share of each row in the mean, in float64."""
+    like = torch.zeros(len(rows), 1, dtype=torch.float64, device=rows.codes.device)
+    return row_shares(like, None if rows.weight is None else rows.weight.double())
