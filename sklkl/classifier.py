@@ -115,14 +115,16 @@ class KLClassifier(NetClassifier):
     max_epochs : int >= 1, default=100
         Number of passes over the training rows; fewer where rows without labels would more than double the work.
     early_stopping : bool or "auto", default="auto"
-        Whether to set a validation part aside and keep the weights of the epoch of lowest validation log-loss.
-        ``"auto"`` does so from 200 rows on, unless a teacher has a part in the loss; also where a callback looks at
-        one, or where :meth:`fit` is given one of your own, beside which False is an error.
+        Whether to set a validation part aside and keep the weights of lowest validation log-loss. ``"auto"`` does so
+        from 200 rows on, unless a teacher has a part in the loss, and where a callback looks at one; with one of your
+        own, given to :meth:`fit`, False is an error.
     validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class; not used where one of your own is given.
     calibrate : bool, default=True
         Whether a temperature near 1, learned from the validation part, sets the built-in network's confidence.
-    n_iter_no_change : int >= 1 or None, default=30
+    averaged_epochs : int >= 1 or "auto", default="auto"
+        Over about how many epochs validated weights are averaged: a fifth of ``max_epochs``, 1 with a ``module``.
+    n_iter_no_change : int >= 1 or None, default=20
         Stop after that many epochs without a better validation log-loss; None goes through all epochs.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with the sample weights; classes that a dict does not name weigh 1.
@@ -226,7 +228,8 @@ class KLClassifier(NetClassifier):
         early_stopping: bool | Auto = "auto",
         validation_fraction: float = 0.15,
         calibrate: bool = True,
-        n_iter_no_change: int | None = 30,
+        averaged_epochs: int | Auto = "auto",
+        n_iter_no_change: int | None = 20,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -267,6 +270,7 @@ class KLClassifier(NetClassifier):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.calibrate = calibrate
+        self.averaged_epochs = averaged_epochs
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.warm_start = warm_start

@@ -147,20 +147,30 @@ NEEDS = (
     ),
     Need(
         (
-            "max_epochs", "early_stopping", "validation_fraction", "n_iter_no_change", "n_generations",
-            "calibrate_teacher",
+            "max_epochs", "early_stopping", "validation_fraction", "n_iter_no_change", "averaged_epochs",
+            "n_generations", "calibrate_teacher",
         ),
         lambda fit: not fit.stream,
         "fit, as partial_fit goes over its rows once and sets none aside,",
     ),
     Need(("validation_fraction",), lambda fit: not fit.gives_valid, "leaving out 'X_val'"),
     Need(("validation_fraction",), lambda fit: fit.splits, "early_stopping=True"),
-    Need(("n_iter_no_change",), lambda fit: fit.has_valid or fit.is_weighed, "early_stopping=True"),
+    Need(
+        ("n_iter_no_change", "averaged_epochs"),
+        lambda fit: fit.has_valid or fit.is_weighed,
+        "early_stopping=True",
+    ),
 )  # fmt: skip
 
 
 # A value that switches something off has the effect it asks for wherever that is off.
-_OFF = {"augment": None, "calibrate_teacher": False, "early_stopping": False, "n_iter_no_change": None}
+_OFF = {
+    "augment": None,
+    "averaged_epochs": 1,
+    "calibrate_teacher": False,
+    "early_stopping": False,
+    "n_iter_no_change": None,
+}
 
 
 def warn_of_idle(estimator: WarnsOnce, given: Mapping[str, Any], fit: Circumstances) -> None:

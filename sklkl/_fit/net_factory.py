@@ -31,6 +31,8 @@ from sklkl.optim import OPTIMIZERS
 _OWNER = "KLClassifier"
 # Of networks whose mean is predicted, which need less restraint each: their chance errors cancel.
 _DECAY_OF_MEMBERS = 0.1
+# Weights are averaged over about that part of the epochs.
+_AVERAGED = 5
 
 
 def new_net(
@@ -175,6 +177,7 @@ def _net(
         classes=np.arange(n_classes),
         multilabel=data.train.y is not None and data.train.y.ndim == 2,
         stream=training.stream,
+        averaged_epochs=_averaged_epochs(params, training.epochs),
         lr=params.lr,
         learning_rate=params.learning_rate,
         kl_target=params.kl_target,
@@ -288,6 +291,13 @@ def _weight_decay(params: NetParams, optimizer: Any) -> dict[str, Any]:
         return accepted(optimizer, weight_decay=params.weight_decay)
     of_members = params.n_members > 1 and params.optimizer == "adam"
     return {"weight_decay": _DECAY_OF_MEMBERS} if of_members else {}
+
+
+def _averaged_epochs(params: NetParams, n_epochs: int) -> int:
+    """Return over how many epochs weights are averaged; those of a network of the user's own only if that is asked."""
+    if params.averaged_epochs != "auto":
+        return int(params.averaged_epochs)
+    return 1 if params.module is not None else max(1, n_epochs // _AVERAGED)
 
 
 def _passed_on(params: Mapping[str, Any], prefix: str, receiver: Any) -> dict[str, Any]:

@@ -72,6 +72,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "calibrate": ["boolean"],
+    "averaged_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "warm_start": ["boolean"],
@@ -174,6 +175,7 @@ class NetParams:
     batch_size: Any
     max_epochs: int
     n_iter_no_change: int | None
+    averaged_epochs: Any
     device: torch.device
     dtype: torch.dtype
     compile: bool

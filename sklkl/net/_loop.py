@@ -22,6 +22,7 @@ from sklkl.modules import MLP
 from sklkl.net._datasets import weighted_rows, with_labels_only
 from sklkl.net._interrupts import asks_to_stop
 from sklkl.net._skorch import SkorchNet
+from sklkl.net._weight_average import WeightAverage
 from sklkl.optim import ConstantRate
 
 # later versions of skorch tell their loop which method routes metadata
@@ -53,12 +54,14 @@ class TrainingLoop(SkorchNet):
     generator_: torch.Generator
     learning_rate_: Any
     stream: bool
+    averaged_epochs: int
     rate_state_: dict[str, Any] | None = None
     interrupted_: bool
     has_learned_: bool = False
     _is_stopped = False
     _rate_runs = False
     _total_steps: int | None = None
+    _average: WeightAverage | None = None
     # what callbacks see as training data where some rows have no label
     _labelled_rows: Rows | None = None
 
@@ -195,8 +198,23 @@ class TrainingLoop(SkorchNet):
             state = {**self._rate_settings(), **rate.state_dict()} if self.stream else None
             rate.close()  # a cycle ends at no rate at all
         self._stop_by_hand()
+        self._average = None
         constant = ConstantRate(self.optimizer_, None)
         self.rate_state_, self.learning_rate_, self._rate_runs = state, constant, False
+
+    def on_epoch_begin(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Begin a record, and train the weights further that were trained, not their average."""
+        super().on_epoch_begin(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
+        if self.averaged_epochs == 1 or dataset_valid is None:
+            return
+        if self._average is None:
+            self._average = WeightAverage(self.averaged_epochs)
+        self._average.take_out(self.module_)
+
+    def average_weights(self) -> None:
+        """Let the network have the average of its weights until the next epoch, if there is a validation part."""
+        if self._average is not None:
+            self._average.put_in(self.module_)
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Record the rate, and what was measured for it; an epoch that has a rate is finished."""
@@ -216,6 +234,8 @@ class TrainingLoop(SkorchNet):
         finally:
             if training:
                 self._close_epoch()
+        if training:
+            self.average_weights()
         if not means.masses:
             raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
         self._record(prefix, means.read(), len(means.masses))

@@ -12,7 +12,7 @@ from skorch.dataset import ValidSplit
 from skorch.history import History
 from torch.utils.data import IterableDataset
 
-from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.checks import check_choice, check_integer, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
 from sklkl._utils.torch_state import OwnTorchState, import_whole
 from sklkl.data import Batches, Rows, TrainingSet
@@ -68,6 +68,9 @@ class KLNet(TrainStep):
         and nothing else.
     distillation : Distillation, default=Distillation()
         The distillation term, see :class:`sklkl.distillation.Distillation`.
+    averaged_epochs : int >= 1, default=1
+        Over about how many epochs the weights are averaged, if there is a validation part: between epochs the network
+        has the mean. Not for networks with running statistics, as of a batch norm.
     stream : bool, default=False
         Whether training has no known end, as with :meth:`partial_fit`: each training then resumes the rate and the
         penalty of the one before, and a cycle of the rate is constant.
@@ -123,6 +126,7 @@ class KLNet(TrainStep):
         distill_weight: float = 0.5,
         distill_rows: str = "all",
         distillation: Any = Distillation(),  # noqa: B008
+        averaged_epochs: int = 1,
         stream: bool = False,
         multilabel: bool = False,
         random_state: Any = None,
@@ -138,6 +142,7 @@ class KLNet(TrainStep):
         self.distill_weight = distill_weight
         self.distill_rows = distill_rows
         self.distillation = distillation
+        self.averaged_epochs = averaged_epochs
         self.stream = stream
         self.multilabel = multilabel
         self.random_state = random_state
@@ -157,6 +162,7 @@ class KLNet(TrainStep):
     def initialize(self) -> KLNet:
         """Make every part afresh, the random generator first."""
         check_parameters(self.kl_strength, self.distill_weight, self.distill_rows)
+        check_integer("averaged_epochs", self.averaged_epochs, 1, of="KLNet")
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False

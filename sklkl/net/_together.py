@@ -177,6 +177,8 @@ class StackTraining:
             member.net.notify("on_epoch_begin", **member.kwargs)
         self._lend()
         trained, n_batches = self._train()
+        for member in self.members:
+            member.net.average_weights()
         reports, validated = self._rate.report_each(), self._validate()
         for number, member in enumerate(self.members):
             if not member.net.kl_strength:

@@ -68,6 +68,7 @@ CASES = [
     ("validation_fraction", 0.3, {}, SET_ASIDE, "early_stopping=True"),
     ("validation_fraction", 0.3, {"early_stopping": False}, {**FITTED, "calibrate_teacher": True}, "early_stopping"),
     ("n_iter_no_change", 5, {}, SET_ASIDE, "early_stopping=True"),
+    ("averaged_epochs", 5, {}, SET_ASIDE, "early_stopping=True"),
     ("n_iter_no_change", 5, {**TAUGHT, "distill_weight": 0.5}, TAUGHT, "early_stopping=True"),
 ]  # fmt: skip
 case = pytest.mark.parametrize(
@@ -133,7 +134,13 @@ def test_defaults_are_not_set(table):
 
 @pytest.mark.parametrize(
     "off",
-    [{"augment": None}, {"calibrate_teacher": False}, {"early_stopping": False}, {"n_iter_no_change": None}],
+    [
+        {"augment": None},
+        {"calibrate_teacher": False},
+        {"early_stopping": False},
+        {"n_iter_no_change": None},
+        {"averaged_epochs": 1},
+    ],
     ids=str,
 )
 def test_what_is_switched_off_is_off(table, off):

@@ -42,6 +42,7 @@ BAD_VALUES = {
     "early_stopping": ["yes", None, 2],
     "validation_fraction": [0.0, 1.0, -0.1, NAN, 5, None],
     "calibrate": ["auto", 1.5, None],
+    "averaged_epochs": [0, -1, 1.5, "all", None],
     "n_iter_no_change": [0, -1, 1.5, "few"],
     "class_weight": ["even", 3, [1.0, 2.0, 3.0]],
     "warm_start": ["yes", None, 2],

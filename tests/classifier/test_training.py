@@ -166,7 +166,7 @@ def test_the_best_epoch_is_kept(quick, make_table):
     """The model is that of training which ends at the best epoch."""
     X, y = make_table(240)
     y = np.random.RandomState(0).permutation(y)  # nothing to learn: the validation loss soon rises
-    params = {"lr": 0.05, "learning_rate": "constant", "early_stopping": True}
+    params = {"lr": 0.05, "learning_rate": "constant", "early_stopping": True, "averaged_epochs": 1}
     clf = quick(max_epochs=30, **params).fit(X, y)
     best = int(np.argmin(clf.history_[:, "valid_loss"]))
     assert best < 29
