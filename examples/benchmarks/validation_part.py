@@ -1,7 +1,7 @@
 """What the validation part is used for: averaged weights and the network's confidence, one after the other.
 
-Test log-loss and fit time of :class:`sklkl.KLClassifier`, relative to the weights of the best epoch as they are. Data and
-preprocessing are those of ``quality.py``.
+Test log-loss and fit time of :class:`sklkl.KLClassifier`, relative to the weights of the best epoch as they are. Data
+and preprocessing are those of ``quality.py``.
 
     python examples/benchmarks/validation_part.py --data FOLDER
     python examples/benchmarks/validation_part.py --quick
