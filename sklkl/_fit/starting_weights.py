@@ -10,8 +10,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import class_positions
-from sklkl.modules import MLP, Scaling, scaling_of, uncompiled
+from sklkl.modules import MLP, Ensemble, Scaling, scaling_of, uncompiled
 from sklkl.net import KLNet
 
 
@@ -32,7 +33,7 @@ def start_from(net: KLNet, init_from: Any, classes: np.ndarray) -> None:
     NotFittedError
         If the classifier is not fitted.
     ValueError
-        If there is no network in ``init_from``, or nothing in it agrees with the new one.
+        If there is no network in ``init_from``, or there are several, or nothing in it agrees with the new one.
     """
     module, old_classes = _origin(init_from)
     target, source = _state(uncompiled(net.module_)), _state(module)
@@ -68,6 +69,9 @@ def _origin(init_from: Any) -> tuple[nn.Module, np.ndarray | None]:
         )
     hint = "The 'init_from' parameter is not fitted; put a fitted classifier into a FrozenEstimator."
     check_is_fitted(estimator, msg=hint)
+    if isinstance(estimator.module_, Ensemble):
+        found, n_members = "a classifier of several networks", len(estimator.module_.members)
+        raise invalid_input("init_from", found, f"one network, such as one of its {n_members} 'module_.members'")
     return uncompiled(estimator.module_), getattr(estimator, "classes_", None)
 
 

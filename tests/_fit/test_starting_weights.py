@@ -169,6 +169,13 @@ def test_what_has_no_network_is_refused(start, table, wrong):
     refused(start(wrong), table, "'init_from' parameter must be a FrozenEstimator around a fitted KLClassifier, or a")
 
 
+def test_several_networks_are_refused_and_one_of_them_is_taken(start, quick, table):
+    old = quick(n_members=2).fit(*table)
+    with pytest.raises(ValueError, match=r"must be one network, such as one of its 2 'module_.members'"):
+        start(FrozenEstimator(old)).fit(*table)
+    start(old.module_.members[0]).fit(*table)
+
+
 def test_nothing_in_common_is_refused(start, quick, table):
     X, y = table
     other = quick(hidden_layer_sizes=(3,)).fit(X[:, :2], y)
