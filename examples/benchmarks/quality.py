@@ -6,6 +6,7 @@ a normal shape, categories one-hot. Sets are read from a folder, or fetched from
     python examples/benchmarks/quality.py --data FOLDER
     python examples/benchmarks/quality.py --openml credit-g phoneme segment
     python examples/benchmarks/quality.py --quick      # two sets that scikit-learn ships, one seed
+    python examples/benchmarks/quality.py --data FOLDER --peers lightgbm xgboost catboost realmlp tabm
 
 A folder has a ``meta.json``, ``{name: {"file": "name.csv.gz", "categorical": [columns], "text": null}, ...}``, and
 its CSV files with the labels in the column ``target``; sets with a text column and files of other kinds are left out.
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from quality_peers import PEERS
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import fetch_openml, load_breast_cancer, load_digits
@@ -163,13 +165,15 @@ def main():
     parser = set_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--max-train", type=int, default=3000, help="largest number of training rows")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=[], help="packages to install by yourself")
     args = parser.parse_args()
     sets = chosen_sets(args)
     seeds, max_train = (1, 300) if args.quick else (args.seeds, args.max_train)
     warnings.simplefilter("ignore")  # MLPClassifier says that it has not converged after its 200 epochs
     torch.set_num_threads(1)
+    classifiers = CLASSIFIERS | {name: PEERS[name]() for name in args.peers}
     with threadpool_limits(1):
-        summary(measured(sets, CLASSIFIERS, seeds, max_train), list(CLASSIFIERS))
+        summary(measured(sets, classifiers, seeds, max_train), list(classifiers))
 
 
 if __name__ == "__main__":
