@@ -17,7 +17,7 @@ _MOST_OF_A_STREAM = 256
 # How many numbers of a table are sorted together.
 _AT_ONCE = 2**18
 # Shares beyond the ends of the interquartile range, and of those that stand for it where it is 0.
-_TAILS = (0.25, 0.1, 0.05, 0.02, 0.01, 0.0)
+_TAILS = np.array([0.25, 0.1, 0.05, 0.02, 0.01, 0.0])
 
 
 class QuantileSummary(NamedTuple):
@@ -41,22 +41,22 @@ class QuantileSummary(NamedTuple):
 
     def quantile(self, level: float) -> np.ndarray:
         """Return of each column the smallest value that this share of the mass does not exceed."""
+        return self._quantiles(np.array([level]))[0]
+
+    def _quantiles(self, levels: np.ndarray) -> np.ndarray:
         cumulative = self.mass.cumsum(axis=1)
-        at = (cumulative >= level * (1 - _ROUNDING) * cumulative[:, -1:]).argmax(axis=1)
-        return self.values[np.arange(len(at)), at]
+        at = (cumulative >= levels[:, None, None] * (1 - _ROUNDING) * cumulative[:, -1:]).argmax(axis=-1)
+        return self.values[np.arange(len(self.values)), at]
 
     def center_and_scale(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
         """Return each column's center, and one divided by its scale; 0 for one that varies no more than rounding."""
-        lowest, highest = self.quantile(0), self.quantile(1)
-        scale = np.zeros(len(lowest))
-        for tail in _TAILS:
-            if (scale > 0).all():
-                break
-            scale = np.where(scale > 0, scale, self.quantile(1 - tail) / 4 - self.quantile(tail) / 4)
+        lowest, median, highest = self._quantiles(np.array([0.0, 0.5, 1.0]))
+        ranges = self._quantiles(1 - _TAILS) / 4 - self._quantiles(_TAILS) / 4
+        scale = ranges[(ranges > 0).argmax(axis=0), np.arange(len(median))]  # the first that is not 0
         noise = np.maximum(2 * eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
         varies = highest / 4 - lowest / 4 > noise
         inverse_scale = np.divide(0.25, scale, out=np.zeros_like(scale), where=varies)
-        return np.where(self.n_values == 2, lowest, self.quantile(0.5)), inverse_scale
+        return np.where(self.n_values == 2, lowest, median), inverse_scale
 
     def normal_scores(self) -> np.ndarray:
         """Return the standard normal quantile of each value's mid-rank."""
@@ -155,7 +155,7 @@ def _levels(n_kept: int) -> np.ndarray:
     """Return shares: half are evenly spaced, half on the scale of a normal variable, whose tails they resolve."""
     even = n_kept // 2
     levels = [np.linspace(0, 1, even + 1)[1:-1], ndtr(np.linspace(-3.1, 3.1, n_kept - even - 1))]
-    return np.concatenate(levels) - _ROUNDING
+    return np.sort(np.concatenate(levels)) - _ROUNDING
 
 
 def _stacked(columns: list[tuple[np.ndarray, np.ndarray]], n_kept: int) -> QuantileSummary:

@@ -19,8 +19,8 @@ _BEND = 3.0
 _FARTHEST = 1e6
 # From how many rows, drawn at random, the scales are learned.
 _MOST_ROWS = 20_000
-# Up to how many rows torch's own search is faster.
-_ONE_BY_ONE = 200
+# Up to how many numbers torch's own search is faster.
+_ONE_BY_ONE = 2**12
 
 
 class DenseScaling(nn.Module):
@@ -275,7 +275,7 @@ def _pieces(knots: Tensor, values: Tensor) -> Tensor:
     """Return the number of the piece between knots of its column that each value is in, counted through all columns."""
     n_columns, n_knots = knots.shape
     column = torch.arange(n_columns, dtype=torch.int32, device=knots.device)
-    if len(values) < _ONE_BY_ONE:
+    if values.numel() < _ONE_BY_ONE:
         at = torch.searchsorted(knots, values.T.contiguous(), out_int32=True).T
         return (at - 1).clamp(min=0) + column * (n_knots - 1)
     # a search of all values at once, several times as fast: their number of knots is a power of two

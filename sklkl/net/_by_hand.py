@@ -128,7 +128,7 @@ class ByHand:
     # Steps
 
     def step(self, net: Any, batch: Batch) -> dict[str, Any]:
-        """Compute the loss of a batch and its gradient and take a step, as :meth:`KLNet.train_step` does."""
+        """Compute the loss of a batch and its gradient, take a step, and return what an epoch records of it."""
         x = self._scaled(batch[0])
         logits = self.stack.forward(x, self._masks(x.shape[0]))[0]
         try:
@@ -138,7 +138,7 @@ class ByHand:
             raise
         self.stack.backward(gradient)
         net.learning_rate_.step(loss, x, batch.weight)
-        return {"loss": loss, "y_pred": logits.mT, "terms": means, "mass": _mass(batch)}
+        return {"terms": means, "mass": _mass(batch)}
 
     def _masks(self, n_rows: int) -> list[Tensor] | None:
         layers = zip(self._dropouts, self.stack.sizes[1:-1], strict=True)
