@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,7 @@ class MLPStack:
         self.flat, self.gradient = (torch.zeros(n_weights, dtype=dtype, device=device) for _ in range(2))
         self.weights, self.biases = self.layers_of(self.flat)
         # of one network matrices do, whose products take less time than those of a stack of one
+        self._affine: Any
         self._affine, self._product = (torch.addmm, torch.mm) if n_networks == 1 else (torch.baddbmm, torch.bmm)
         *hidden, last = self.biases
         biases = [*(bias.unsqueeze(1) for bias in hidden), last.unsqueeze(2)]

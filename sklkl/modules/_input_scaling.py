@@ -116,23 +116,15 @@ class DenseScaling(nn.Module):
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the views, computed by numpy: faster for a few rows."""
-        scaled = ((x - self.center.numpy()) * self.inverse_scale.numpy()).astype(x.dtype, copy=False)
+        known = {name: values.numpy() for name, values in self._buffers.items() if values is not None}
+        scaled = ((x - known["center"]) * known["inverse_scale"]).astype(x.dtype, copy=False)
         scaled = np.minimum(np.maximum(scaled, -_FARTHEST), _FARTHEST)  # not np.clip, whose checks cost more
-        n_ranked, clipped = len(self.ranked), _clipped_numpy(scaled)
+        clipped, n_ranked = _clipped_numpy(scaled), len(known["ranked"])
         if not n_ranked:
             return clipped
-        ranked = scaled if n_ranked == x.shape[1] else scaled[:, self.ranked.numpy()]
-        return np.concatenate([clipped, self._normal_scores_numpy(ranked)], axis=1)
-
-    def _normal_scores_numpy(self, scaled: np.ndarray) -> np.ndarray:
-        knots = self.knots.numpy()
-        scaled = np.minimum(np.maximum(scaled, knots[:, 0]), knots[:, -1])
-        columns = torch.from_numpy(np.ascontiguousarray(scaled.T))
-        at = torch.searchsorted(self.knots.to(columns.dtype), columns).numpy().T
-        n_pieces = knots.shape[1] - 1
-        at = np.maximum(at - 1, 0) + np.arange(0, len(knots) * n_pieces, n_pieces)
-        intercepts, slopes = self.intercepts.numpy().ravel().take(at), self.slopes.numpy().ravel().take(at)
-        return np.asarray(intercepts + slopes * scaled)
+        ranked = scaled if n_ranked == x.shape[1] else scaled[:, known["ranked"]]
+        scores = _normal_scores_numpy(ranked, known["knots"], known["intercepts"], known["slopes"])
+        return np.concatenate([clipped, scores], axis=1)
 
     def extra_repr(self) -> str:
         """Show the number of columns in the module's representation."""
@@ -288,6 +280,16 @@ def _pieces(knots: Tensor, values: Tensor) -> Tensor:
 
 def _clipped_numpy(scaled: np.ndarray) -> np.ndarray:
     return np.asarray(scaled / np.sqrt(1 + scaled * scaled / _BEND**2))
+
+
+def _normal_scores_numpy(
+    scaled: np.ndarray, knots: np.ndarray, intercepts: np.ndarray, slopes: np.ndarray
+) -> np.ndarray:
+    scaled = np.minimum(np.maximum(scaled, knots[:, 0]), knots[:, -1])
+    n_pieces = slopes.shape[1]
+    # a piece ends at the first knot that is not exceeded
+    at = (scaled[..., None] <= knots[:, 1:]).argmax(axis=-1) + np.arange(0, slopes.size, n_pieces)
+    return np.asarray(intercepts.ravel().take(at) + slopes.ravel().take(at) * scaled)
 
 
 def _drawn(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
