@@ -21,6 +21,7 @@ class _Memory(NamedTuple):
 
     outputs: list[Tensor]
     gradients: list[Tensor]
+    transposed: list[Tensor]  # the gradients
     logits: Tensor
 
 
@@ -136,20 +137,19 @@ class MLPStack:
         gradient : Tensor of shape (n_networks, n_classes, n_rows), of one network also (n_classes, n_rows)
             Gradient of the loss by the logits.
         """
-        gradient = self._of_each(gradient)
+        gradient, memory = self._of_each(gradient), self._memory(gradient.shape[-1])
         # of the last layer with the units before the rows, of the others after them
         self._product(gradient, self._inputs[-1], out=self._weight_gradients[-1])
         torch.sum(gradient, -1, out=self._bias_gradients[-1])
         gradient = gradient.mT
         for layer in reversed(range(len(self._kept))):
-            gradient = self._through(layer, gradient)
-            self._product(gradient.mT, self._inputs[layer], out=self._weight_gradients[layer])
+            gradient = self._through(layer, gradient, memory.gradients[layer])
+            self._product(memory.transposed[layer], self._inputs[layer], out=self._weight_gradients[layer])
             torch.sum(gradient, -2, out=self._bias_gradients[layer])
 
-    def _through(self, layer: int, gradient: Tensor) -> Tensor:
+    def _through(self, layer: int, gradient: Tensor, memory: Tensor) -> Tensor:
         """Return the gradient by what goes into the activation of a hidden layer, from that by the layer after it."""
-        memory = self._memory(gradient.shape[-2])
-        gradient = self._product(gradient, self._weights[layer + 1], out=memory.gradients[layer])
+        gradient = self._product(gradient, self._weights[layer + 1], out=memory)
         if self._masks is not None:
             gradient.mul_(self._masks[layer])
         return self.activation.backward(gradient, self._kept[layer])
@@ -160,6 +160,7 @@ class MLPStack:
             hidden = [(self.n_networks, n_rows, units) for units in self.sizes[1:-1]]
             outputs, gradients = ([self.flat.new_empty(shape) for shape in hidden] for _ in range(2))
             logits = self.flat.new_empty((self.n_networks, self.sizes[-1], n_rows))
-            parts = self._as_factors([*outputs, logits]), self._as_factors(gradients)
-            self._buffers[n_rows] = _Memory(*parts, logits)
+            gradients = self._as_factors(gradients)
+            transposed = [gradient.mT for gradient in gradients]
+            self._buffers[n_rows] = _Memory(self._as_factors([*outputs, logits]), gradients, transposed, logits)
         return self._buffers[n_rows]

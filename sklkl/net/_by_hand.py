@@ -114,7 +114,7 @@ class ByHand:
         """Take what a callback may have changed."""
         self._lent.lend(self.stack, self.optimizer, 0)
         self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
-        self._has_formula = has_formula(net, rows)
+        self._has_formula, self._strength = has_formula(net, rows), float(net.kl_strength)
 
     def end_epoch(self) -> None:
         """Let the net's optimiser know what has become of it."""
@@ -148,7 +148,7 @@ class ByHand:
         """Return the loss, the means of its terms, and its gradient: by a formula, or by autograd on the logits."""
         shares = row_shares(batch[0], batch.weight)
         if self._has_formula:
-            terms, gradient = cross_entropy_gradient(logits, batch[1], shares, float(net.kl_strength))
+            terms, gradient = cross_entropy_gradient(logits, batch[1], shares, self._strength)
             return reduce(add, terms.values()), terms, gradient
         leaf = logits.mT.detach().requires_grad_()
         terms = net.loss_terms(leaf, batch)
