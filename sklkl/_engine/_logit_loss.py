@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 
@@ -38,14 +39,14 @@ def cross_entropy_gradient(
     if isinstance(strength, float) and strength == 0.0:
         # p, and of the label p - 1
         return terms, log_p.exp_().scatter_(-2, label, of_label.expm1_()).mul_(of_rows)
-    # p is 0 where its logarithm is -inf
-    p, log_p = log_p.exp(), log_p.clamp_(min=-1e30)
-    p_log_p = log_p.mul_(p)
-    negative_entropy = p_log_p.sum(-2, keepdim=True)
-    penalty = mean_of(negative_entropy.squeeze(-2) + math.log(logits.shape[-2]), shares)
+    p = log_p.exp_()
+    of_classes = torch.special.entr(p)
+    entropy = of_classes.sum(-2, keepdim=True)
+    penalty = mean_of(math.log(logits.shape[-2]) - entropy.squeeze(-2), shares)
     terms["kl_penalty"] = penalty * (strength if isinstance(strength, float) else strength.flatten())
-    of_penalty = p_log_p.addcmul_(negative_entropy, p, value=-1.0).mul_(strength)
-    return terms, of_penalty.add_(p).scatter_add_(-2, label, of_label.fill_(-1.0)).mul_(of_rows)
+    less = of_classes.addcmul_(entropy, p, value=-1.0)
+    gradient = p.add_(less, alpha=-strength) if isinstance(strength, float) else p.addcmul_(less, strength, value=-1.0)
+    return terms, gradient.scatter_add_(-2, label, of_label.fill_(-1.0)).mul_(of_rows)
 
 
 def mean_of(values: Tensor, shares: Tensor) -> Tensor:
