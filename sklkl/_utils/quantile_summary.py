@@ -16,8 +16,8 @@ _ROUNDING = 1e-9
 _MOST_OF_A_STREAM = 256
 # How many numbers of a table are sorted together.
 _AT_ONCE = 2**18
-# Shares beyond the ends of the interquartile range, and of those that stand for it where it is 0.
-_TAILS = np.array([0.25, 0.1, 0.05, 0.02, 0.01, 0.0])
+# Shares beyond the ends of the ranges that stand for the interquartile range where that is 0.
+_TAILS = (0.1, 0.05, 0.02, 0.01, 0.0)
 
 
 class QuantileSummary(NamedTuple):
@@ -41,18 +41,22 @@ class QuantileSummary(NamedTuple):
 
     def quantile(self, level: float) -> np.ndarray:
         """Return of each column the smallest value that this share of the mass does not exceed."""
-        return self._quantiles(np.array([level]))[0]
+        return self._quantiles(level)[0]
 
-    def _quantiles(self, levels: np.ndarray) -> np.ndarray:
-        cumulative = self.mass.cumsum(axis=1)
-        at = (cumulative >= levels[:, None, None] * (1 - _ROUNDING) * cumulative[:, -1:]).argmax(axis=-1)
-        return self.values[np.arange(len(self.values)), at]
+    def _quantiles(self, *levels: float) -> list[np.ndarray]:
+        cumulative, columns = self.mass.cumsum(axis=1), np.arange(len(self.values))
+        least = cumulative[:, -1:] * (1 - _ROUNDING)
+        return [self.values[columns, (cumulative >= level * least).argmax(axis=1)] for level in levels]
 
     def center_and_scale(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
         """Return each column's center, and one divided by its scale; 0 for one that varies no more than rounding."""
-        lowest, median, highest = self._quantiles(np.array([0.0, 0.5, 1.0]))
-        ranges = self._quantiles(1 - _TAILS) / 4 - self._quantiles(_TAILS) / 4
-        scale = ranges[(ranges > 0).argmax(axis=0), np.arange(len(median))]  # the first that is not 0
+        lowest, lower, median, upper, highest = self._quantiles(0.0, 0.25, 0.5, 0.75, 1.0)
+        scale = upper / 4 - lower / 4
+        for tail in _TAILS:
+            if (scale > 0).all():
+                break
+            lower, upper = self._quantiles(tail, 1 - tail)
+            scale = np.where(scale > 0, scale, upper / 4 - lower / 4)
         noise = np.maximum(2 * eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
         varies = highest / 4 - lowest / 4 > noise
         inverse_scale = np.divide(0.25, scale, out=np.zeros_like(scale), where=varies)
