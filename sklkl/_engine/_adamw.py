@@ -40,6 +40,7 @@ class StackAdamW:
     def __init__(self, stack: MLPStack, options: Sequence[Mapping[str, Any]], alone: bool = False) -> None:
         self.moments = torch.zeros_like(stack.flat), torch.zeros_like(stack.flat)
         self.n_steps = stack.flat.new_zeros(stack.n_networks, dtype=torch.float32)
+        self._one = torch.ones_like(self.n_steps)  # to add a tensor takes less time than a number
         self.options = list(options)
         self.rates = [float(own["lr"]) for own in options]
         flats = stack.flat, stack.gradient, *self.moments
@@ -67,7 +68,7 @@ class StackAdamW:
         self._step(rates.tolist())
 
     def _step(self, rates: list[float]) -> None:
-        self.n_steps += 1
+        self.n_steps += self._one
         self.rates = rates
         for tensors, rate, options in zip(self._networks, rates, self.options, strict=True):
             beta1, beta2 = options["betas"]
