@@ -68,10 +68,16 @@ FITS = {
     "soft targets": lambda clf, X, y: clf.fit(X, y, teacher_proba=SOFT, sample_weight=WEIGHT),
     "unlabeled": lambda clf, X, y: clf.set_params(**FOREST).fit(X[:80], y[:80], X_unlabeled=X[80:]),
     "validation": lambda clf, X, y: clf.set_params(early_stopping=True).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:]),
+    "averaged": lambda clf, X, y: averaged(clf).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:]),
+    "averaged members": lambda clf, X, y: averaged(clf).set_params(n_members=3).fit(X, y),
     "again": lambda clf, X, y: clf.set_params(warm_start=True).fit(X, y).fit(X[::-1], y[::-1], sample_weight=WEIGHT),
     "stream": lambda clf, X, y: as_stream(clf).partial_fit(X[:60], y[:60], [0, 1, 2]).partial_fit(X[60:], y[60:]),
     "sparse stream": lambda clf, X, y: as_stream(clf).partial_fit(sparse.csr_array(X), y, [0, 1, 2]).partial_fit(X, y),
 }
+
+
+def averaged(clf):
+    return clf.set_params(early_stopping=True, averaged_epochs=4, calibrate=True)
 
 
 def as_stream(clf):
