@@ -80,6 +80,17 @@ class DenseScaling(nn.Module):
             self.register_buffer(name, torch.from_numpy(values))
         self.n_outputs = len(self.center) + len(self.ranked)
 
+    @classmethod
+    def from_buffers(cls, buffers: dict[str, Tensor], eps: float, stream: bool) -> DenseScaling:
+        """Return a layer that has learned already: what it learned by name, and its attributes of these names."""
+        made = cls.__new__(cls)
+        nn.Module.__init__(made)
+        made.eps, made.stream = eps, stream
+        for name, values in buffers.items():
+            made.register_buffer(name, values)
+        made.n_outputs = len(made.center) + len(made.ranked)
+        return made
+
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows of a stream, of the same columns; else the scales are those of the first rows."""
         if not self.stream:
@@ -194,6 +205,16 @@ class SparseScaling(nn.Module):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
         self.n_outputs = X.shape[1]
         self.update(X, weight)
+
+    @classmethod
+    def from_buffers(cls, buffers: dict[str, Tensor]) -> SparseScaling:
+        """Return a layer that has learned already: what it learned, by name."""
+        made = cls.__new__(cls)
+        nn.Module.__init__(made)
+        for name, values in buffers.items():
+            made.register_buffer(name, values)
+        made.n_outputs = len(made.factor)
+        return made
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows, of the same columns."""
