@@ -1,8 +1,8 @@
 """A fitted net as plain data, and back: what predicts, and what training needs to go on.
 
-Nothing in the data names code: a network of this package is rebuilt from its sizes, one of the user's own from the class
-that stands in the data as itself. Whoever reads them, from a file that anybody may have written, checks sizes before memory
-is taken.
+Nothing in the data names code: a network of this package is rebuilt from its sizes, one of the user's own from the
+class that stands in the data as itself. They may come from a file that anybody wrote, so sizes are checked before
+memory is taken.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from torch import nn
 from sklkl._fit.stored_parts import (
     module_factory,
     module_state,
-    not_plain,
     penalty_from,
     penalty_state,
     plain,
@@ -30,17 +29,18 @@ from sklkl._fit.stored_parts import (
     without_scaling,
 )
 from sklkl._utils.checks import check_choice
+from sklkl._utils.torch_state import usable
 from sklkl.callbacks import BestWeights
 from sklkl.modules import build_module, uncompiled
-from sklkl.net import KLEnsemble, KLNet, usable
+from sklkl.net import KLEnsemble, KLNet
 from sklkl.optim import OPTIMIZERS
 
 # The number goes up when what is stored is no longer understood by code that knows the one before.
 FORMAT = 1
 
 _SETTINGS = (
-    "learning_rate", "kl_target", "kl_strength", "distill_weight", "distill_rows", "stream", "multilabel", "lr", "batch_size",
-    "max_epochs", "random_state", "device", "compile",
+    "learning_rate", "kl_target", "kl_strength", "distill_weight", "distill_rows", "stream", "multilabel", "lr",
+    "batch_size", "max_epochs", "random_state", "device", "compile",
 )  # fmt: skip
 _LEARNED = ("lr_", "has_learned_", "interrupted_", "unlabeled_rows_", "why_autograd_", "total_epochs_")
 
@@ -67,9 +67,6 @@ def estimator_state(attributes: dict[str, Any]) -> dict[str, Any]:
     """
     state = {name: value for name, value in attributes.items() if name not in ("net_", "class_weight")}
     texts = {name: str(value) for name, value in state.items() if isinstance(value, (torch.dtype, torch.device))}
-    for name, value in state.items():
-        if isinstance(value, nn.Module):
-            raise not_plain(name, value)
     if "class_weight" in attributes:  # in pairs, as the keys of JSON are texts
         weight = attributes["class_weight"]
         state["class_weight"] = list(weight.items()) if isinstance(weight, dict) else weight
@@ -114,7 +111,7 @@ def net_state(net: KLNet) -> dict[str, Any]:
         "optimizer_params": {k: v for k, v in vars(net).items() if k.startswith("optimizer__")},
         "weights": weights_of(net.module_),
         "training": training,
-        "history": json.dumps([_record(record) for record in net.history]),
+        "history": _history_text(net.history),
     }
 
 
@@ -129,8 +126,8 @@ def net_from_state(state: dict[str, Any]) -> KLNet:
     found = state["format"]
     if not isinstance(found, int) or not 1 <= found <= FORMAT:
         raise ValueError(
-            f"The network is stored in format {found!r}; this version of sklkl knows formats 1 to {FORMAT}. A newer one is "
-            "needed to read it."
+            f"The network is stored in format {found!r}; this version of sklkl knows formats 1 to {FORMAT}. A newer "
+            "one is needed to read it."
         )
     if "members" in state:
         ensemble = KLEnsemble([net_from_state(member) for member in state["members"]])
@@ -140,7 +137,7 @@ def net_from_state(state: dict[str, Any]) -> KLNet:
     net = _bare_net(state)
     _fill(net.module_, state["weights"])
     _resume(net, state["training"])
-    net.history = History(json.loads(state["history"]))
+    net.history = _history_from(state["history"])
     for name in _LEARNED:
         setattr(net, name, state["learned"][name])
     return net
@@ -206,7 +203,7 @@ def _optimizer_name(net: KLNet) -> Any:
 def _optimizer(found: Any) -> Any:
     if isinstance(found, str):
         check_choice("optimizer", found, OPTIMIZERS, of="a stored network")
-        return OPTIMIZERS[found][0]
+        return OPTIMIZERS[found][0]  # type: ignore[index]
     return found
 
 
@@ -220,8 +217,21 @@ def _plain_number(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _history_text(history: History) -> str:
+    """Return epochs' records as text, their names once; of what a callback wrote numbers and texts only."""
+    records = [_record(record) for record in history]
+    kinds = list(dict.fromkeys(tuple(record) for record in records))
+    rows = [[kinds.index(tuple(record)), *record.values()] for record in records]
+    return json.dumps({"names": kinds, "rows": rows}, separators=(",", ":"))
+
+
+def _history_from(text: str) -> History:
+    found = json.loads(text)
+    rows = [dict(zip(found["names"][kind], values, strict=True)) for kind, *values in found["rows"]]
+    return History([record | {"batches": [{}] * record["batches"]} for record in rows])
+
+
 def _record(record: dict[str, Any]) -> dict[str, Any]:
-    """Return an epoch's record, without what a callback wrote that is neither number nor text."""
-    plain_record = {name: _plain_number(value) for name, value in record.items() if name != "batches"}
-    kept = {name: value for name, value in plain_record.items() if isinstance(value, (bool, int, float, str, type(None)))}
-    return {"batches": [{} for _ in record.get("batches", ())], **kept}
+    values = {name: _plain_number(value) for name, value in record.items() if name != "batches"}
+    kept = {name: value for name, value in values.items() if isinstance(value, (bool, int, float, str, type(None)))}
+    return {"batches": len(record.get("batches", ())), **kept}

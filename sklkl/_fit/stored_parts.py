@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from sklkl import penalties
 from sklkl._fit.net_factory import trainable_module
-from sklkl._utils.checks import check_choice, refusal
-from sklkl._utils.plain_state import check_importable
+from sklkl._utils.checks import check_choice
+from sklkl._utils.plain_state import check_plain
 from sklkl.modules import ACTIVATIONS, MLP, DenseScaling, Scaling, SparseScaling, build_module, scaling_of, uncompiled
 from sklkl.net import KLNet
 
@@ -37,7 +37,8 @@ def module_state(net: KLNet) -> dict[str, Any]:
     made = {name: params.pop(name) for name in ("n_features", "n_classes")}
     made["dtype"] = str(params.pop("dtype")).removeprefix("torch.")
     if factory.func is not build_module:
-        return made | {"module": _named(factory.args[0]), "params": params}
+        check_plain("module", factory.args[0], of="KLClassifier")
+        return made | {"module": factory.args[0], "params": params}
     if not _is_as_made(net.module_):
         raise TypeError("The built-in network was changed since it was made; it cannot be stored without pickle.")
     scaling = scaling_of(net.module_)
@@ -48,8 +49,8 @@ def module_state(net: KLNet) -> dict[str, Any]:
 def module_factory(state: dict[str, Any]) -> partial[nn.Module]:
     """Return what makes the network, as `net_factory` has it."""
     check_choice("dtype", state["dtype"], _DTYPES, of="a stored network")
-    made = {"n_features": int(state["n_features"]), "n_classes": int(state["n_classes"])}
-    made["dtype"] = _DTYPES[state["dtype"]]  # type: ignore[assignment]
+    made: dict[str, Any] = {name: int(state[name]) for name in ("n_features", "n_classes")}
+    made["dtype"] = _DTYPES[state["dtype"]]
     params = dict(state["params"])
     if "module" in state:
         return partial(trainable_module, state["module"], **made, **params)
@@ -75,20 +76,6 @@ def without_scaling(module: nn.Module) -> dict[str, Tensor]:
 def _is_as_made(module: nn.Module) -> bool:
     module = uncompiled(module)
     return isinstance(module, MLP) and module.is_as_made()
-
-
-def not_plain(name: str, value: Any) -> TypeError:
-    """Return the error for a parameter that is a network."""
-    found = f"an instance of {type(value).__name__}"
-    allowed = "a class or function that makes the network, or none, to be stored without pickle"
-    return TypeError(refusal(name, found, allowed, of="KLClassifier"))
-
-
-def _named(module: Any) -> Any:
-    if isinstance(module, nn.Module):
-        raise not_plain("module", module)
-    check_importable("'module' parameter of KLClassifier", module)
-    return module
 
 
 def _scaling_state(scaling: Scaling) -> dict[str, Any]:
@@ -123,7 +110,7 @@ def penalty_from(state: dict[str, Any] | None) -> Any:
         return None
     check_choice("kind", state["kind"], _OWN_PENALTIES, of="a stored penalty")
     penalty = _OWN_PENALTIES[state["kind"]]()
-    vars(penalty).update(unplain(state["state"]))
+    penalty.__dict__.update(unplain(state["state"]))
     return penalty
 
 

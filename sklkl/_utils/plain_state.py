@@ -1,4 +1,4 @@
-"""Two states of an estimator: one for pickle, which takes anything, and one of plain data, for what stores without it."""
+"""Two states of an estimator: one for pickle, which takes anything, and one of plain data, for files without it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import copyreg
 import sys
 from typing import Any
 
-__all__ = ["PlainState", "check_importable"]
+from torch import nn
+
+from sklkl._utils.checks import refusal
+
+__all__ = ["PlainState", "check_plain"]
 
 
 class PlainState:
     """An estimator that gives plain data to those who ask for its ``__getstate__``, as skops does, and all to pickle.
 
     To be mixed in first. Pickles and copies go by ``__reduce_ex__``; a class that has a ``__getstate__`` of its own
-    keeps that for them. Plain data are numbers, texts, arrays, containers of them, classes and functions by their names,
-    and objects of which that is true.
+    keeps that for them. Plain data are numbers, texts, arrays, containers of them, classes and functions by their
+    names, and objects of which that is true.
     """
 
     def _plain_state(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -29,28 +33,28 @@ class PlainState:
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
         for name, value in state.items():
-            check_importable(f"{name!r} parameter of {type(self).__name__}", value)
+            check_plain(name, value, of=type(self).__name__)
         return self._plain_state(state)
 
 
-def check_importable(owner: str, value: Any) -> None:
-    """Raise a TypeError for a class or function that its module does not have under its name, such as a lambda.
+def check_plain(name: str, value: Any, of: str) -> None:
+    """Raise a TypeError for what cannot be stored as plain data: a lambda or local class, or a network.
 
     Parameters
     ----------
-    owner : str
-        Whose it is, for the message.
+    name, of : str
+        A parameter and whose it is, for the message.
     value : object
         Anything; lists and tuples are looked into.
     """
-    for item in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(item, (list, tuple)):
-            check_importable(owner, item)
-        elif callable(item) and hasattr(item, "__name__") and hasattr(item, "__module__") and not _is_found(item):
-            raise TypeError(
-                f"The {owner} cannot be stored without pickle: it must be a class or function that its module has under "
-                f"its own name. Got {item!r} instead."
-            )
+    if isinstance(value, nn.Module):
+        found, allowed = f"an instance of {type(value).__name__}", "a class or function that makes the network, or None"
+        raise TypeError(refusal(name, found, f"{allowed}, to be stored without pickle", of))
+    for item in value if isinstance(value, (list, tuple)) else ():
+        check_plain(name, item, of)
+    if callable(value) and hasattr(value, "__name__") and hasattr(value, "__module__") and not _is_found(value):
+        allowed = "a class or function that its module has under its own name, to be stored without pickle"
+        raise TypeError(refusal(name, repr(value), allowed, of))
 
 
 def _is_found(item: Any) -> bool:

@@ -19,8 +19,8 @@ def check_archive(data: bytes) -> None:
     Raises
     ------
     ValueError
-        If it is damaged, its members are larger than a file of this size should have, or an array is not of the size that
-        its header says.
+        If it is damaged, its members are larger than a file of this size should have, or an array is not of the size
+        that its header says.
     """
     try:
         with ZipFile(io.BytesIO(data)) as archive:

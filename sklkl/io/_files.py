@@ -19,19 +19,19 @@ def save(estimator: Any, path: str | os.PathLike[str], *, with_optimizer: bool =
     """Store a fitted estimator in a file without pickle.
 
     The file is one of skops, which ``skops.io.load`` reads too: a zip archive of JSON and NumPy arrays. It holds what
-    predicts, the parameters, the history, and no training rows, unless a part of the estimator keeps them itself. At any
-    moment there is the old file or the new one, whole.
+    predicts, the parameters, the history, and no training rows, unless a part of the estimator keeps them itself. At
+    any moment there is the old file or the new one, whole.
 
     Parameters
     ----------
     estimator : estimator
-        A :class:`sklkl.KLClassifier`, a :class:`sklkl.Distiller`, a search or a pipeline with them, or any other estimator
-        that skops can store.
+        A :class:`sklkl.KLClassifier`, a :class:`sklkl.Distiller`, a search or a pipeline with them, or any other
+        estimator that skops can store.
     path : str or path-like
         Where to.
     with_optimizer : bool, default=False
-        Whether to store what the optimiser remembers too, two numbers more for each weight: training that is resumed after
-        loading then goes on as if it had not been stored.
+        Whether to store what the optimiser remembers too, two numbers more for each weight: training that is resumed
+        after loading then goes on as if it had not been stored.
 
     Raises
     ------
@@ -69,8 +69,9 @@ def save(estimator: Any, path: str | os.PathLike[str], *, with_optimizer: bool =
 def load(path: str | os.PathLike[str], trusted: Sequence[str | type] = ()) -> Any:
     """Read an estimator from a file that :func:`sklkl.save` or skops wrote.
 
-    Nothing is imported because a file says so: objects are made of types that skops trusts, of this package's own and of
-    those that ``trusted`` names. The file's checksums and the sizes of its arrays are checked first.
+    Nothing is imported because a file says so: objects are made of types that skops trusts, of this package's own, of
+    scikit-learn's searches and calibrations, and of those that ``trusted`` names. The file's checksums and the sizes of
+    its arrays are checked first.
 
     Parameters
     ----------
@@ -110,12 +111,12 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str | type] = ()) -> An
     """
     skops = optional("skops.io", "skops")
     refused = optional("skops.io.exceptions", "skops").UntrustedTypesFoundException
-    given = [trusted] if isinstance(trusted, (str, type)) else trusted
+    known = [*trusted_types(), *([trusted] if isinstance(trusted, (str, type)) else trusted)]
     with open(path, "rb") as file:
         data = file.read()
     try:
         check_archive(data)
-        return skops.loads(data, trusted=[*trusted_types(), *given])
+        return skops.loads(data, trusted=known)
     except refused as error:
         error.add_note(f"They are in the file {os.fspath(path)!r}. Those that you know and trust go into 'trusted'.")
         raise

@@ -20,8 +20,8 @@ def replace_file(path: str, data: bytes) -> None:
     Raises
     ------
     OSError
-        If it cannot be written; what was at the place is as it was. A process that is killed may leave the file beside it,
-        whose name begins with a dot and ends in ``.tmp``.
+        If it cannot be written; what was at the place is as it was. A process that is killed may leave the file beside
+        it, whose name begins with a dot and ends in ``.tmp``.
     """
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
@@ -37,8 +37,7 @@ def replace_file(path: str, data: bytes) -> None:
 
 
 def _write(path: str, data: bytes) -> None:
-    # a new file of the rights that any other new file has
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), "wb") as file:
+    with open(path, "xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

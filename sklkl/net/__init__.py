@@ -7,7 +7,6 @@ from sklkl.net._apart import why_apart
 from sklkl.net._ensemble import KLEnsemble, members_of
 from sklkl.net._net import KLNet
 from sklkl.net._skorch import TrainingHistory
-from sklkl.net._storage import usable
 from sklkl.net._together import train_together
 
-__all__ = ["KLEnsemble", "KLNet", "TrainingHistory", "members_of", "train_together", "usable", "why_apart"]
+__all__ = ["KLEnsemble", "KLNet", "TrainingHistory", "members_of", "train_together", "why_apart"]
