@@ -13,6 +13,7 @@ from sklkl.distiller import Distiller
 from sklkl.io._optional import optional
 from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV
 from sklkl.modules import is_built_in, uncompiled
+from sklkl.net import members_of
 
 __all__ = ["register_onnx_converters"]
 
@@ -23,13 +24,13 @@ def register_onnx_converters() -> None:
     """Tell skl2onnx how to convert this package's classifiers; to be called once, before ``skl2onnx.to_onnx``.
 
     After that pipelines, searches and other estimators of scikit-learn that skl2onnx knows convert with a
-    :class:`sklkl.KLClassifier`, a :class:`sklkl.Distiller` or a stacked search in them: for a fitted one, the graph has
-    what :meth:`~sklkl.KLClassifier.predict` and :meth:`~sklkl.KLClassifier.predict_proba` give, the scaling of inputs and
-    the softmax (for multilabel targets the sigmoid) included, and any number of rows at once. It computes in the floating
-    type of the graph's input, or in float64 if the network is of that.
+    :class:`sklkl.KLClassifier`, a :class:`sklkl.Distiller` or a stacked search in them. The graph gives what
+    ``predict`` and ``predict_proba`` of a fitted one give, of any number of rows at once; the scaling of inputs and the
+    softmax (for multilabel targets the sigmoid) are in it. It computes in the floating type of its input, or in float64
+    if the network is of that.
 
-    The options of skl2onnx's own classifiers are ``zipmap``, ``nocl`` and ``output_class_labels``. Networks of your own do
-    not convert: see the user guide.
+    The options of skl2onnx's own classifiers are ``zipmap``, ``nocl`` and ``output_class_labels``. Networks of your own
+    do not convert: see the user guide.
 
     Raises
     ------
@@ -133,9 +134,12 @@ def _check(model: NetClassifier, operator: Any, types: Any) -> None:
     name, module = type(model).__name__, uncompiled(model.module_)
     if not is_built_in(module):
         raise RuntimeError(
-            f"{name} has a network of your own, {type(module).__name__}, which does not convert with skl2onnx: only the "
-            "built-in one does. Export it alone, with torch.onnx.export(classifier.module_, ...); it returns logits."
+            f"{name} has a network of your own, {type(module).__name__}, which does not convert with skl2onnx: only "
+            "the built-in one does. Export it alone, by torch.onnx.export(classifier.module_, ...); it returns logits."
         )
+    made: list[Any] = [uncompiled(net.module_) for net in members_of(model.net_)]
+    if not all(network.is_as_made() for network in made):
+        raise RuntimeError(f"The built-in network of {name} was changed since it was made; it does not convert.")
     kinds = (types.FloatTensorType, types.DoubleTensorType, types.Int64TensorType, types.BooleanTensorType)
     if len(operator.inputs) != 1 or not isinstance(operator.inputs[0].type, kinds):
         found = [type(variable.type).__name__ for variable in operator.inputs]

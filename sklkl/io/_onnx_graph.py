@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
-from onnx.numpy_helper import from_array
 from torch import Tensor, nn
 
+from sklkl.io._optional import optional
 from sklkl.modules import MLP, DenseScaling, Ensemble, SparseScaling
 from sklkl.modules._input_scaling import BEND, FARTHEST
 
@@ -44,9 +45,10 @@ class Graph:
         """Add an array of a type, the graph's own by default, and return its name."""
         kind = kind or self.dtype
         array = np.asarray(values.detach().cpu().numpy() if isinstance(values, Tensor) else values)
-        content = [text.encode() for text in array.ravel()] if kind == STRING else array.astype(_NUMPY_TYPES[kind])
+        texts = kind == STRING
+        content = [text.encode() for text in array] if texts else array.astype(_NUMPY_TYPES[kind]).ravel()
         name = self.scope.get_unique_variable_name("constant")
-        self.container.add_initializer(name, kind, array.shape, content if kind == STRING else content.ravel())
+        self.container.add_initializer(name, kind, array.shape, content)
         return name
 
     def labels(self, classes: np.ndarray) -> str:
@@ -57,6 +59,7 @@ class Graph:
         """Return an attribute of trees that has numbers of the graph's floating type."""
         if self.dtype == FLOAT:
             return {name: values.ravel().astype(np.float32).tolist()}
+        from_array: Any = optional("onnx.numpy_helper", "onnx").from_array
         return {f"{name}_as_tensor": from_array(values.ravel().astype(np.float64))}
 
     def cast(self, name: str, kind: int, output: str | None = None) -> str:
@@ -68,10 +71,15 @@ class Graph:
         if isinstance(module, Ensemble):
             logits = [self.network(member, x) for member in module.members]
             proba = [self.proba(name, module.multilabel) for name in logits]
-            return self.node("Mean", proba)
+            return self._mean(proba)
         for layer in module if isinstance(module, MLP) else ():
             x = self._layer(layer, x)
         return x
+
+    def _mean(self, names: list[str]) -> str:
+        # not by one node for all: onnxruntime has that in float32 only
+        total = reduce(lambda before, name: self.node("Add", [before, name]), names)
+        return self.node("Mul", [total, self.constant(1 / len(names))])
 
     def proba(self, logits: str, multilabel: bool) -> str:
         """Add what makes probabilities of logits."""
@@ -205,6 +213,12 @@ def _erf_in_float(graph: Graph, x: str) -> str:
     return graph.cast(graph.node("Erf", [graph.cast(x, FLOAT)]), DOUBLE)
 
 
+def _silu(graph: Graph, x: str) -> str:
+    # not by a sigmoid, which some versions of onnxruntime fuse with the product and then lack in float64
+    growth = graph.node("Exp", [graph.node("Neg", [x])])
+    return graph.node("Div", [x, graph.node("Add", [growth, graph.constant(1.0)])])
+
+
 def _leaky_relu(graph: Graph, x: str) -> str:
     return graph.node("Max", [x, graph.node("Mul", [x, graph.constant(0.01)])])
 
@@ -214,7 +228,7 @@ _ACTIVATIONS: dict[type[nn.Module], Callable[[Graph, str], str]] = {
     nn.GELU: _gelu,
     nn.LeakyReLU: _leaky_relu,
     nn.ReLU: lambda graph, x: graph.node("Relu", [x]),
-    nn.SiLU: lambda graph, x: graph.node("Mul", [x, graph.node("Sigmoid", [x])]),
+    nn.SiLU: _silu,
     nn.Sigmoid: lambda graph, x: graph.node("Sigmoid", [x]),
     nn.Tanh: lambda graph, x: graph.node("Tanh", [x]),
 }
