@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.pipeline import Pipeline
 
 from sklkl._fit.prediction import NetClassifier
@@ -27,10 +28,10 @@ def register_onnx_converters() -> None:
     :class:`sklkl.KLClassifier`, a :class:`sklkl.Distiller` or a stacked search in them. The graph gives what
     ``predict`` and ``predict_proba`` of a fitted one give, of any number of rows at once; the scaling of inputs and the
     softmax (for multilabel targets the sigmoid) are in it. It computes in the floating type of its input, or in float64
-    if the network is of that.
+    if the network is of that. A network of your own is exported by torch, if it can export it (without control flow, in
+    the network's own floating type), which needs torch 2.9 and onnxscript.
 
-    The options of skl2onnx's own classifiers are ``zipmap``, ``nocl`` and ``output_class_labels``. Networks of your own
-    do not convert: see the user guide.
+    The options of skl2onnx's own classifiers are ``zipmap``, ``nocl`` and ``output_class_labels``.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def register_onnx_converters() -> None:
 
     Examples
     --------
-    >>> from skl2onnx import to_onnx  # doctest: +SKIP
+    >>> from skl2onnx import to_onnx
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
@@ -47,9 +48,9 @@ def register_onnx_converters() -> None:
     >>> from sklkl.io import register_onnx_converters
     >>> X, y = load_iris(return_X_y=True)
     >>> pipeline = make_pipeline(StandardScaler(), KLClassifier(max_epochs=20, random_state=0)).fit(X, y)
-    >>> register_onnx_converters()  # doctest: +SKIP
-    >>> graph = to_onnx(pipeline, X[:1].astype("float32"), options={"zipmap": False})  # doctest: +SKIP
-    >>> [output.name for output in graph.graph.output]  # doctest: +SKIP
+    >>> register_onnx_converters()
+    >>> graph = to_onnx(pipeline, X[:1].astype("float32"), options={"zipmap": False})
+    >>> [output.name for output in graph.graph.output]
     ['label', 'probabilities']
     """
     register = optional("skl2onnx", "onnx").update_registered_converter
@@ -110,9 +111,13 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
     net, module, types = model.net_, uncompiled(model.module_), optional("skl2onnx.common.data_types", "onnx")
     of_double = isinstance(operator.inputs[0].type, types.DoubleTensorType)
-    wide = of_double or next(module.parameters()).element_size() == 8
-    graph = Graph(scope, container, DOUBLE if wide else FLOAT)
-    logits = graph.network(module, graph.cast(operator.inputs[0].full_name, graph.dtype))
+    wide = (of_double and is_built_in(module)) or next(module.parameters()).dtype == torch.float64
+    graph = Graph(scope, container, DOUBLE if wide else FLOAT, operator.inputs[0].type.shape[1:])
+    try:
+        logits = graph.network(module, graph.cast(operator.inputs[0].full_name, graph.dtype))
+    except RuntimeError as error:
+        owner = f"The 'module' of {type(model).__name__}, {_name(module)}, does not convert"
+        raise RuntimeError(f"{owner}. {error}") from error
     proba = logits if hasattr(net, "members_") else graph.proba(logits, net.multilabel)
     label, proba_output = (output.full_name for output in operator.outputs)
     graph.cast(proba, DOUBLE if of_double else FLOAT, proba_output)
@@ -132,13 +137,8 @@ def _classes(operator: Any) -> np.ndarray:
 def _check(model: NetClassifier, operator: Any, types: Any) -> None:
     """Raise a RuntimeError, as skl2onnx does, for what cannot be in a graph."""
     name, module = type(model).__name__, uncompiled(model.module_)
-    if not is_built_in(module):
-        raise RuntimeError(
-            f"{name} has a network of your own, {type(module).__name__}, which does not convert with skl2onnx: only "
-            "the built-in one does. Export it alone, by torch.onnx.export(classifier.module_, ...); it returns logits."
-        )
-    made: list[Any] = [uncompiled(net.module_) for net in members_of(model.net_)]
-    if not all(network.is_as_made() for network in made):
+    networks: list[Any] = [uncompiled(net.module_) for net in members_of(model.net_)]
+    if is_built_in(module) and not all(network.is_as_made() for network in networks):
         raise RuntimeError(f"The built-in network of {name} was changed since it was made; it does not convert.")
     kinds = (types.FloatTensorType, types.DoubleTensorType, types.Int64TensorType, types.BooleanTensorType)
     if len(operator.inputs) != 1 or not isinstance(operator.inputs[0].type, kinds):
@@ -149,6 +149,11 @@ def _check(model: NetClassifier, operator: Any, types: Any) -> None:
             f"{name} converts with labels that are texts, whole numbers or booleans, the types that a graph has. Got "
             f"{model.classes_[:3]}."
         )
+
+
+def _name(module: Any) -> str:
+    networks = {type(network).__name__ for network in getattr(module, "members", [module])}
+    return " and ".join(sorted(networks))
 
 
 def _are_whole(classes: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""The built-in network as nodes of an ONNX graph, in the floating type that the network is to compute in."""
+"""A network as nodes of an ONNX graph: the built-in one, layer by layer, in either floating type, or one of torch's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from sklkl.io._onnx_export import export_nodes
 from sklkl.io._optional import optional
 from sklkl.modules import MLP, DenseScaling, Ensemble, SparseScaling
 from sklkl.modules._input_scaling import BEND, FARTHEST
@@ -28,10 +29,12 @@ class Graph:
         The graph, and what makes names in it.
     dtype : int
         The floating type of constants: ``FLOAT`` or ``DOUBLE``.
+    shape : sequence of int
+        Shape of a row of the input, for networks of the user's own.
     """
 
-    def __init__(self, scope: Any, container: Any, dtype: int) -> None:
-        self.scope, self.container, self.dtype = scope, container, dtype
+    def __init__(self, scope: Any, container: Any, dtype: int, shape: Sequence[Any]) -> None:
+        self.scope, self.container, self.dtype, self.shape = scope, container, dtype, shape
         self.scaled: dict[tuple[Any, ...], str] = {}
 
     def node(self, kind: str, inputs: Sequence[str], output: str | None = None, domain: str = "", **attrs: Any) -> str:
@@ -72,7 +75,9 @@ class Graph:
             logits = [self.network(member, x) for member in module.members]
             proba = [self.proba(name, module.multilabel) for name in logits]
             return self._mean(proba)
-        for layer in module if isinstance(module, MLP) else ():
+        if not isinstance(module, MLP):
+            return export_nodes(self.scope, self.container, module, x, self.shape)
+        for layer in module:
             x = self._layer(layer, x)
         return x
 

@@ -14,7 +14,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from stored_networks import Wide
+from stored_networks import Wide, make_wide
 
 from sklkl import Distiller, KLClassifier
 from sklkl.io import register_onnx_converters
@@ -111,6 +111,27 @@ def test_a_stream(rows):
     for start in range(0, 300, 100):
         model.partial_fit(X[start : start + 100], y[start : start + 100], classes=[0, 1, 2])
     check(model, X)
+
+
+# Networks of the user's own, which torch exports
+
+
+class Choosy(Wide):
+    def forward(self, x):
+        return super().forward(x if x.sum() > 0 else -x)
+
+
+needs_exporter = pytest.mark.skipif(torch.__version__ < (2, 9), reason="torch's older exporters are others")
+OWN = {"own": {}, "float64": {"dtype": "float64"}, "members": {"n_members": 2}, "function": {"module": make_wide}}
+
+
+@needs_exporter
+@pytest.mark.parametrize("name", OWN)
+def test_a_network_of_the_users_own(rows, name):
+    X, y = rows
+    X = np.sign(X) * np.log1p(abs(X))
+    model = make_pipeline(StandardScaler(), small(**{"module": Wide, **OWN[name]}))
+    check(model.fit(X, y), X, fewest=1)
 
 
 # Labels
@@ -235,9 +256,15 @@ def refused(model, X, message):
         converted(model, X)
 
 
-def test_networks_of_the_users_own_are_refused(rows):
+@needs_exporter
+def test_networks_that_torch_does_not_export_are_refused(rows):
     X, y = rows
-    refused(small(module=Wide).fit(X, y), X[:1], "a network of your own, Wide, which does not convert")
+    model = small(module=Choosy).fit(X, y)
+    refused(model, X[:1], "The 'module' of KLClassifier, Choosy, does not convert. torch.onnx.export says ")
+
+
+def test_networks_that_were_changed_are_refused(rows):
+    X, y = rows
     model = small().fit(X, y)
     model.module_[1] = torch.nn.Hardtanh()
     refused(model, X[:1], "was changed since it was made")
