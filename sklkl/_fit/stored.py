@@ -33,6 +33,7 @@ from sklkl._utils.torch_state import usable
 from sklkl.callbacks import BestWeights
 from sklkl.modules import build_module, uncompiled
 from sklkl.net import KLEnsemble, KLNet
+from sklkl.net._moments import Remade
 from sklkl.optim import OPTIMIZERS
 
 # The number goes up when what is stored is no longer understood by code that knows the one before.
@@ -160,7 +161,12 @@ def _bare_net(state: dict[str, Any]) -> KLNet:
         verbose=0,
         **{name: value for name, value in state["optimizer_params"].items() if name.startswith("optimizer__")},
     )
-    return net.initialize()
+    kind = net.optimizer
+    if isinstance(state["optimizer"], str):
+        net.optimizer = Remade(kind)
+    net.initialize()
+    net.optimizer = kind
+    return net
 
 
 def _resume(net: KLNet, training: dict[str, Any]) -> None:

@@ -237,6 +237,14 @@ def test_another_optimizer_goes_on(again, table):
     assert_same(loaded.fit(X, y), clf.fit(X, y), X)
 
 
+def test_the_optimizer_is_made_again_as_it_was(again, table):
+    clf = small(optimizer__betas=(0.8, 0.9), weight_decay=0.2).fit(*table)
+    options = [each.net_.optimizer_.state_dict()["param_groups"] for each in (again(clf), clf)]
+    assert [group.pop("lr") > 0 for groups in options for group in groups]
+    assert options[0] == options[1]
+    assert again(clf).net_.optimizer is clf.net_.optimizer
+
+
 # What is in a file
 
 

@@ -1,5 +1,7 @@
 """Graphs of ONNX: what onnxruntime computes is what the classifier predicts; what does not convert is named."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -215,6 +217,30 @@ def test_heavy_tails_behind_a_scaler_in_float64(rows):
     check(make_pipeline(StandardScaler(), small()).fit(X, y), X.astype(np.float64), FLOAT64, fewest=1)
 
 
+_SERVER = """
+import sys
+for name in ("sklkl", "torch", "sklearn", "skl2onnx", "scipy"):
+    sys.modules[name] = None  # not installed
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+label, proba = session.run(None, {session.get_inputs()[0].name: numpy.load(sys.argv[2])})
+numpy.savez(sys.argv[3], label=label, proba=proba)
+"""
+
+
+def test_a_server_needs_onnxruntime_alone(rows, tmp_path):
+    X, y = rows
+    model = pipeline().fit(X, y)
+    graph, inputs, outputs = (str(tmp_path / name) for name in ("model.onnx", "X.npy", "served.npz"))
+    with open(graph, "wb") as file:
+        file.write(skl2onnx.to_onnx(model, X[:1], options={"zipmap": False}).SerializeToString())
+    np.save(inputs, X)
+    subprocess.run([sys.executable, "-c", _SERVER, graph, inputs, outputs], check=True)
+    served = np.load(outputs)
+    assert np.array_equal(served["label"], model.predict(X))
+    np.testing.assert_allclose(served["proba"].sum(axis=1), 1, rtol=1e-5)
+
+
 # Options
 
 
@@ -282,6 +308,6 @@ def test_texts_without_a_vectoriser_are_refused(rows):
 
 
 def test_what_is_missing_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "skl2onnx", None)
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
     with pytest.raises(ImportError, match=r'needs skl2onnx, which is not installed: pip install "sklkl\[onnx\]"'):
         register_onnx_converters()
