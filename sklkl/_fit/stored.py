@@ -41,7 +41,7 @@ FORMAT = 1
 
 _SETTINGS = (
     "learning_rate", "kl_target", "kl_strength", "distill_weight", "distill_rows", "stream", "multilabel", "lr",
-    "batch_size", "max_epochs", "random_state", "device", "compile",
+    "batch_size", "max_epochs", "averaged_epochs", "random_state", "device", "compile",
 )  # fmt: skip
 _LEARNED = ("lr_", "has_learned_", "interrupted_", "unlabeled_rows_", "why_autograd_", "total_epochs_")
 

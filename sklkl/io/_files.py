@@ -62,7 +62,11 @@ def save(estimator: Any, path: str | os.PathLike[str], *, with_optimizer: bool =
     """
     skops = optional("skops.io", "skops")
     with optimizer_kept(with_optimizer):
-        data = skops.dumps(estimator)
+        try:
+            data = skops.dumps(estimator)
+        except RuntimeError as error:  # torch's, of a part that is a tensor
+            found = f"a part of it is torch's own: {error}"
+            raise TypeError(f"{type(estimator).__name__} cannot be stored without pickle, as {found}") from error
     replace_file(os.fspath(path), data)
 
 

@@ -1,5 +1,6 @@
 """``save`` and ``load``: what was stored predicts the same and goes on; what cannot be stored is named."""
 
+import inspect
 import pickle
 import stat
 import subprocess
@@ -21,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from stored_networks import Wide, make_wide
 
 import sklkl
-from sklkl import Distiller, KLClassifier
+from sklkl import Distiller, KLClassifier, KLNet
 from sklkl.metrics import get_scorer
 from sklkl.model_selection import StackedGridSearchCV
 from sklkl.modules import ACTIVATIONS
@@ -245,6 +246,17 @@ def test_the_optimizer_is_made_again_as_it_was(again, table):
     assert again(clf).net_.optimizer is clf.net_.optimizer
 
 
+def test_a_net_has_the_parameters_it_had(again, table):
+    """A new parameter of ``KLNet`` must be stored, or added here with the reason why not."""
+    # the penalty is the classifier's, the loss of a teacher and the data are of the training
+    apart = {"self", "module", "args", "kwargs", "kl_penalty", "distillation"}
+    changed = {"kl_strength": 0.1, "lr": 0.5, "learning_rate": "constant", "early_stopping": True, "batch_size": 16}
+    clf = small(**changed).fit(*table)
+    loaded = again(clf).net_
+    for name in inspect.signature(KLNet.__init__).parameters.keys() - apart:
+        assert getattr(loaded, name) == getattr(clf.net_, name), name
+
+
 # What is in a file
 
 
@@ -330,6 +342,11 @@ def test_a_network_that_was_changed_is_not_stored(path, table):
     clf.module_[1] = torch.nn.Hardtanh()
     with pytest.raises(TypeError, match="was changed since it was made"):
         sklkl.save(clf, path)
+
+
+def test_a_part_of_torch_is_named(path, quick_net, table32):
+    with pytest.raises(TypeError, match="KLNet cannot be stored without pickle, as a part of it is torch's own"):
+        sklkl.save(quick_net().fit(*table32), path)
 
 
 def test_pickles_still_take_anything(table):
