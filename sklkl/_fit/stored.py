@@ -19,6 +19,7 @@ from skorch.history import History
 from torch import nn
 
 from sklkl._fit.stored_parts import (
+    DTYPES,
     module_factory,
     module_state,
     penalty_from,
@@ -82,9 +83,9 @@ def attributes_from(state: dict[str, Any]) -> dict[str, Any]:
     if isinstance(state.get("class_weight"), list):
         attributes["class_weight"] = dict(state["class_weight"])
     if str(state.get("dtype")).startswith("torch."):
-        attributes["dtype"] = getattr(torch, str(state["dtype"]).removeprefix("torch."))
+        attributes["dtype"] = next(dtype for dtype in DTYPES.values() if str(dtype) == str(state["dtype"]))
     if isinstance(state.get("net_"), dict):
-        attributes["net_"] = net_from_state(state["net_"])
+        attributes["net_"] = net_from_state(state["net_"], len(state["classes_"]))
     return attributes
 
 
@@ -116,8 +117,8 @@ def net_state(net: KLNet) -> dict[str, Any]:
     }
 
 
-def net_from_state(state: dict[str, Any]) -> KLNet:
-    """Return the net of which `net_state` gave the data.
+def net_from_state(state: dict[str, Any], n_classes: int) -> KLNet:
+    """Return the net of which `net_state` gave the data, for so many classes.
 
     Raises
     ------
@@ -131,10 +132,12 @@ def net_from_state(state: dict[str, Any]) -> KLNet:
             "one is needed to read it."
         )
     if "members" in state:
-        ensemble = KLEnsemble([net_from_state(member) for member in state["members"]])
+        ensemble = KLEnsemble([net_from_state(member, n_classes) for member in state["members"]])
         ensemble._gather()
         ensemble.interrupted_ = any(net.interrupted_ for net in ensemble.members_)
         return ensemble
+    if state["module"]["n_classes"] != n_classes:
+        raise ValueError(f"The stored network has {state['module']['n_classes']} outputs for {n_classes} classes.")
     net = _bare_net(state)
     _fill(net.module_, state["weights"])
     _resume(net, state["training"])
@@ -153,7 +156,7 @@ def _bare_net(state: dict[str, Any]) -> KLNet:
     net = KLNet(
         factory,
         **settings | {"device": _device(settings["device"])},
-        classes=np.arange(state["module"]["n_classes"]),
+        classes=np.arange(factory.keywords["n_classes"]),
         optimizer=_optimizer(state["optimizer"]),
         callbacks=[("best_weights", BestWeights())],
         callbacks__print_log=None,

@@ -16,7 +16,7 @@ from sklkl._utils.plain_state import check_plain
 from sklkl.modules import ACTIVATIONS, MLP, DenseScaling, Scaling, SparseScaling, build_module, scaling_of, uncompiled
 from sklkl.net import KLNet
 
-_DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float16, torch.float32, torch.float64)}
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float16, torch.float32, torch.float64)}
 _SCALINGS: dict[str, type[Any]] = {"DenseScaling": DenseScaling, "SparseScaling": SparseScaling}
 _OWN_PENALTIES = {kind.__name__: kind for kind in penalties.PENALTIES.values()}
 
@@ -48,9 +48,9 @@ def module_state(net: KLNet) -> dict[str, Any]:
 
 def module_factory(state: dict[str, Any]) -> partial[nn.Module]:
     """Return what makes the network, as `net_factory` has it."""
-    check_choice("dtype", state["dtype"], _DTYPES, of="a stored network")
+    check_choice("dtype", state["dtype"], DTYPES, of="a stored network")
     made: dict[str, Any] = {name: int(state[name]) for name in ("n_features", "n_classes")}
-    made["dtype"] = _DTYPES[state["dtype"]]
+    made["dtype"] = DTYPES[state["dtype"]]
     params = dict(state["params"])
     if "module" in state:
         return partial(trainable_module, state["module"], **made, **params)
