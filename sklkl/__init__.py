@@ -4,6 +4,7 @@ __version__ = "0.1.0.dev0"
 
 from sklkl.classifier import KLClassifier
 from sklkl.distiller import Distiller
+from sklkl.io import load, save
 from sklkl.net import KLNet
 
-__all__ = ["Distiller", "KLClassifier", "KLNet", "__version__"]
+__all__ = ["Distiller", "KLClassifier", "KLNet", "__version__", "load", "save"]

@@ -25,6 +25,7 @@ from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
 from sklkl._fit.teaching import limit_tags, uses_unlabeled
 from sklkl._fit.weights import sample_weights
+from sklkl._utils.plain_state import PlainState
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl._utils.sklearn_private import (
     HasMethods,
@@ -42,7 +43,7 @@ from sklkl.metrics import teacher_agreement
 __all__ = ["Distiller"]
 
 
-class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class Distiller(PlainState, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Distil a teacher into a student that may want the rows preprocessed in another way.
 
     The teacher sees X as it is given, raw frames included; the student is a :class:`sklkl.KLClassifier`, or a
@@ -82,8 +83,8 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    ``student_`` predicts the same as the distiller, which also holds the teacher: where size matters, store
-    ``student_`` alone.
+    ``student_`` predicts the same as the distiller, which also holds the teacher: where size matters, pickle
+    ``student_`` alone. :func:`sklkl.save` leaves ``teacher_`` out.
 
     Examples
     --------
@@ -241,6 +242,10 @@ class Distiller(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.student_.predict_log_proba(X)
+
+    def _plain_state(self, state: dict[str, Any]) -> dict[str, Any]:
+        # the teacher does not predict, and may have been made of the rows themselves
+        return {name: value for name, value in state.items() if name != "teacher_"}
 
     @property
     def n_features_in_(self) -> int:

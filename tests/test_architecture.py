@@ -34,6 +34,7 @@ FLOORS = {
     "_fit": 4,
     "classifier": 5,
     "distiller": 5,
+    "io": 6,
     "model_selection": 6,
 }
 

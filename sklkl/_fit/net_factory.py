@@ -207,7 +207,7 @@ def _module_factory(params: NetParams, n_features: int, n_classes: int) -> parti
         given = _passed_on(params.passed_on, "module", receiver)
         for name in common.keys() & given.keys():
             raise ValueError(f"'module__{name}' cannot be set: {_OWNER} sets it from the data.")
-        return partial(_trainable_module, module, **common, **given)
+        return partial(trainable_module, module, **common, **given)
     stray = sorted(name for name in params.passed_on if name.startswith("module__"))
     if stray:
         raise ValueError(f"The {stray[0]!r} parameter of {_OWNER} needs a 'module'. Got None instead.")
@@ -243,7 +243,7 @@ def _inputs_and_weights(training: Training) -> tuple[Any, np.ndarray | None]:
     return X.cpu().numpy() if isinstance(X, Tensor) else X, None if weight is None else weight.cpu().numpy()
 
 
-def _trainable_module(module: Any, **params: Any) -> nn.Module:
+def trainable_module(module: Any, **params: Any) -> nn.Module:
     """Return the network that :func:`sklkl.modules.build_module` makes.
 
     Raises

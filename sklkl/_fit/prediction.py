@@ -17,7 +17,9 @@ from torch.nn.functional import logsigmoid
 
 from sklkl._fit.inputs import validated
 from sklkl._fit.parameters import PassedOnParams
+from sklkl._fit.stored import attributes_from, estimator_state
 from sklkl._utils.arrays import as_array
+from sklkl._utils.plain_state import PlainState
 from sklkl._utils.sklearn_private import available_if
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl._utils.types import MatrixLike
@@ -190,7 +192,7 @@ def _has_members(estimator: Any) -> bool:
     return True
 
 
-class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
+class NetClassifier(PlainState, PassedOnParams, ClassifierMixin, BaseEstimator):
     """A classifier with a fitted ``net_``: what it predicts, and what it shows of its training."""
 
     classes_: np.ndarray
@@ -331,6 +333,12 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
             proba = np.stack([1 - proba, proba], axis=-1)
         differences = kl_divergence(proba, proba.mean(axis=0), axis=-1).mean(axis=0)
         return differences.reshape(len(differences), -1).sum(axis=1)
+
+    def _plain_state(self, state: dict[str, Any]) -> dict[str, Any]:
+        return estimator_state(state)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(attributes_from(state))
 
     @property
     def module_(self) -> nn.Module:

@@ -65,6 +65,15 @@ def import_whole(name: str) -> None:
         thread.join()
 
 
+def usable(device: str | torch.device) -> torch.device:
+    """Return a device if this machine has it, else the CPU."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        return torch.device("cpu")
+    return torch.device(device)
+
+
 class OwnTorchState:
     """Context for code that computes gradients, or that is to give the same numbers wherever it is called from.
 

@@ -14,9 +14,9 @@ from sklkl._utils.quantile_summary import QuantileSummary, summarised
 __all__ = ["DenseScaling", "Scaling", "SparseScaling", "input_scaling"]
 
 # Where the smooth clip bends, in units of a column's scale.
-_BEND = 3.0
+BEND = 3.0
 # What is farther from the median, in such units, looks the same: its square is finite in any floating type.
-_FARTHEST = 1e6
+FARTHEST = 1e6
 # From how many rows, drawn at random, the scales are learned.
 _MOST_ROWS = 20_000
 # Up to how many numbers torch's own search is faster.
@@ -80,6 +80,17 @@ class DenseScaling(nn.Module):
             self.register_buffer(name, torch.from_numpy(values))
         self.n_outputs = len(self.center) + len(self.ranked)
 
+    @classmethod
+    def from_buffers(cls, buffers: dict[str, Tensor], eps: float, stream: bool) -> DenseScaling:
+        """Return a layer that has learned already: what it learned by name, and its attributes of these names."""
+        made = cls.__new__(cls)
+        nn.Module.__init__(made)
+        made.eps, made.stream = eps, stream
+        for name, values in buffers.items():
+            made.register_buffer(name, values)
+        made.n_outputs = len(made.center) + len(made.ranked)
+        return made
+
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows of a stream, of the same columns; else the scales are those of the first rows."""
         if not self.stream:
@@ -100,7 +111,7 @@ class DenseScaling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the views, of shape (n_rows, n_outputs), in the floating type of x, of shape (n_rows, n_features)."""
         scaled = (x - self.center.to(x.dtype)) * self.inverse_scale.to(x.dtype)
-        scaled = scaled.clamp(-_FARTHEST, _FARTHEST)
+        scaled = scaled.clamp(-FARTHEST, FARTHEST)
         clipped = _clipped(scaled)
         if not len(self.ranked):
             return clipped
@@ -118,7 +129,7 @@ class DenseScaling(nn.Module):
         """Return the views, computed by numpy: faster for a few rows."""
         known = {name: values.numpy() for name, values in self._buffers.items() if values is not None}
         scaled = ((x - known["center"]) * known["inverse_scale"]).astype(x.dtype, copy=False)
-        scaled = np.minimum(np.maximum(scaled, -_FARTHEST), _FARTHEST)  # not np.clip, whose checks cost more
+        scaled = np.minimum(np.maximum(scaled, -FARTHEST), FARTHEST)  # not np.clip, whose checks cost more
         clipped, n_ranked = _clipped_numpy(scaled), len(known["ranked"])
         if not n_ranked:
             return clipped
@@ -195,6 +206,16 @@ class SparseScaling(nn.Module):
         self.n_outputs = X.shape[1]
         self.update(X, weight)
 
+    @classmethod
+    def from_buffers(cls, buffers: dict[str, Tensor]) -> SparseScaling:
+        """Return a layer that has learned already: what it learned, by name."""
+        made = cls.__new__(cls)
+        nn.Module.__init__(made)
+        for name, values in buffers.items():
+            made.register_buffer(name, values)
+        made.n_outputs = len(made.factor)
+        return made
+
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows, of the same columns."""
         entries = sparse.coo_array(X)
@@ -220,12 +241,12 @@ class SparseScaling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scaled columns, in the shape and floating type of x, (n_rows, n_features)."""
-        scaled = (x * self.factor.to(x.dtype)).clamp(-_FARTHEST, _FARTHEST)
+        scaled = (x * self.factor.to(x.dtype)).clamp(-FARTHEST, FARTHEST)
         return _clipped(scaled) / self.length.to(x.dtype)
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the scaled columns, computed by numpy: faster for a few rows."""
-        scaled = (x * self.factor.numpy()).astype(x.dtype).clip(-_FARTHEST, _FARTHEST)
+        scaled = (x * self.factor.numpy()).astype(x.dtype).clip(-FARTHEST, FARTHEST)
         return np.asarray(_clipped_numpy(scaled) / self.length.numpy(), dtype=x.dtype)
 
     def extra_repr(self) -> str:
@@ -260,7 +281,7 @@ def input_scaling(X: Any, weight: np.ndarray | None = None, *, stream: bool = Fa
 
 
 def _clipped(scaled: Tensor) -> Tensor:
-    return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=_BEND**-2).rsqrt()
+    return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=BEND**-2).rsqrt()
 
 
 def _pieces(knots: Tensor, values: Tensor) -> Tensor:
@@ -280,7 +301,7 @@ def _pieces(knots: Tensor, values: Tensor) -> Tensor:
 
 
 def _clipped_numpy(scaled: np.ndarray) -> np.ndarray:
-    return np.asarray(scaled / np.sqrt(1 + scaled * scaled / _BEND**2))
+    return np.asarray(scaled / np.sqrt(1 + scaled * scaled / BEND**2))
 
 
 def _normal_scores_numpy(

@@ -8,12 +8,14 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from skorch.history import History
 
 from sklkl._utils.torch_state import insist
 from sklkl.data import TrainingSet
 from sklkl.modules import Ensemble, uncompiled
 from sklkl.net._apart import why_apart
+from sklkl.net._moments import Remade
 from sklkl.net._net import KLNet
 from sklkl.net._together import train_together
 
@@ -52,6 +54,7 @@ class KLEnsemble(KLNet):
         first = members[0]
         super().__init__(
             Ensemble,
+            optimizer=Remade(torch.optim.Adam),  # it takes no step: the members have their own
             classes=first.classes,
             multilabel=first.multilabel,
             batch_size=first.batch_size,
@@ -63,6 +66,7 @@ class KLEnsemble(KLNet):
         )
         self.members_ = list(members)
         self.initialize()
+        self.optimizer = torch.optim.Adam
 
     def initialize_module(self) -> KLEnsemble:
         """Make one network of those of the nets, which stay theirs."""

@@ -20,7 +20,7 @@ from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
 from sklkl.modules import Dropout, uncompiled
 from sklkl.net._datasets import own_rows
-from sklkl.net._moments import copy_moments
+from sklkl.net._moments import Remade, copy_moments
 from sklkl.net._penalty import fitted_penalty, pop_params, with_params
 from sklkl.net._steps import TrainStep
 from sklkl.net._storage import copied
@@ -166,7 +166,8 @@ class KLNet(TrainStep):
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
-        import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
+        if not isinstance(self.optimizer, Remade):
+            import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
         with OwnTorchState():
             return super().initialize()
 

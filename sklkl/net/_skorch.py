@@ -10,13 +10,12 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
-from sklkl._utils.torch_state import use_one_thread_after_fork
+from sklkl._utils.torch_state import usable, use_one_thread_after_fork
 from sklkl.modules import build_module
 from sklkl.net._storage import (
     copied,
     parametrized_again,
     stored,
-    usable,
     versions,
     warn_of_other_versions,
     without_parametrizations,

@@ -21,6 +21,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sklkl._utils.torch_state import usable
+
 # A copy shares these with its origin and does not look into them.
 _ATOMS = (type, ModuleType, FunctionType, CodeType, FrameType, str, bytes, int, float, np.ndarray)
 
@@ -118,15 +120,6 @@ def stored(part: Part) -> Any:
     result = Tensor._make_subclass(StoredTensor, part.detach())
     result.original = part
     return result
-
-
-def usable(device: str | torch.device) -> torch.device:
-    """Return a device if this machine has it, else the CPU."""
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        return torch.device("cpu")
-    return torch.device(device)
 
 
 def _tensor(
