@@ -35,6 +35,7 @@ FLOORS = {
     "classifier": 5,
     "distiller": 5,
     "model_selection": 6,
+    "inspection": 6,
 }
 
 
