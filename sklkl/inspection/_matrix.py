@@ -154,8 +154,8 @@ class DivergenceMatrixDisplay:
         >>> from sklkl.inspection import DivergenceMatrixDisplay
         >>> probas = {"old": [[0.9, 0.1], [0.5, 0.5]], "new": [[0.8, 0.2], [0.5, 0.5]]}
         >>> DivergenceMatrixDisplay.from_models(probas, metric="js").matrix.round(4)
-        array([[0.    , 0.0049],
-               [0.0049, 0.    ]])
+        array([[0.   , 0.005],
+               [0.005, 0.   ]])
         """
         divergence = get_divergence(metric)
         checked = {name: check_probabilities(name, proba) for name, proba in probas.items()}

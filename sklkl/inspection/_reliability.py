@@ -68,7 +68,8 @@ class ReliabilityDisplay:
 
     Notes
     -----
-    Vertical lines about the diagonal are where 95 % of the points of calibrated predictions lie. The bins have about equal weights, those of equal probabilities are one. With more than two classes the curve of
+    Vertical lines about the diagonal are where 95 % of the points of calibrated predictions lie. The bins have about
+    equal weights, those of equal probabilities are one. With more than two classes the curve of
     the predicted class says nothing of how the other classes share the rest; the calibration KL, which has bins by
     class, does.
 

@@ -262,10 +262,10 @@ class StrengthCurveDisplay:
     def _mark_chosen(self, ax: Axes, metric: str) -> Any:
         if self.chosen is None or not np.isfinite(self.strengths[self.chosen]):
             return None
-        x, y = self.strengths[self.chosen], self.means[metric][self.chosen]
+        x, y = self.strengths[[self.chosen]], self.means[metric][[self.chosen]]
         ring: dict[str, Any] = {"fmt": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.5}
         # drawn as the curves are, the mark comes after them in the legend
-        return ax.errorbar(x, y, color="black", zorder=3, label=f"chosen: {x:.3g}", **ring)[0]
+        return ax.errorbar(x, y, color="black", zorder=3, label=f"chosen: {x[0]:.3g}", **ring)[0]
 
 
 def _strengths(column: Any, parameter: str, of: str) -> np.ndarray:
