@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklkl._utils.checks import invalid
-from sklkl.inspection._style import COLOURS, MARKERS, Style, axes_for, legend_above_data, styled
+from sklkl.inspection._style import COLOURS, MARKERS, Style, axes_for, few_log_ticks, legend_above_data, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ _COSTS = {
     "seconds_per_row": (1e6, "processor time of predict_proba, µs per row"),
     "bytes": (1e-6, "size of the pickle, MB"),
 }
+# Costs whose largest is so many times the least are drawn on a logarithmic axis.
+_FAR_APART = 4
 
 
 class DistillationDisplay:
@@ -40,7 +42,7 @@ class DistillationDisplay:
     figure_ : matplotlib Figure
         The figure.
     points_ : list of dict of str to matplotlib Line2D
-        The points of each panel by model.
+        The points of each panel by model; a dotted line where the log-loss is infinite.
 
     Examples
     --------
@@ -115,9 +117,6 @@ class DistillationDisplay:
         """
         axes = axes_for(self, ax, 2, (7.0, 6.0))
         self.points_ = [self._plot_cost(panel, cost, point_kw) for panel, cost in zip(axes, _COSTS, strict=False)]
-        for panel in axes:
-            panel.margins(0.15)
-            _few_ticks(panel)
         legend_above_data(axes[0], ncols=3)
         self.axes_, self.figure_ = np.array(axes, dtype=object), axes[0].figure
         return self
@@ -127,20 +126,30 @@ class DistillationDisplay:
 
         scale, label = _COSTS[cost]
         looks = zip(COLOURS.values(), MARKERS, strict=True)
+        known = {name: (scale * f[cost], f["log_loss"]) for name, f in self.report.items() if np.isfinite(f[cost])}
         points = {}
-        for (name, figures), (colour, marker) in zip(self.report.items(), looks, strict=False):
-            if not np.isfinite(figures[cost]):
-                continue
+        for name, (colour, marker) in zip(self.report, looks, strict=False):
             style = {"color": colour, "marker": marker, "markersize": 9, "linestyle": "none", "label": name}
-            points[name] = ax.plot(scale * figures[cost], figures["log_loss"], **styled(Line2D, style, point_kw))[0]
-        ax.set(xscale="log", xlabel=label, ylabel="log-loss, nats")
+            if name in known:
+                points[name] = _point(ax, *known[name], styled(Line2D, style, point_kw))
+        _cost_axis(ax, np.array([x for x, _ in known.values()]))
+        ax.set(xlabel=label, ylabel="log-loss, nats")
         return points
 
 
-def _few_ticks(ax: Axes) -> None:
-    """Put ticks at 1, 2 and 5 times powers of ten, and none between: the labels of all would overlap."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+def _point(ax: Axes, cost: float, loss: float, style: dict[str, Any]) -> Any:
+    """Draw a model; one that gave probability zero to what happened is a line without a height."""
+    if np.isfinite(loss):
+        return ax.plot([cost], [loss], **style)[0]
+    line = {"linestyle": ":", "marker": "", "label": f"{style['label']}: log-loss {loss}"}
+    return ax.axvline(cost, **style | line)
 
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_locator(NullLocator())
+
+def _cost_axis(ax: Axes, costs: np.ndarray) -> None:
+    """Let the axis begin at zero; make it logarithmic if costs differ much."""
+    ax.margins(0.15)
+    if len(costs) == 0 or not 0 < _FAR_APART * costs.min() < costs.max():
+        ax.set_xlim(0, 1.15 * max(costs.max(initial=0.0), 1e-12))
+        return
+    ax.set_xscale("log")
+    few_log_ticks(ax.xaxis)

@@ -21,6 +21,7 @@ _NAMES = {
     "js": "Jensen-Shannon divergence, nats",
     "kl": "KL(reference‖new), nats",
 }
+_LEAST_SHOWN = 1e-4
 
 
 class DriftDisplay:
@@ -203,4 +204,5 @@ def _room_for_p_values(ax: Axes, statistic: np.ndarray, p_values: np.ndarray) ->
     finite = statistic[np.isfinite(statistic)]
     ax.set_xlim(0, 1.25 * max(float(finite.max(initial=0.0)), 1e-12))
     for row, (value, p_value) in enumerate(zip(statistic, p_values, strict=True)):
-        ax.annotate(f"p = {p_value:.2g}", (value, row), (4, 0), textcoords="offset points", va="center", size="small")
+        text = f"p = {p_value:.2g}" if p_value >= _LEAST_SHOWN else f"p < {_LEAST_SHOWN:g}"
+        ax.annotate(text, (value, row), (4, 0), textcoords="offset points", va="center", size="small")

@@ -11,8 +11,9 @@ from sklkl._utils.checks import invalid_input
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
-__all__ = ["COLOURS", "LINE_STYLES", "MARKERS", "axes_for", "legend_above_data", "pyplot", "styled"]
+__all__ = ["COLOURS", "LINE_STYLES", "MARKERS", "axes_for", "few_log_ticks", "legend_above_data", "pyplot", "styled"]
 
 Style = Mapping[str, Any] | None
 
@@ -90,3 +91,13 @@ def legend_above_data(ax: Axes, ncols: int = 2, top: float | None = None) -> Non
     low, high = transform.transform(np.asarray(limits))
     raised = high + (high - low) * share / (1 - share)
     ax.set_ylim(top=float(transform.inverted().transform(np.asarray([raised]))[0]))
+
+
+def few_log_ticks(axis: Axis) -> None:
+    """Put ticks of a logarithmic axis at powers of ten, 2 and 5 times these if they are few: more labels would overlap."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklkl._utils.checks import invalid, invalid_input
-from sklkl.inspection._style import COLOURS, LINE_STYLES, Style, axes_for, legend_above_data, styled
+from sklkl.inspection._style import COLOURS, LINE_STYLES, Style, axes_for, few_log_ticks, legend_above_data, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -222,6 +222,7 @@ class TrainingDisplay:
             style = {"color": colour, "marker": marker, "linestyle": line, "markersize": 3, "linewidth": 1}
             lines[name] = _line(panel, values, style, line_kw)
             panel.set_yscale("log", nonpositive="mask")
+            few_log_ticks(panel.yaxis)
             panel.set_ylabel(label, color=colour)
             panel.tick_params(axis="y", which="both", colors=colour)
         return lines

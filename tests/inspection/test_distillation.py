@@ -31,6 +31,21 @@ def test_points_are_the_report(legend_of):
     assert legend_of(display.axes_[0]) == ["teacher", "student"]
 
 
+def test_an_infinite_log_loss_is_a_line_without_a_height(legend_of):
+    report = REPORT | {"teacher": REPORT["teacher"] | {"log_loss": np.inf}}
+    display = DistillationDisplay(report).plot()
+    np.testing.assert_allclose(display.points_[0]["teacher"].get_xdata(), 100, rtol=1e-12)
+    assert legend_of(display.axes_[0]) == ["teacher: log-loss inf", "student"]
+
+
+@pytest.mark.parametrize(("seconds", "scale"), [(2e-6, "linear"), (1e-4, "log")])
+def test_costs_are_compared_with_nothing_unless_they_are_far_apart(seconds, scale):
+    report = {"teacher": REPORT["student"] | {"seconds_per_row": seconds}, "student": REPORT["student"]}
+    ax = DistillationDisplay(report).plot().axes_[0]
+    assert ax.get_xscale() == scale
+    assert (ax.get_xlim()[0] == 0) == (scale == "linear")
+
+
 def test_a_distiller_needs_a_report(table, quick):
     distiller = Distiller(quick(), DecisionTreeClassifier(max_depth=2), report_fraction=None, random_state=0)
     with pytest.raises(NotFittedError):

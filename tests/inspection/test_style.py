@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from sklkl import inspection
 from sklkl.inspection import DistillationDisplay, DivergenceMatrixDisplay, StrengthCurveDisplay, TrainingDisplay
-from sklkl.inspection._style import COLOURS, LINE_STYLES, MARKERS, legend_above_data, styled
+from sklkl.inspection._style import COLOURS, LINE_STYLES, MARKERS, few_log_ticks, legend_above_data, styled
 
 LOSSES = {"training loss": np.array([0.7, 0.6])}
 DISPLAYS = {
@@ -75,3 +75,17 @@ def test_the_legend_is_above_all_data(scale):
     figure.canvas.draw()
     top = ax.transData.transform((2, 14))[1]
     assert ax.get_legend().get_window_extent().ymin > top
+
+
+@pytest.mark.parametrize(
+    ("most", "labels"), [(20.0, ["1", "2", "5", "10", "20"]), (5000.0, ["1", "10", "100", "1000"])]
+)
+def test_labels_of_a_logarithmic_axis_are_few(most, labels):
+    ax = plt.subplots()[1]
+    ax.set(xscale="log", xlim=(0.9, 1.1 * most))
+    few_log_ticks(ax.xaxis)
+    ax.figure.canvas.draw()
+    shown = [
+        text.get_text() for text, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True) if 0.9 < x < most * 1.1
+    ]
+    assert shown == labels
