@@ -94,7 +94,7 @@ def legend_above_data(ax: Axes, ncols: int = 2, top: float | None = None) -> Non
 
 
 def few_log_ticks(axis: Axis) -> None:
-    """Put ticks of a logarithmic axis at powers of ten, 2 and 5 times these if they are few: more labels would overlap."""
+    """Put ticks of a logarithmic axis at powers of ten, and 2 and 5 times these if they are few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = axis.get_view_interval()
