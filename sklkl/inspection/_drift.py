@@ -9,7 +9,7 @@ import numpy as np
 from sklkl._utils.checks import check_integer
 from sklkl._utils.types import MatrixLike
 from sklkl.drift import DriftDetector, DriftReport
-from sklkl.inspection._style import COLOURS, Style, axes_for, legend_above_data, styled
+from sklkl.inspection._style import COLOURS, Style, axes_for, legend_above_data, pyplot, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,13 +145,17 @@ class DriftDisplay:
         values = self.report.statistic[self.columns_[which]]
         return ax.barh(np.flatnonzero(which), values, **styled(Rectangle, style, bar_kw))
 
-    def plot_shares(self, column: str | int, *, ax: Any = None, bar_kw: Style = None) -> DriftDisplay:
+    def plot_shares(
+        self, column: str | int, *, max_bins: int = 20, ax: Any = None, bar_kw: Style = None
+    ) -> DriftDisplay:
         """Draw what moved in one column: the share of the rows in each bin, before and after.
 
         Parameters
         ----------
         column : str or int
             Name or position of the column.
+        max_bins : int >= 1, default=20
+            Most bins to draw; of more, those whose shares changed most, in the order of all.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         bar_kw : dict, default=None
@@ -165,32 +169,35 @@ class DriftDisplay:
         Raises
         ------
         ValueError
-            If there is no such column, or several axes are given.
+            If there is no such column, `max_bins` is no such number, or several axes are given.
         ImportError
             If matplotlib or pandas is not installed.
         """
-        from matplotlib.patches import Rectangle
-
-        shares = self.report.shares(column)
-        n = len(shares)
+        check_integer("max_bins", max_bins, 1, of="DriftDisplay.plot_shares")
+        pyplot(self)  # or an error that says what is missing
+        shares, names = self.report.shares(column), self.report.feature_names.tolist()
+        moved = np.argsort(-np.abs(shares["new"] - shares["reference"]).to_numpy(), kind="stable")
+        shown = shares.iloc[np.sort(moved[:max_bins])]
+        n = len(shown)
         (ax,) = axes_for(self, ax, 1, (7.0, 1.6 + 0.4 * n))
-        parts = (("reference", "sky", "", -0.2), ("new", "vermilion", "//", 0.2))
-        self.bars_ = []
-        for name, colour, hatch, offset in parts:
-            rows = {"reference": self.report.n_reference, "new": self.report.n_new}[name]
-            style: dict[str, Any] = {
-                "color": COLOURS[colour],
-                "edgecolor": "white",
-                "hatch": hatch,
-                "label": f"{name}: {rows:,} rows",
-            }
-            style |= {"height": 0.4}
-            self.bars_.append(ax.barh(np.arange(n) + offset, shares[name], **styled(Rectangle, style, bar_kw)))
-        ax.set_yticks(np.arange(n), [str(bin_) for bin_ in shares["bin"]])
-        names = self.report.feature_names
-        ax.set(xlabel="share of the rows", ylabel=str(column if column in names else names[column]))
+        self.bars_ = self._plot_bins(ax, shown, bar_kw)
+        ax.set_yticks(np.arange(n), [str(name) for name in shown["bin"]])
+        some = "" if n == len(shares) else f"\n{n} of {len(shares)} bins"
+        ax.set(xlabel="share of the rows", ylabel=f"{column if column in names else names[int(column)]}{some}")
         self._finish(ax, n)
         return self
+
+    def _plot_bins(self, ax: Axes, shares: Any, bar_kw: Style) -> list[Any]:
+        from matplotlib.patches import Rectangle
+
+        common: dict[str, Any] = {"edgecolor": "white", "height": 0.4}
+        reference = {"color": COLOURS["sky"], "label": f"reference: {self.report.n_reference:,} rows", **common}
+        new = {"color": COLOURS["vermilion"], "hatch": "//", "label": f"new: {self.report.n_new:,} rows", **common}
+        rows = np.arange(len(shares))
+        return [
+            ax.barh(rows + offset, shares[name], **styled(Rectangle, style, bar_kw))
+            for name, style, offset in (("reference", reference, -0.2), ("new", new, 0.2))
+        ]
 
     def _finish(self, ax: Axes, n: int) -> None:
         # from the top, with the legend in room of its own above

@@ -108,7 +108,7 @@ class StrengthCurveDisplay:
 
         Parameters
         ----------
-        search : GridSearchCV, RandomizedSearchCV, or a stacked or halving one
+        search : GridSearchCV, RandomizedSearchCV, or a stacked one
             Fitted, of any estimator. Of several curves, one for each setting of all other parameters, six are drawn at
             most; of more, one curve has the best candidate of each strength.
         metrics : str or sequence of str, default=None

@@ -57,13 +57,16 @@ def axes_for(owner: object, ax: Any, n: int, figsize: tuple[float, float], **opt
         If another number of them is given.
     """
     plt = pyplot(owner)
+    from matplotlib.axes import Axes
+
     if ax is None:
         _, new = plt.subplots(n, 1, figsize=figsize, squeeze=False, layout="constrained", **options)
         return list(new.ravel())
     given = list(np.ravel(np.asarray(ax, dtype=object)))
-    if len(given) not in (1, n):
+    if len(given) not in (1, n) or not all(isinstance(one, Axes) for one in given):
         allowed = "one matplotlib Axes" if n == 1 else f"one matplotlib Axes or {n} of them"
-        raise invalid_input("ax", f"{len(given)} of them", allowed, of=f"{type(owner).__name__}.plot")
+        found = f"{len(given)} of {type(given[0]).__name__}" if given else "none"
+        raise invalid_input("ax", found, allowed, of=f"{type(owner).__name__}.plot")
     return given
 
 

@@ -19,6 +19,8 @@ __all__ = ["TrainingDisplay"]
 
 # Losses whose largest value is so many times the least are drawn on a logarithmic axis.
 _WIDE = 20
+# What is less than this share of the largest of them is not.
+_TINY = 1e-4
 _TERMS = {"train_data_fit": "data fit", "train_kl_penalty": "KL penalty", "train_distillation": "distillation"}
 _TERM_COLOURS = ("sky", "orange", "green", "purple")
 
@@ -186,6 +188,7 @@ class TrainingDisplay:
         self.best_line_ = self._mark_best(axes)
         axes[-1].set_xlabel("epoch")
         legend_above_data(axes[0], ncols=3)
+        self._cut_what_is_tiny(axes[0])
         self.axes_, self.figure_ = np.array(axes, dtype=object), axes[0].figure
         return self
 
@@ -200,6 +203,12 @@ class TrainingDisplay:
             ax.set_yscale("log")
         ax.set_ylabel("nats per row")
         return lines
+
+    def _cut_what_is_tiny(self, ax: Axes) -> None:
+        """Leave out of a logarithmic axis what is a tiny part of the loss, such as a penalty that begins near zero."""
+        least = max(float(np.nanmax(values)) for values in self.losses.values()) * _TINY
+        if ax.get_yscale() == "log" and ax.get_ylim()[0] < least:
+            ax.set_ylim(bottom=least)
 
     def _style_of(self, label: str) -> dict[str, Any]:
         whole = {"training loss": COLOURS["blue"], "validation log-loss": COLOURS["vermilion"]}

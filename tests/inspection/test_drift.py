@@ -58,6 +58,15 @@ def test_shares_of_a_column_are_drawn_before_and_after(detector, new, legend_of,
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("share of the rows", "b")
 
 
+def test_of_many_bins_those_that_moved_are_drawn_in_their_order():
+    before, after = ["a", "b", "c", "d"] * 10, ["a"] * 10 + ["d"] * 30
+    detector = DriftDetector(categorical_features=[0], n_permutations=9, random_state=0)
+    report = detector.fit(np.array(before, dtype=object)[:, None]).detect(np.array(after, dtype=object)[:, None])
+    display = DriftDisplay(report).plot_shares(0, max_bins=2)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["b", "d"]
+    assert display.ax_.get_ylabel() == "x0\n2 of 4 bins"
+
+
 def test_what_is_not_there_is_refused(detector, new):
     display = DriftDisplay.from_estimator(detector, new)
     with pytest.raises(ValueError, match="'column' parameter of shares must be one of"):

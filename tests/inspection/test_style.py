@@ -49,8 +49,10 @@ def test_the_axes_are_the_users(name):
 @pytest.mark.parametrize("name", DISPLAYS)
 def test_a_wrong_number_of_axes_is_refused(name):
     axes = plt.subplots(3)[1]
-    with pytest.raises(ValueError, match=rf"The 'ax' parameter of {name}\.plot must be .* Got 3 of them instead"):
+    with pytest.raises(ValueError, match=rf"The 'ax' parameter of {name}\.plot must be .* Got 3 of Axes instead"):
         DISPLAYS[name].plot(ax=axes)
+    with pytest.raises(ValueError, match="Got 1 of str instead"):
+        DISPLAYS[name].plot(ax="axes")
 
 
 def test_a_given_style_replaces_the_default_by_any_of_its_names():

@@ -78,6 +78,11 @@ def test_losses_of_many_sizes_are_on_a_logarithmic_axis(least, scale):
     assert display.axes_[0].get_yscale() == scale
 
 
+def test_what_is_a_tiny_part_of_the_loss_is_cut_off():
+    losses = {"training loss": np.array([2.0, 1.0]), "KL penalty": np.array([1e-9, 1.0])}
+    np.testing.assert_allclose(TrainingDisplay(losses).plot().axes_[0].get_ylim()[0], 2e-4, rtol=1e-9)
+
+
 def test_two_axes_get_a_panel_each():
     axes = plt.subplots(1, 2)[1]
     display = TrainingDisplay({"training loss": np.ones(2)}, rate=np.ones(2)).plot(ax=axes)
