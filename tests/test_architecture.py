@@ -36,6 +36,7 @@ FLOORS = {
     "distiller": 5,
     "io": 6,
     "model_selection": 6,
+    "inspection": 6,
 }
 
 

@@ -38,6 +38,9 @@ NAMES = {
     "sklkl.feature_selection": """
         jeffreys_classif js_classif kl_classif
     """,
+    "sklkl.inspection": """
+        DistillationDisplay DivergenceMatrixDisplay DriftDisplay ReliabilityDisplay StrengthCurveDisplay TrainingDisplay
+    """,
     "sklkl.losses": """
         CrossEntropy TermMeans cross_entropy expectation row_shares
     """,

@@ -11,7 +11,7 @@ from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
 from sklkl.metrics._validation import Comparison, compare
 
-__all__ = ["calibration_kl", "prior_shift_kl"]
+__all__ = ["calibration_kl", "prior_shift_kl", "quantile_bin"]
 
 # Confidences, and shares of the weight, that agree to this many digits count as equal.
 _DIGITS = 9
@@ -97,11 +97,11 @@ def _bin_of_each_row(rows: Comparison, n_bins: int) -> np.ndarray:
     for k in np.flatnonzero(shares):
         members = predicted == k
         n_own = max(1, int((n_bins * shares[k] + 0.5).round(_DIGITS)))
-        codes[members] += _quantile_bin(confidence[members], rows.weight[members], n_own)
+        codes[members] += quantile_bin(confidence[members], rows.weight[members], n_own)
     return codes
 
 
-def _quantile_bin(values: np.ndarray, weight: np.ndarray, n_bins: int) -> np.ndarray:
+def quantile_bin(values: np.ndarray, weight: np.ndarray, n_bins: int) -> np.ndarray:
     """Return ``floor(n_bins * share of the weight that lies strictly below)``."""
     distinct, inverse = np.unique(values, return_inverse=True)
     mass = np.bincount(inverse, weights=weight, minlength=len(distinct))

@@ -19,6 +19,7 @@ __all__ = [
     "check_labels",
     "check_probabilities",
     "check_weight",
+    "class_order",
     "compare",
     "in_order",
     "is_soft",
@@ -67,7 +68,7 @@ def compare(
     proba = check_probabilities("y_proba", y_proba)
     labels = None if labels is None else check_labels(labels)
     soft = is_soft(truth_name, y_true)
-    order = labels if labels is not None else _order(truth_name, y_true, y_proba, soft)
+    order = labels if labels is not None else class_order(truth_name, y_true, y_proba, soft)
     proba = in_order("y_proba", proba, y_proba, order)
     truth, hard = _check_truth(truth_name, y_true, order if labels is None and not soft else labels, proba.shape[1])
     truth = in_order(truth_name, truth, y_true, order) if soft else truth
@@ -86,7 +87,7 @@ def is_soft(name: str, y: ArrayLike) -> bool:
     return len(shape) == 2 and shape[1] > 1
 
 
-def _order(name: str, y_true: ArrayLike, y_proba: Proba, soft: bool) -> np.ndarray | None:
+def class_order(name: str, y_true: ArrayLike, y_proba: Proba, soft: bool) -> np.ndarray | None:
     """Return the classes in the order of the columns where these have names: the truth's names, or y_proba's."""
     if soft:
         names = column_labels(y_true)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sklkl._utils.checks import invalid
 
-__all__ = ["one_standard_error"]
+__all__ = ["one_standard_error", "searched_column"]
 
 
 def one_standard_error(towards: str, *, larger: bool = True, metric: str = "score") -> OneStandardError:
@@ -69,7 +69,8 @@ class OneStandardError:
 
     def __call__(self, cv_results: Mapping[str, Any]) -> int:
         """Return the position of the candidate to take."""
-        values, scores = self._values(cv_results), np.asarray(cv_results[f"mean_test_{self.metric}"], dtype=float)
+        values = np.ma.asarray(cv_results[searched_column(cv_results, self.towards)])
+        scores = np.asarray(cv_results[f"mean_test_{self.metric}"], dtype=float)
         if np.isnan(scores).all():
             raise ValueError("No candidate has a score.")
         best = int(np.nanargmax(scores))
@@ -79,14 +80,31 @@ class OneStandardError:
         sign = 1 if self.larger else -1
         return int(max(allowed, key=lambda i: (sign * values[i], scores[i]), default=best))
 
-    def _values(self, cv_results: Mapping[str, Any]) -> np.ma.MaskedArray[Any, Any]:
-        own = f"param_{self.towards}"
-        names = [own] if own in cv_results else [name for name in cv_results if name.endswith(f"__{self.towards}")]
-        if len(names) != 1:
-            searched = sorted(name.removeprefix("param_") for name in cv_results if name.startswith("param_"))
-            raise invalid("towards", self.towards, f"one of the parameters searched, which are {searched}")
-        values = np.ma.asarray(cv_results[names[0]])
-        strange = [value for value in values.compressed().tolist() if not isinstance(value, Real)]
-        if strange:
-            raise invalid("towards", self.towards, f"a parameter whose values are numbers; {strange[0]!r} is none")
-        return values
+
+def searched_column(cv_results: Mapping[str, Any], name: str, argument: str = "towards", of: str = "") -> str:
+    """Return the column of ``cv_results_`` that has the values of a parameter, which are numbers.
+
+    Parameters
+    ----------
+    cv_results : dict
+        A search's ``cv_results_``.
+    name : str
+        Name of the parameter; the names of a pipeline's steps before it may be left out.
+    argument, of : str
+        What the name is called where it was passed, and whose parameter that is, for the messages.
+
+    Raises
+    ------
+    ValueError
+        If no parameter, or more than one, has the name, or a value is no number.
+    """
+    own = f"param_{name}"
+    columns = [own] if own in cv_results else [column for column in cv_results if column.endswith(f"__{name}")]
+    if len(columns) != 1:
+        searched = sorted(column.removeprefix("param_") for column in cv_results if column.startswith("param_"))
+        raise invalid(argument, name, f"one of the parameters searched, which are {searched}", of)
+    values = np.ma.asarray(cv_results[columns[0]]).compressed().tolist()
+    strange = [value for value in values if not isinstance(value, Real)]
+    if strange:
+        raise invalid(argument, name, f"a parameter whose values are numbers; {strange[0]!r} is none", of)
+    return columns[0]
