@@ -111,7 +111,7 @@ class BestWeights(Callback):
     def _step_back(self, net: Any) -> None:
         self.n_failed_ += 1
         net.history.record("event_not_finite", True)
-        net.module_.load_state_dict(self.weights_)
+        _load(net.module_, self.weights_)
         net.optimizer_.state.clear()
         net.learning_rate_.cut(self.cut)
         if self.n_failed_ > self.max_restarts:
@@ -131,7 +131,7 @@ class BestWeights(Callback):
                 self.on_epoch_end(net)
             weights = self.weights_
         if weights is not None:
-            net.module_.load_state_dict(weights)
+            _load(net.module_, weights)
         self.weights_ = None
 
     def _tell_of_failures(self) -> None:
@@ -161,15 +161,29 @@ def _took_no_step(record: dict[str, Any]) -> bool:
     return rejected >= record["train_batch_count"] > 0 and math.isnan(record["step_kl"])
 
 
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    """Return what training may change: not how the built-in network scales its inputs."""
+    state: dict[str, Tensor] = module.state_dict()
+    if isinstance(module, MLP) and module.scaling is not None:
+        return {name: values for name, values in state.items() if not name.startswith("scaling.")}
+    return state
+
+
 def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {name: values.detach().clone() for name, values in module.state_dict().items()}
+    return {name: values.detach().clone() for name, values in _state(module).items()}
+
+
+def _load(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    module.load_state_dict({**module.state_dict(), **weights})
 
 
 def _is_finite(module: nn.Module) -> bool:
-    # no training changes how the built-in network scales its inputs
-    values = module.parameters() if isinstance(module, MLP) else module.state_dict().values()
-    floats = [values for values in values if values.is_floating_point()]
-    return not floats or bool(torch.stack([torch.isfinite(values).all() for values in floats]).all())
+    floats = [values for values in _state(module).values() if values.is_floating_point()]
+    if not floats:
+        return True
+    # an addition takes a part of the time of a look at each value, and only its overflow needs that
+    total = torch.stack([values.sum() for values in floats]).sum()
+    return math.isfinite(total) or bool(torch.stack([torch.isfinite(values).all() for values in floats]).all())
 
 
 class Progress(Callback):
