@@ -187,6 +187,13 @@ class MLP(nn.Sequential):
         plain = all(repr(layer) == repr(type(layer)()) for layer in layers if type(layer) is self.activation)
         return type(self) is MLP and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
 
+    def forward_scaled(self, x: Tensor) -> Tensor:
+        """Return the logits of rows that are as the first linear layer wants them."""
+        for layer in self:
+            if layer is not self.scaling:
+                x = layer(x)
+        return x
+
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits in evaluation mode, computed by numpy.
 
