@@ -87,7 +87,7 @@ class BestWeights(Callback):
         self.n_idle_: int = 0
         self.n_before_: int = len(net.history)
         self.n_seen_: int = self.n_before_
-        self.weights_: dict[str, Tensor] | None = _copy(net.module_)
+        self.weights_: dict[str, Tensor] | None = _copy(_state(net.module_))
 
     def on_epoch_end(
         self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
@@ -95,12 +95,12 @@ class BestWeights(Callback):
         """Keep the weights, undo the epoch, or count it as one without improvement."""
         record = net.history[-1]
         self.n_idle_ += _took_no_step(record)
-        loss = record.get("valid_loss", -math.inf)
+        loss, state = record.get("valid_loss", -math.inf), _state(net.module_)
         self.n_seen_ = len(net.history)
-        if not (math.isfinite(record["train_loss"]) and loss < math.inf and _is_finite(net.module_)):
+        if not (math.isfinite(record["train_loss"]) and loss < math.inf and _is_finite(state)):
             self._step_back(net)
         elif loss < self.best_loss_ or "valid_loss" not in record:
-            self.best_loss_, self.weights_ = loss, _copy(net.module_)
+            self.best_loss_, self.weights_ = loss, _copy(state)
             self.n_kept_ += 1
             self.n_waited_ = 0
         else:
@@ -169,16 +169,16 @@ def _state(module: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {name: values.detach().clone() for name, values in _state(module).items()}
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: values.clone() for name, values in state.items()}
 
 
 def _load(module: nn.Module, weights: dict[str, Tensor]) -> None:
     module.load_state_dict({**module.state_dict(), **weights})
 
 
-def _is_finite(module: nn.Module) -> bool:
-    floats = [values for values in _state(module).values() if values.is_floating_point()]
+def _is_finite(state: dict[str, Tensor]) -> bool:
+    floats = [values for values in state.values() if values.is_floating_point()]
     if not floats:
         return True
     # an addition takes a part of the time of a look at each value, and only its overflow needs that

@@ -89,7 +89,7 @@ class _Fit:
             # as it is before a net draws its seed
             self.random_state = copy.deepcopy(self.task.random_state)
         else:
-            self.task, self.random_state = alike.task, copy.deepcopy(alike.random_state)
+            self.task, self.random_state = alike.task, alike.random_state
             draft.__dict__.update({name: vars(alike.attempt.draft)[name] for name in alike.learned_of_inputs()})
         random_state = copy.deepcopy(self.random_state)
         net = None if alike is None else alike.net
