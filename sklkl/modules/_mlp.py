@@ -86,8 +86,15 @@ class Dropout(nn.Module):
         if self.generator is None:
             return F.dropout(like.new_ones(shape), self.p)
         size = math.prod(shape)
-        words = torch.empty((size + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
-        bits = words.view(torch.int16)[:size].view(shape)
+        words = self.fill(torch.empty((size + 3) // 4, dtype=torch.int64))
+        return self.factors(words.view(torch.int16)[:size].view(shape), like)
+
+    def fill(self, words: Tensor) -> Tensor:
+        """Fill a tensor of 64-bit words with random bits of the generator."""
+        return words.random_(-(2**63), None, generator=self.generator)
+
+    def factors(self, bits: Tensor, like: Tensor) -> Tensor:
+        """Return the factors of elements that have 16 random bits each."""
         dropped = round(self.p * 2**16)
         scale = 2**16 / max(2**16 - dropped, 1)
         # An element is kept when its 16 bits, a number from -2**15, are at least -2**15 + dropped. Subtracting,

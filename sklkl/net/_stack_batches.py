@@ -89,15 +89,20 @@ def masks(networks: Sequence[Sequence[Dropout]], edges: list[int], units: Sequen
 
 def _is_one_source(layers: Sequence[Dropout]) -> bool:
     """Whether the masks of all layers are cut out of the same stream of words."""
-    return layers[0].generator is not None and len({(layer.p, layer.generator) for layer in layers}) == 1
+    p, generator = layers[0].p, layers[0].generator
+    alike = all(layer.p == p and layer.generator is generator for layer in layers)
+    return alike and p > 0 and generator is not None
 
 
 def _drawn(layers: Sequence[Dropout], sizes: Sequence[int], units: Sequence[int], like: Tensor) -> Iterator[Any]:
     shapes = [(size, n) for size in sizes for n in units]
-    # each layer begins with a new word, of four elements
+    # each mask begins with a new word, of four elements
     lengths = [-(-size * n // 4) * 4 for size, n in shapes]
-    flat = _each([[layer.mask((sum(lengths),), like)] for layer in layers])[0]
-    parts = zip(flat.split(lengths, -1), shapes, strict=True)
+    words = torch.empty(len(layers), sum(lengths) // 4, dtype=torch.int64)
+    for layer, own in zip(layers, words, strict=True):
+        layer.fill(own)
+    factors = layers[0].factors(words.view(torch.int16), like)
+    parts = zip((factors if len(layers) > 1 else factors[0]).split(lengths, -1), shapes, strict=True)
     views = [part[..., : size * n].unflatten(-1, (size, n)) for part, (size, n) in parts]
     for first in range(0, len(views), len(units)):
         yield views[first : first + len(units)]
