@@ -130,8 +130,7 @@ class BestWeights(Callback):
             with suppress(StopTraining):
                 self.on_epoch_end(net)
             weights = self.weights_
-        if weights is not None:
-            _load(net.module_, weights)
+        _load(net.module_, weights)
         self.weights_ = None
 
     def _tell_of_failures(self) -> None:
@@ -173,8 +172,9 @@ def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: values.clone() for name, values in state.items()}
 
 
-def _load(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    module.load_state_dict({**module.state_dict(), **weights})
+def _load(module: nn.Module, weights: dict[str, Tensor] | None) -> None:
+    if weights is not None:
+        module.load_state_dict({**module.state_dict(), **weights})
 
 
 def _is_finite(state: dict[str, Tensor]) -> bool:

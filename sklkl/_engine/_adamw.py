@@ -11,7 +11,6 @@ from torch import Tensor
 
 from sklkl._engine._stack import MLPStack
 
-
 _OPTIONS = "betas", "eps", "weight_decay"
 
 

@@ -62,7 +62,7 @@ def _parts(piece: Batch, edges: list[int], axis: int) -> Iterator[Batch]:
 
 
 def masks(networks: Sequence[Sequence[Dropout]], edges: list[int], units: Sequence[int], like: Tensor) -> Iterator[Any]:
-    """Yield for each batch the masks of the hidden layers, None if there is no dropout.
+    """Return for each batch the masks of the hidden layers, None if there is no dropout.
 
     Parameters
     ----------
@@ -75,16 +75,19 @@ def masks(networks: Sequence[Sequence[Dropout]], edges: list[int], units: Sequen
     like : Tensor
         What the masks shall have the type and device of.
     """
-    sizes, drawing = list(map(sub, edges[1:], edges)), networks[0]
-    if not drawing:
-        yield from repeat(None, len(sizes))
-    elif not all(map(_is_one_source, networks)):
-        for size in sizes:
-            yield _each([[layer.mask((size, n), like) for layer, n in zip(own, units, strict=True)] for own in networks])
-    else:
-        at_once = max(1, _MASKED_AT_ONCE // (len(networks) * sizes[-1] * sum(units)))
-        for first in range(0, len(sizes), at_once):
-            yield from _drawn([own[0] for own in networks], sizes[first : first + at_once], units, like)
+    sizes = list(map(sub, edges[1:], edges))
+    if not networks[0]:
+        return repeat(None, len(sizes))
+    if all(map(_is_one_source, networks)):
+        return _drawn_at_once([own[0] for own in networks], sizes, units, like)
+    return (_drawn_in_turn(networks, size, units, like) for size in sizes)
+
+
+def _drawn_in_turn(
+    networks: Sequence[Sequence[Dropout]], size: int, units: Sequence[int], like: Tensor
+) -> list[Tensor]:
+    drawn = [[layer.mask((size, n), like) for layer, n in zip(own, units, strict=True)] for own in networks]
+    return [own[0] if len(own) == 1 else torch.stack(own) for own in zip(*drawn, strict=True)]
 
 
 def _is_one_source(layers: Sequence[Dropout]) -> bool:
@@ -94,7 +97,18 @@ def _is_one_source(layers: Sequence[Dropout]) -> bool:
     return alike and p > 0 and generator is not None
 
 
-def _drawn(layers: Sequence[Dropout], sizes: Sequence[int], units: Sequence[int], like: Tensor) -> Iterator[Any]:
+def _drawn_at_once(
+    layers: Sequence[Dropout], sizes: Sequence[int], units: Sequence[int], like: Tensor
+) -> Iterator[list[Tensor]]:
+    """Yield the masks of each batch, drawn for many of them at a time."""
+    at_once = max(1, _MASKED_AT_ONCE // (len(layers) * sizes[-1] * sum(units)))
+    for first in range(0, len(sizes), at_once):
+        yield from _drawn(layers, sizes[first : first + at_once], units, like)
+
+
+def _drawn(
+    layers: Sequence[Dropout], sizes: Sequence[int], units: Sequence[int], like: Tensor
+) -> Iterator[list[Tensor]]:
     shapes = [(size, n) for size in sizes for n in units]
     # each mask begins with a new word, of four elements
     lengths = [-(-size * n // 4) * 4 for size, n in shapes]
@@ -106,13 +120,6 @@ def _drawn(layers: Sequence[Dropout], sizes: Sequence[int], units: Sequence[int]
     views = [part[..., : size * n].unflatten(-1, (size, n)) for part, (size, n) in parts]
     for first in range(0, len(views), len(units)):
         yield views[first : first + len(units)]
-
-
-def _each(drawn: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """Return masks with an axis of networks; those of one serve all."""
-    if len(drawn) == 1:
-        return list(drawn[0])
-    return [torch.stack(own) for own in zip(*drawn, strict=True)]
 
 
 def for_each(batch: Batch, n_networks: int) -> Batch:
