@@ -87,7 +87,7 @@ class BestWeights(Callback):
         self.n_idle_: int = 0
         self.n_before_: int = len(net.history)
         self.n_seen_: int = self.n_before_
-        self.weights_: dict[str, Tensor] | None = _copy(net.module_)
+        self.weights_: dict[str, Tensor] | None = _copy(_state(net.module_))
 
     def on_epoch_end(
         self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
@@ -95,12 +95,12 @@ class BestWeights(Callback):
         """Keep the weights, undo the epoch, or count it as one without improvement."""
         record = net.history[-1]
         self.n_idle_ += _took_no_step(record)
-        loss = record.get("valid_loss", -math.inf)
+        loss, state = record.get("valid_loss", -math.inf), _state(net.module_)
         self.n_seen_ = len(net.history)
-        if not (math.isfinite(record["train_loss"]) and loss < math.inf and _is_finite(net.module_)):
+        if not (math.isfinite(record["train_loss"]) and loss < math.inf and _is_finite(state)):
             self._step_back(net)
         elif loss < self.best_loss_ or "valid_loss" not in record:
-            self.best_loss_, self.weights_ = loss, _copy(net.module_)
+            self.best_loss_, self.weights_ = loss, _copy(state)
             self.n_kept_ += 1
             self.n_waited_ = 0
         else:
@@ -111,7 +111,7 @@ class BestWeights(Callback):
     def _step_back(self, net: Any) -> None:
         self.n_failed_ += 1
         net.history.record("event_not_finite", True)
-        net.module_.load_state_dict(self.weights_)
+        _load(net.module_, self.weights_)
         net.optimizer_.state.clear()
         net.learning_rate_.cut(self.cut)
         if self.n_failed_ > self.max_restarts:
@@ -130,8 +130,7 @@ class BestWeights(Callback):
             with suppress(StopTraining):
                 self.on_epoch_end(net)
             weights = self.weights_
-        if weights is not None:
-            net.module_.load_state_dict(weights)
+        _load(net.module_, weights)
         self.weights_ = None
 
     def _tell_of_failures(self) -> None:
@@ -161,15 +160,30 @@ def _took_no_step(record: dict[str, Any]) -> bool:
     return rejected >= record["train_batch_count"] > 0 and math.isnan(record["step_kl"])
 
 
-def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {name: values.detach().clone() for name, values in module.state_dict().items()}
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    """Return what training may change: not how the built-in network scales its inputs."""
+    state: dict[str, Tensor] = module.state_dict()
+    if isinstance(module, MLP) and module.scaling is not None:
+        return {name: values for name, values in state.items() if not name.startswith("scaling.")}
+    return state
 
 
-def _is_finite(module: nn.Module) -> bool:
-    # no training changes how the built-in network scales its inputs
-    values = module.parameters() if isinstance(module, MLP) else module.state_dict().values()
-    floats = [values for values in values if values.is_floating_point()]
-    return not floats or bool(torch.stack([torch.isfinite(values).all() for values in floats]).all())
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: values.clone() for name, values in state.items()}
+
+
+def _load(module: nn.Module, weights: dict[str, Tensor] | None) -> None:
+    if weights is not None:
+        module.load_state_dict({**module.state_dict(), **weights})
+
+
+def _is_finite(state: dict[str, Tensor]) -> bool:
+    floats = [values for values in state.values() if values.is_floating_point()]
+    if not floats:
+        return True
+    # an addition takes a part of the time of a look at each value, and only its overflow needs that
+    total = torch.stack([values.sum() for values in floats]).sum()
+    return math.isfinite(total) or bool(torch.stack([torch.isfinite(values).all() for values in floats]).all())
 
 
 class Progress(Callback):

@@ -287,18 +287,32 @@ class Batches:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        n_rows, n_batches = len(self.rows), len(self)
-        edges = [i * n_rows // n_batches for i in range(n_batches + 1)]
+        for rows, edges in self.groups():
+            yield from rows.split(edges)
+
+    @property
+    def edges(self) -> list[int]:
+        """How many rows come before each batch, and how many there are."""
+        return [i * len(self.rows) // len(self) for i in range(len(self) + 1)]
+
+    def groups(self, share: int = 1) -> Iterator[tuple[Rows, list[int]]]:
+        """Yield rows in the order of a pass, many batches at a time, and the edges of batches among them.
+
+        Parameters
+        ----------
+        share : int, default=1
+            How many iterators like this one hold rows at a time.
+        """
+        edges = self.edges
         if not self.shuffle:
-            yield from self.rows.split(edges)
+            yield self.rows, edges
             return
-        order = torch.randperm(n_rows, generator=self.generator)
+        order = torch.randperm(len(self.rows), generator=self.generator)
         elements = self.batch_size * max(1, math.prod(self.rows.X.shape[1:]))
-        group = max(1, _GATHER_ELEMENTS // elements)
-        for first in range(0, n_batches, group):
+        group = max(1, _GATHER_ELEMENTS // (elements * share))
+        for first in range(0, len(self), group):
             part = edges[first : first + group + 1]
-            rows = self.rows.take(order[part[0] : part[-1]])
-            yield from rows.split([edge - part[0] for edge in part])
+            yield self.rows.take(order[part[0] : part[-1]]), [edge - part[0] for edge in part]
 
 
 class TrainingSet(Dataset):

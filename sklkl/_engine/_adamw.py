@@ -11,6 +11,8 @@ from torch import Tensor
 
 from sklkl._engine._stack import MLPStack
 
+_OPTIONS = "betas", "eps", "weight_decay"
+
 
 class StackAdamW:
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), whose step is torch's fused kernel.
@@ -29,6 +31,8 @@ class StackAdamW:
 
     Attributes
     ----------
+    gradient : Tensor
+        That of the stack.
     moments : tuple of two Tensor
         Means of gradients and of their squares, in the order of ``stack.flat``.
     n_steps : Tensor of shape (n_networks,)
@@ -38,7 +42,7 @@ class StackAdamW:
     """
 
     def __init__(self, stack: MLPStack, options: Sequence[Mapping[str, Any]], alone: bool = False) -> None:
-        self.moments = torch.zeros_like(stack.flat), torch.zeros_like(stack.flat)
+        self.gradient, self.moments = stack.gradient, (torch.zeros_like(stack.flat), torch.zeros_like(stack.flat))
         self.n_steps = stack.flat.new_zeros(stack.n_networks, dtype=torch.float32)
         self._one = torch.ones_like(self.n_steps)  # to add a tensor takes less time than a number
         self.options = list(options)
@@ -48,11 +52,12 @@ class StackAdamW:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": float(options[0]["lr"])}]
-        # of a single network one tensor has it all
         self._networks = [
-            self._tensors([[flat] if stack.n_networks == 1 else stack.network(flat, number) for flat in flats], n_steps)
+            self._tensors([stack.network(flat, number) for flat in flats], n_steps)
             for number, n_steps in enumerate(self.n_steps)
         ]
+        self._whole = self._tensors([[flat] for flat in flats], self.n_steps[0])
+        self._are_alike = stack.n_networks == 1
 
     @staticmethod
     def _tensors(flats: list[list[Tensor]], n_steps: Tensor) -> tuple[list[Tensor], ...]:
@@ -67,10 +72,16 @@ class StackAdamW:
         """Take a step with a rate for each network."""
         self._step(rates.tolist())
 
+    def compare(self) -> None:
+        """Learn which networks are stepped on as one; to be called when options or numbers of steps were changed."""
+        options = [tuple(own[name] for name in _OPTIONS) for own in self.options]
+        self._are_alike = len(set(options)) == 1 == len(set(self.n_steps.tolist()))
+
     def _step(self, rates: list[float]) -> None:
         self.n_steps += self._one
         self.rates = rates
-        for tensors, rate, options in zip(self._networks, rates, self.options, strict=True):
+        networks = [self._whole] if self._are_alike and len(set(rates)) == 1 else self._networks
+        for tensors, rate, options in zip(networks, rates, self.options, strict=False):
             beta1, beta2 = options["betas"]
             torch._fused_adamw_(
                 *tensors,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import cached_property
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -12,7 +13,7 @@ from torch import Tensor
 from sklkl._fit.row_losses import logits_of, row_losses, shares_of
 from sklkl._fit.training_set import Training
 from sklkl.data import Rows
-from sklkl.modules import is_built_in, scaling_of
+from sklkl.modules import MLP, is_built_in, scaling_of
 from sklkl.net import KLNet, members_of
 
 # So many rows are looked at.
@@ -24,35 +25,64 @@ _TAUGHT = 10.0
 
 
 def check_outcome(net: KLNet, training: Training) -> None:
-    """Look at what was learned, as nothing else does where there is no validation part.
-
-    Raises
-    ------
-    ValueError
-        If the network returns NaN or infinity in evaluation mode.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If it is worse on its training rows than a prediction of the class shares, the same for each row.
-    """
+    """Look at what was learned, as nothing else does where there is no validation part, see `Outcome.check`."""
     if training.stream and is_built_in(net.module_):
         return  # whose weights are known to be finite; one pass over a few rows is short
-    rows = _some(training.data.train.labelled())
-    logits = logits_of(net, rows)
-    if not bool((logits < math.inf).all()):
-        raise ValueError(
-            "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
-            "high, or the module may compute something else there than in training."
-        )
-    if not training.stream:
-        _warn_if_not_converged(net, training, rows, logits)
+    Outcome(training).check(net)
 
 
-def _some(rows: Rows) -> Rows:
-    if len(rows) <= _N_ROWS:
-        return rows
-    return rows.take(torch.linspace(0, len(rows) - 1, _N_ROWS).long())
+class Outcome:
+    """Rows by which to judge what was learned from them, by one net or by several that scale them alike.
+
+    Parameters
+    ----------
+    training : Training
+        What the nets were trained on.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self._scaled: Tensor | None = None
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Some of the rows that have a label."""
+        rows = self.training.data.train.labelled()
+        if len(rows) <= _N_ROWS:
+            return rows
+        return rows.take(torch.linspace(0, len(rows) - 1, _N_ROWS).long())
+
+    def check(self, net: KLNet) -> None:
+        """Look at what a net has learned.
+
+        Raises
+        ------
+        ValueError
+            If the network returns NaN or infinity in evaluation mode.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If it is worse on its training rows than a prediction of the class shares, the same for each row.
+        """
+        logits = self._logits(net)
+        if not bool((logits < math.inf).all()):
+            raise ValueError(
+                "Training failed: the network's logits are not finite in evaluation mode. The learning rate may be too "
+                "high, or the module may compute something else there than in training."
+            )
+        if not self.training.stream:
+            _warn_if_not_converged(net, self.training, self.rows, logits)
+
+    def _logits(self, net: KLNet) -> Tensor:
+        module = net.module_
+        if not isinstance(module, MLP) or module.scaling is None or not isinstance(self.rows.X, Tensor):
+            return logits_of(net, self.rows)
+        net.set_mode(training=False)
+        with torch.no_grad():
+            if self._scaled is None:
+                self._scaled = module.scaling(self.rows.X.to(net.device))
+            return module.forward_scaled(self._scaled)
 
 
 def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: Tensor) -> None:

@@ -10,7 +10,7 @@ from sklkl._fit.attempt import Attempt, Task, Trained
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.fitting import is_plain, prepared, tell_of_idle, train
 from sklkl._fit.net_factory import new_net
-from sklkl._fit.outcome import check_outcome
+from sklkl._fit.outcome import Outcome
 from sklkl._fit.parameters import FitData, FitParams, checked_params
 from sklkl._fit.prediction import NetClassifier
 from sklkl._utils.equality import same_value
@@ -89,7 +89,7 @@ class _Fit:
             # as it is before a net draws its seed
             self.random_state = copy.deepcopy(self.task.random_state)
         else:
-            self.task, self.random_state = alike.task, copy.deepcopy(alike.random_state)
+            self.task, self.random_state = alike.task, alike.random_state
             draft.__dict__.update({name: vars(alike.attempt.draft)[name] for name in alike.learned_of_inputs()})
         random_state = copy.deepcopy(self.random_state)
         net = None if alike is None else alike.net
@@ -127,17 +127,17 @@ class _Fit:
         """Whether there is a net to train from its beginning."""
         return hasattr(self, "net")
 
-    def finish(self, error: Exception | None, size: int) -> None:
+    def finish(self, error: Exception | None, outcome: Outcome, size: int) -> None:
         """Let the estimator take over what was learned, in a stack of this size."""
         self.error = error
         if error is None:
             try:
-                self._take_over(size)
+                self._take_over(outcome, size)
             except Exception as error_at_end:
                 self.error = error_at_end
 
-    def _take_over(self, size: int) -> None:
-        check_outcome(self.net, self.task.training)
+    def _take_over(self, outcome: Outcome, size: int) -> None:
+        outcome.check(self.net)
         if self.params.split.calibrate:
             calibrate(self.net, self.task.training)
         Trained(self.net, self.task, interrupted=False).publish(self.attempt.draft)
@@ -157,8 +157,10 @@ def _train(fits: list[_Fit]) -> None:
         errors = train_together([fit.net for fit in fits], [fit.task.training.data for fit in fits])
     else:
         errors = [_train_alone(fits[0])]
+    # nets of a stack that have the same rows scale them alike
+    outcomes = {id(fit.task): Outcome(fit.task.training) for fit in fits}
     for fit, error in zip(fits, errors, strict=True):
-        fit.finish(error, len(fits))
+        fit.finish(error, outcomes[id(fit.task)], len(fits))
 
 
 def _train_alone(fit: _Fit) -> Exception | None:

@@ -86,8 +86,15 @@ class Dropout(nn.Module):
         if self.generator is None:
             return F.dropout(like.new_ones(shape), self.p)
         size = math.prod(shape)
-        words = torch.empty((size + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
-        bits = words.view(torch.int16)[:size].view(shape)
+        words = self.fill(torch.empty((size + 3) // 4, dtype=torch.int64))
+        return self.factors(words.view(torch.int16)[:size].view(shape), like)
+
+    def fill(self, words: Tensor) -> Tensor:
+        """Fill a tensor of 64-bit words with random bits of the generator."""
+        return words.random_(-(2**63), None, generator=self.generator)
+
+    def factors(self, bits: Tensor, like: Tensor) -> Tensor:
+        """Return the factors of elements that have 16 random bits each."""
         dropped = round(self.p * 2**16)
         scale = 2**16 / max(2**16 - dropped, 1)
         # An element is kept when its 16 bits, a number from -2**15, are at least -2**15 + dropped. Subtracting,
@@ -186,6 +193,13 @@ class MLP(nn.Sequential):
         layers = [layer for layer in self if layer is not self.scaling]
         plain = all(repr(layer) == repr(type(layer)()) for layer in layers if type(layer) is self.activation)
         return type(self) is MLP and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
+
+    def forward_scaled(self, x: Tensor) -> Tensor:
+        """Return the logits of rows that are as the first linear layer wants them."""
+        for layer in self:
+            if layer is not self.scaling:
+                x = layer(x)
+        return x
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits in evaluation mode, computed by numpy.

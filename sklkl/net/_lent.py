@@ -74,20 +74,20 @@ class Lent:
         self._lend_moments()
 
     def _lend_moments(self) -> None:
+        names = "step", "exp_avg", "exp_avg_sq"
+        lent = [dict(zip(names, (self.n_steps, *moments), strict=True)) for moments in self._moments]
         states = [self.optimizer.state.get(parameter, {}) for parameter in self._parameters]
-        for state, moments in zip(states, self._moments, strict=True):
-            for name, view in zip(("exp_avg", "exp_avg_sq"), moments, strict=True):
+        for state, views in zip(states, lent, strict=True):
+            for name, view in views.items():
                 if not all(states):
                     view.zero_()
                 elif state[name].data_ptr() != view.data_ptr():
                     view.copy_(state[name])
-        self.n_steps.copy_(states[0]["step"]) if all(states) else self.n_steps.zero_()
+        self.optimizer.state.update(zip(self._parameters, lent, strict=True))
 
     def report(self, lr: float) -> None:
-        """Let the optimiser know what the engine made of it, and its rate; to be called after every epoch."""
+        """Let the optimiser know its rate; to be called after every epoch."""
         self.optimizer.param_groups[0]["lr"] = lr
-        for parameter, (mean, square) in zip(self._parameters, self._moments, strict=True):
-            self.optimizer.state[parameter] = {"step": self.n_steps.clone(), "exp_avg": mean, "exp_avg_sq": square}
 
     def take_back(self) -> None:
         """Give parameters and moments memory of their own."""

@@ -22,9 +22,11 @@ from sklkl.net._by_hand import MOST_BYTES, has_formula
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.net._net import KLNet
-from sklkl.net._stack_batches import StackMeans, for_each, stacked
+from sklkl.net._stack_batches import StackMeans, for_each, masks, stacked
 from sklkl.net._stack_rates import MemberRate, stack_rate
 from sklkl.net._terms import loss_terms
+
+Masks = list[Tensor] | None
 
 # Rows of validation that go through a stack together.
 _VALIDATED_AT_ONCE = 1024
@@ -193,6 +195,7 @@ class StackTraining:
         for number, member in enumerate(self.members):
             member.lent.lend(self._stack, self._engine, number)
             member.net.set_mode(True)
+        self._engine.compare()
         strengths = [float(net.kl_strength) for net in nets]
         shape = (-1, 1, 1) if nets[0].multilabel else (-1, 1)
         strength, weight = (
@@ -215,8 +218,8 @@ class StackTraining:
     def _train(self) -> tuple[list[dict[str, float]], int]:
         means = StackMeans()
         by_formula = all(has_formula(member.net, member.train) for member in self.members)
-        for batch in self._batches():
-            logits = self._stack.forward(batch[0], self._masks(batch[0].shape[-2]))
+        for batch, dropout in self._batches():
+            logits = self._stack.forward(batch[0], dropout)
             shares = row_shares(logits[0].mT, batch.weight)
             try:
                 terms, gradient = self._loss(logits, batch, shares, by_formula)
@@ -241,15 +244,6 @@ class StackTraining:
         assert leaf.grad is not None
         return {name: mean_of(values.detach(), shares) for name, values in terms.items()}, leaf.grad.mT
 
-    def _masks(self, n_rows: int) -> list[Tensor] | None:
-        networks: list[Any] = [member.net.module_ for member in self._drawing()]
-        layers = [network.dropouts() for network in networks]
-        if not layers[0]:
-            return None
-        sizes, like = self._stack.sizes[1:-1], self._stack.flat
-        drawn = [[layer.mask((n_rows, n), like) for layer, n in zip(own, sizes, strict=True)] for own in layers]
-        return drawn[0] if self._is_shared else [torch.stack(masks) for masks in zip(*drawn, strict=True)]
-
     def _drawing(self) -> list[_Member]:
         """Return the members that draw from their random states; what one draws may serve all."""
         return self.members[:1] if self._is_shared else self.members
@@ -260,34 +254,31 @@ class StackTraining:
 
     # Rows
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[tuple[Batch, Masks]]:
         drawing = self._drawing()
-        return stacked(
-            [self._scaled(m, m.net.get_iterator(self._scaled_once(m, m.train), training=True)) for m in drawing]
+        networks: list[Any] = [member.net.module_ for member in drawing]
+        ready = [self._scaled_once(member, member.train) for member in drawing]
+        iterators = [m.net.get_iterator(rows, training=True) for m, (rows, _) in zip(drawing, ready, strict=True)]
+        layers, units = [network.dropouts() for network in networks], self._stack.sizes[1:-1]
+        # zip asks for a batch first: the order of the rows is drawn before any mask
+        return zip(
+            stacked(iterators, [scaling for _, scaling in ready]),
+            masks(layers, iterators[0].edges, units, self._stack.flat),
+            strict=True,
         )
 
-    def _scaled_once(self, member: _Member, rows: Rows) -> Rows:
-        """Return rows as the first layer of a net wants them, unless they are sparse or many."""
-        scaling: Any = member.net.module_.scaling
+    def _scaled_once(self, member: _Member, rows: Rows) -> tuple[Rows, Any]:
+        """Return rows as the first layer of a net wants them, or, of sparse or many rows, what is to scale batches."""
+        scaling: Any = member.net.module_.scaling  # not optional: torch's modules say Tensor
         if not isinstance(scaling, DenseScaling) or not isinstance(rows.X, Tensor):
-            return rows
+            return rows, scaling
         n_sets = len({id(member.data) for member in self.members})
         if n_sets * len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
-            return rows
+            return rows, scaling
         if id(rows) not in self._rows:
             with torch.no_grad():
                 self._rows[id(rows)] = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
-        return self._rows[id(rows)][1]
-
-    def _scaled(self, member: _Member, batches: Batches) -> Iterator[Batch]:
-        scaling: Any = member.net.module_.scaling  # not optional: torch's modules say Tensor
-        if scaling is None or id(batches.rows) in {id(scaled) for _, scaled in self._rows.values()}:
-            yield from batches
-            return
-        for batch in batches:
-            with torch.no_grad():
-                x = scaling(batch[0])
-            yield Batch(x, batch[1], **batch.columns)
+        return self._rows[id(rows)][1], None
 
     # Validation, and who stops
 
@@ -310,8 +301,8 @@ class StackTraining:
         # what has learned from the same rows scales them alike
         alike = all(member.train is first.train and member.valid is first.valid for member in self.members)
         size = max(first.net.batch_size, _VALIDATED_AT_ONCE)
-        members = self.members[:1] if alike else self.members
-        return stacked([self._scaled(m, Batches(self._scaled_once(m, m.valid), size)) for m in members])
+        ready = [self._scaled_once(member, member.valid) for member in (self.members[:1] if alike else self.members)]
+        return stacked([Batches(rows, size) for rows, _ in ready], [scaling for _, scaling in ready])
 
     def _goes_on(self, number: int, validated: list[dict[str, float]] | None) -> bool:
         """End the epoch of a net; return whether it goes on."""

@@ -20,6 +20,10 @@ _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 class StackOptimizer(Protocol):
     """An optimiser that can take a step with a rate for each network of a stack."""
 
+    @property
+    def gradient(self) -> Tensor:
+        """The gradient by all parameters."""
+
     def step_at(self, rates: np.ndarray) -> None:
         """Take a step with these rates."""
 
@@ -126,8 +130,11 @@ class ScaledStep:
         return torch.stack(products).sum(0).numpy(force=True) / self.rate
 
     def is_finite(self, loss: Tensor) -> np.ndarray:
-        """Return for each network whether its loss and gradients are finite; the device is asked once."""
-        loss, sums = loss.detach(), [self._sum(gradient) for gradient in self._gradients()]
+        """Return for each network whether its loss and gradients are finite; the device is asked once if they are."""
+        loss = loss.detach()
+        if self.own_rates is not None and math.isfinite(loss.sum() + self.own_rates.gradient.sum()):
+            return np.ones(self.stack, dtype=bool)
+        sums = [self._sum(gradient) for gradient in self._gradients()]
         if not self.stack and loss.device.type == "cpu":
             # numbers are at hand there, and one more operation on all of them would take longer
             return np.asarray(math.isfinite(sum(map(float, sums), float(loss))))

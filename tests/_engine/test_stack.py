@@ -88,14 +88,15 @@ def test_a_class_of_probability_zero():
     assert gradient[0, 1, 0] == 0
 
 
-@pytest.mark.parametrize("n_networks", [1, 3])
-def test_steps_are_those_of_torch(n_networks):
-    """Each network has its own options and rate."""
-    modules = networks("relu")[:n_networks]
-    options = [{"lr": 0.01 * (i + 1), "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1 * i} for i in range(3)]
+@pytest.mark.parametrize(("n_networks", "alike"), [(1, False), (3, False), (3, True)])
+def test_steps_are_those_of_torch(n_networks, alike):
+    """Each network has its own options and rate; those that are alike are stepped on as one."""
+    modules, numbers = networks("relu")[:n_networks], [1, 1, 1] if alike else [0, 1, 2]
+    options = [{"lr": 0.01 * (i + 1), "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1 * i} for i in numbers]
     torchs = [torch.optim.AdamW(module.parameters(), **own) for module, own in zip(modules, options, strict=False)]
     stack = stacked(modules)
     ours = StackAdamW(stack, options[:n_networks])
+    ours.compare()
     for _ in range(3):
         stack.gradient.normal_()
         for number, module in enumerate(modules):
