@@ -267,10 +267,11 @@ def _pieces(knots: Tensor, values: Tensor) -> Tensor:
     """Return the number of the piece between knots of its column that each value is in, counted through all columns."""
     n_columns, n_knots = knots.shape
     column = torch.arange(n_columns, dtype=torch.int32, device=knots.device)
-    if values.numel() < _ONE_BY_ONE:
+    # what is compiled or exported is for any number of rows
+    if torch.compiler.is_compiling() or not values.is_cpu or values.numel() < _ONE_BY_ONE:
         at = torch.searchsorted(knots, values.T.contiguous(), out_int32=True).T
         return (at - 1).clamp(min=0) + column * (n_knots - 1)
-    # a search of all values at once, several times as fast: their number of knots is a power of two
+    # a search for all values at once, several times as fast on a processor: the number of knots is a power of two
     at, flat, step = (column * n_knots).expand(values.shape), knots.flatten(), n_knots // 2
     while step:
         is_beyond = flat[step:].index_select(0, at.flatten()).view(at.shape) < values
