@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -107,7 +108,7 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     tensor([0.2500, 0.7500])
     """
     if weight is None:
-        return _equal_shares(len(logits), logits.dtype, logits.device)
+        return _equal_shares(logits.shape[0], logits.dtype, logits.device)
     # without any weight every share is 0, and so is the gradient
     return weight / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
 
@@ -144,8 +145,10 @@ class TermMeans:
 
     def read(self) -> dict[str, float]:
         """Return the means as numbers, in one trip from the device."""
-        values = torch.stack([torch.stack(column) for column in self.values.values()]).double()
+        columns = [value for column in self.values.values() for value in column]
         on_device = [mass for mass in self.masses if isinstance(mass, Tensor)]
-        masses = torch.stack(on_device).to(values) if on_device else values.new_tensor(self.masses)
-        means = values @ masses / masses.sum().clamp(min=torch.finfo(masses.dtype).tiny)
+        numbers = torch.stack(columns + on_device).double().numpy(force=True)
+        values = numbers[: len(columns)].reshape(len(self.values), -1)
+        masses = numbers[len(columns) :] if on_device else np.array(self.masses, dtype=np.float64)
+        means = values @ masses / max(masses.sum(), np.finfo(np.float64).tiny)
         return dict(zip(self.values, means.tolist(), strict=True))

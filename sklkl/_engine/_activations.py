@@ -20,7 +20,7 @@ class Activation(NamedTuple):
     forward : callable
         From inputs to what it returns, and what the derivative is computed from: the one or the other.
     backward : callable
-        From the gradient by what it returned, and what was kept, to that by its inputs.
+        From the gradient by what it returned, and what was kept, to that by its inputs; both may be overwritten.
     """
 
     forward: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -46,7 +46,8 @@ BY_LAYER: dict[type[nn.Module], Activation] = {
     nn.LeakyReLU: _from_output(
         F.leaky_relu_, lambda g, y: aten.leaky_relu_backward.grad_input(g, y, 0.01, True, grad_input=g)
     ),
-    nn.ReLU: _from_output(torch.relu_, lambda g, y: aten.threshold_backward.grad_input(g, y, 0, grad_input=g)),
+    # what it returned is used no more: 0 or 1 may take its place
+    nn.ReLU: _from_output(torch.relu_, lambda g, y: g.mul_(y.sign_())),
     nn.Sigmoid: _from_output(torch.sigmoid_, lambda g, y: aten.sigmoid_backward.grad_input(g, y, grad_input=g)),
     nn.SiLU: _from_input(F.silu, lambda g, x: aten.silu_backward.grad_input(g, x, grad_input=g)),
     nn.Tanh: _from_output(torch.tanh_, lambda g, y: aten.tanh_backward.grad_input(g, y, grad_input=g)),

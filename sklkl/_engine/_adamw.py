@@ -44,6 +44,7 @@ class StackAdamW:
     def __init__(self, stack: MLPStack, options: Sequence[Mapping[str, Any]], alone: bool = False) -> None:
         self.gradient, self.moments = stack.gradient, (torch.zeros_like(stack.flat), torch.zeros_like(stack.flat))
         self.n_steps = stack.flat.new_zeros(stack.n_networks, dtype=torch.float32)
+        self._one = torch.ones_like(self.n_steps)  # to add a tensor takes less time than a number
         self.options = list(options)
         self.rates = [float(own["lr"]) for own in options]
         flats = stack.flat, stack.gradient, *self.moments
@@ -77,7 +78,7 @@ class StackAdamW:
         self._are_alike = len(set(options)) == 1 == len(set(self.n_steps.tolist()))
 
     def _step(self, rates: list[float]) -> None:
-        self.n_steps += 1
+        self.n_steps += self._one
         self.rates = rates
         networks = [self._whole] if self._are_alike and len(set(rates)) == 1 else self._networks
         for tensors, rate, options in zip(networks, rates, self.options, strict=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 
@@ -14,7 +15,7 @@ def cross_entropy_gradient(
 
     Parameters
     ----------
-    logits : Tensor of shape (n_networks, n_classes, n_rows)
+    logits : Tensor of shape (n_networks, n_classes, n_rows) or (n_classes, n_rows)
         Unnormalised log-probabilities.
     y : Tensor of shape (n_rows,) or (n_networks, n_rows)
         Class codes.
@@ -25,27 +26,29 @@ def cross_entropy_gradient(
 
     Returns
     -------
-    terms : dict of str to Tensor of shape (n_networks,)
+    terms : dict of str to Tensor of shape (n_networks,) or ()
         ``data_fit`` and, with a strength, ``kl_penalty``, in nats.
-    gradient : Tensor of shape (n_networks, n_classes, n_rows)
+    gradient : Tensor of the shape of the logits
         Gradient of their sum by the logits.
     """
-    log_p = logits.log_softmax(-2)
-    p, label = log_p.exp(), y.unsqueeze(-2).expand(logits.shape[0], 1, -1)
-    terms = {"data_fit": -mean_of(log_p.gather(-2, label).squeeze(-2), shares)}
+    log_p, label = logits.log_softmax(-2), y.unsqueeze(-2)
+    label = label if label.ndim == logits.ndim else label.expand(len(logits), 1, -1)
+    of_label = log_p.gather(-2, label)
+    terms = {"data_fit": -mean_of(of_label.squeeze(-2), shares)}
+    of_rows = shares if shares.ndim == 1 else shares.unsqueeze(-2)
     if isinstance(strength, float) and strength == 0.0:
-        gradient = p
-    else:
-        # p is 0 where its logarithm is -inf
-        log_p = log_p.clamp(min=-1e30)
-        negative_entropy = (p * log_p).sum(-2, keepdim=True)
-        penalty = mean_of(negative_entropy.squeeze(-2) + math.log(logits.shape[-2]), shares)
-        terms["kl_penalty"] = penalty * (strength if isinstance(strength, float) else strength.flatten())
-        gradient = log_p.sub_(negative_entropy).mul_(strength).add_(1.0).mul_(p)
-    gradient.scatter_add_(-2, label, gradient.new_full((), -1.0).expand_as(label))
-    return terms, gradient.mul_(shares.unsqueeze(-2))
+        # p, and of the label p - 1
+        return terms, log_p.exp_().scatter_(-2, label, of_label.expm1_()).mul_(of_rows)
+    p = log_p.exp_()
+    of_classes = torch.special.entr(p)
+    entropy = of_classes.sum(-2, keepdim=True)
+    penalty = mean_of(math.log(logits.shape[-2]) - entropy.squeeze(-2), shares)
+    terms["kl_penalty"] = penalty * (strength if isinstance(strength, float) else strength.flatten())
+    less = of_classes.addcmul_(entropy, p, value=-1.0)
+    gradient = p.add_(less, alpha=-strength) if isinstance(strength, float) else p.addcmul_(less, strength, value=-1.0)
+    return terms, gradient.scatter_add_(-2, label, of_label.fill_(-1.0)).mul_(of_rows)
 
 
 def mean_of(values: Tensor, shares: Tensor) -> Tensor:
-    """Return means over rows, of shape (n_networks,), from values of each row of each network."""
+    """Return means over rows, of shape (n_networks,) or (), from values of each row of each network."""
     return values @ shares if shares.ndim == 1 else (values * shares).sum(-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,15 @@ from sklkl._engine._activations import BY_LAYER
 
 # One mask a hidden layer, of shape (n_rows, n_units) for all networks, or (n_networks, n_rows, n_units).
 Masks = Sequence[Tensor] | None
+
+
+class _Memory(NamedTuple):
+    """Memory for a number of rows: outputs of each layer, gradients by those of the hidden ones, and the logits."""
+
+    outputs: list[Tensor]
+    gradients: list[Tensor]
+    transposed: list[Tensor]  # the gradients
+    logits: Tensor
 
 
 class MLPStack:
@@ -55,8 +65,19 @@ class MLPStack:
         n_weights = n_networks * sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
         self.flat, self.gradient = (torch.zeros(n_weights, dtype=dtype, device=device) for _ in range(2))
         self.weights, self.biases = self.layers_of(self.flat)
-        self._weight_gradients, self._bias_gradients = self.layers_of(self.gradient)
-        self._buffers: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        # of one network matrices do, whose products take less time than those of a stack of one
+        self._affine: Any
+        self._affine, self._product = (torch.addmm, torch.mm) if n_networks == 1 else (torch.baddbmm, torch.bmm)
+        *hidden, last = self.biases
+        biases = [*(bias.unsqueeze(1) for bias in hidden), last.unsqueeze(2)]
+        self._weights, self._biases = self._as_factors(self.weights), self._as_factors(biases)
+        self._transposed = [weights.mT for weights in self._weights]
+        self._weight_gradients, self._bias_gradients = map(self._as_factors, self.layers_of(self.gradient))
+        self._buffers: dict[int, _Memory] = {}
+
+    def _as_factors(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return parts of a stack as products take them: those of one network without an axis for it."""
+        return [part[0] for part in parts] if self.n_networks == 1 else list(parts)
 
     def layers_of(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return views of a flat tensor, such as an optimiser's moments, as weights and biases of each layer."""
@@ -74,6 +95,12 @@ class MLPStack:
         weights, biases = self.layers_of(flat)
         return torch.cat([part[index].flatten() for layer in zip(weights, biases, strict=True) for part in layer])
 
+    def _of_each(self, values: Tensor) -> Tensor:
+        """Return a matrix for all networks, or one of each, as products take them."""
+        if self.n_networks > 1:
+            return values.expand(self.n_networks, -1, -1)
+        return values if values.ndim == 2 else values[0]
+
     def forward(self, x: Tensor, masks: Masks = None) -> Tensor:
         """Return the logits with the classes before the rows: many rows at a time are what a processor is fast at.
 
@@ -89,50 +116,51 @@ class MLPStack:
         Tensor of shape (n_networks, n_classes, n_rows)
             Logits. They are overwritten by the next call for as many rows.
         """
-        outputs, _ = self._memory(x.shape[-2])
-        a = x.expand(self.n_networks, -1, -1)
-        self._inputs, self._kept, self._masks = [a], [], masks
-        for layer, out in enumerate(outputs[:-1]):
-            torch.baddbmm(self.biases[layer].unsqueeze(1), a, self.weights[layer].mT, out=out)
+        memory = self._memory(x.shape[-2])
+        a = self._of_each(x)
+        self._inputs, self._kept, self._masks = [a], [], masks and [self._of_each(mask) for mask in masks]
+        for layer, out in enumerate(memory.outputs[:-1]):
+            self._affine(self._biases[layer], a, self._transposed[layer], out=out)
             a, kept = self.activation.forward(out)
-            if masks is not None:
-                a = a * masks[layer]
+            if self._masks is not None:
+                a = a * self._masks[layer]
             self._inputs.append(a)
             self._kept.append(kept)
-        return torch.baddbmm(self.biases[-1].unsqueeze(2), self.weights[-1], a.mT, out=outputs[-1])
+        self._affine(self._biases[-1], self._weights[-1], a.mT, out=memory.outputs[-1])
+        return memory.logits
 
     def backward(self, gradient: Tensor) -> None:
         """Compute the gradient by the weights of what `forward` returned last.
 
         Parameters
         ----------
-        gradient : Tensor of shape (n_networks, n_classes, n_rows)
+        gradient : Tensor of shape (n_networks, n_classes, n_rows), of one network also (n_classes, n_rows)
             Gradient of the loss by the logits.
         """
+        gradient, memory = self._of_each(gradient), self._memory(gradient.shape[-1])
         # of the last layer with the units before the rows, of the others after them
-        torch.bmm(gradient, self._inputs[-1], out=self._weight_gradients[-1])
+        self._product(gradient, self._inputs[-1], out=self._weight_gradients[-1])
         torch.sum(gradient, -1, out=self._bias_gradients[-1])
         gradient = gradient.mT
         for layer in reversed(range(len(self._kept))):
-            gradient = self._through(layer, gradient)
-            torch.bmm(gradient.mT, self._inputs[layer], out=self._weight_gradients[layer])
-            torch.sum(gradient, 1, out=self._bias_gradients[layer])
+            gradient = self._through(layer, gradient, memory.gradients[layer])
+            self._product(memory.transposed[layer], self._inputs[layer], out=self._weight_gradients[layer])
+            torch.sum(gradient, -2, out=self._bias_gradients[layer])
 
-    def _through(self, layer: int, gradient: Tensor) -> Tensor:
+    def _through(self, layer: int, gradient: Tensor, memory: Tensor) -> Tensor:
         """Return the gradient by what goes into the activation of a hidden layer, from that by the layer after it."""
-        _, memory = self._memory(gradient.shape[1])
-        gradient = torch.bmm(gradient, self.weights[layer + 1], out=memory[layer])
+        gradient = self._product(gradient, self._weights[layer + 1], out=memory)
         if self._masks is not None:
             gradient.mul_(self._masks[layer])
         return self.activation.backward(gradient, self._kept[layer])
 
-    def _memory(self, n_rows: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Return memory for each layer's outputs and for their gradients: batches come in two sizes."""
+    def _memory(self, n_rows: int) -> _Memory:
+        """Return memory for so many rows: batches come in two sizes."""
         if n_rows not in self._buffers:
             hidden = [(self.n_networks, n_rows, units) for units in self.sizes[1:-1]]
-            outputs = [*hidden, (self.n_networks, self.sizes[-1], n_rows)]
-            self._buffers[n_rows] = (
-                [self.flat.new_empty(s) for s in outputs],
-                [self.flat.new_empty(s) for s in hidden],
-            )
+            outputs, gradients = ([self.flat.new_empty(shape) for shape in hidden] for _ in range(2))
+            logits = self.flat.new_empty((self.n_networks, self.sizes[-1], n_rows))
+            gradients = self._as_factors(gradients)
+            transposed = [gradient.mT for gradient in gradients]
+            self._buffers[n_rows] = _Memory(self._as_factors([*outputs, logits]), gradients, transposed, logits)
         return self._buffers[n_rows]

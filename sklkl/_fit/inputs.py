@@ -162,7 +162,9 @@ def _target(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: s
         raise invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
     if y.ndim == 2:
         return _multilabel(y, classes)
-    return y, LabelEncoder().fit(y).classes_ if classes is None else classes
+    if classes is None:
+        classes = LabelEncoder().fit(y).classes_ if y.dtype.kind == "O" else np.unique(y)
+    return y, classes
 
 
 def read_more(estimator: BaseEstimator, params: InputParams, X: Any) -> Any:

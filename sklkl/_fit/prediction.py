@@ -29,7 +29,7 @@ from sklkl.net import KLEnsemble, KLNet, TrainingHistory
 # Elements of input that one batch may hold: large enough to be fast, small enough for the cache.
 _BATCH_ELEMENTS = 2**18
 # Up to this many rows the built-in network is faster in numpy.
-_FEW_ROWS = 16
+_FEW_ROWS = 64
 _NOT_FINITE = "The network's logits are not finite: values of X may be too large for it."
 
 
@@ -194,6 +194,7 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
     """A classifier with a fitted ``net_``: what it predicts, and what it shows of its training."""
 
     classes_: np.ndarray
+    n_features_in_: int
     net_: KLNet
     distill_weight_: float
     lr_: float
@@ -213,10 +214,24 @@ class NetClassifier(PassedOnParams, ClassifierMixin, BaseEstimator):
 
     def _validated(self, X: Any) -> Any:
         module_dtype = None if is_built_in(self.net_.module_) else _own_dtype(self.net_)
+        if module_dtype is None and self._is_valid_table(X):
+            return X
         X = as_array("X", X) if isinstance(X, (list, tuple)) else X
         # texts of numbers, which fit takes too
         dtype = np.float64 if getattr(getattr(X, "dtype", None), "kind", None) in ("S", "U") else "numeric"
         return validated(self, X, module_dtype=module_dtype, dtype=dtype, reset=False)
+
+    def _is_valid_table(self, X: Any) -> bool:
+        """Whether scikit-learn's checks would find nothing, which take longer than to predict a row."""
+        return (
+            type(X) is np.ndarray
+            and X.dtype in (np.float64, np.float32)
+            and X.ndim == 2
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and not hasattr(self, "feature_names_in_")
+            and bool(np.isfinite(X).all())
+        )
 
     def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the probability of each class.

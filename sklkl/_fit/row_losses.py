@@ -7,13 +7,17 @@ from torch import Tensor
 
 from sklkl.data import Rows
 from sklkl.losses import cross_entropy, row_shares
-from sklkl.modules import label_log_proba
+from sklkl.modules import is_built_in, label_log_proba
 from sklkl.net import KLNet
+
+# So many numbers of rows the built-in network is given at a time.
+_AT_ONCE = 2**18
 
 
 def logits_of(net: KLNet, rows: Rows) -> Tensor:
     """Return logits in evaluation mode, of shape (n_rows, n_classes), where the net is and in its floating type."""
-    edges = [*range(0, len(rows), net.batch_size), len(rows)]
+    size = max(net.batch_size, _AT_ONCE // rows.X.shape[1]) if is_built_in(net.module_) else net.batch_size
+    edges = [*range(0, len(rows), size), len(rows)]
     net.set_mode(training=False)
     with torch.no_grad():
         return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])

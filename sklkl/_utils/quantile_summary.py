@@ -14,8 +14,10 @@ N_KEPT = 64
 _ROUNDING = 1e-9
 # How many are kept of a stream, before the half of them is: each time a little is lost.
 _MOST_OF_A_STREAM = 256
-# Shares beyond the ends of the interquartile range, and of those that stand for it where it is 0.
-_TAILS = (0.25, 0.1, 0.05, 0.02, 0.01, 0.0)
+# How many numbers of a table are sorted together.
+_AT_ONCE = 2**18
+# Shares beyond the ends of the ranges that stand for the interquartile range where that is 0.
+_TAILS = (0.1, 0.05, 0.02, 0.01, 0.0)
 
 
 class QuantileSummary(NamedTuple):
@@ -39,20 +41,26 @@ class QuantileSummary(NamedTuple):
 
     def quantile(self, level: float) -> np.ndarray:
         """Return of each column the smallest value that this share of the mass does not exceed."""
-        cumulative = self.mass.cumsum(axis=1)
-        at = (cumulative >= level * (1 - _ROUNDING) * cumulative[:, -1:]).argmax(axis=1)
-        return self.values[np.arange(len(at)), at]
+        return self._quantiles(level)[0]
+
+    def _quantiles(self, *levels: float) -> list[np.ndarray]:
+        cumulative, columns = self.mass.cumsum(axis=1), np.arange(len(self.values))
+        least = cumulative[:, -1:] * (1 - _ROUNDING)
+        return [self.values[columns, (cumulative >= level * least).argmax(axis=1)] for level in levels]
 
     def center_and_scale(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
         """Return each column's center, and one divided by its scale; 0 for one that varies no more than rounding."""
-        lowest, highest = self.quantile(0), self.quantile(1)
-        scale = np.zeros(len(lowest))
+        lowest, lower, median, upper, highest = self._quantiles(0.0, 0.25, 0.5, 0.75, 1.0)
+        scale = upper / 4 - lower / 4
         for tail in _TAILS:
-            scale = np.where(scale > 0, scale, self.quantile(1 - tail) / 4 - self.quantile(tail) / 4)
+            if (scale > 0).all():
+                break
+            lower, upper = self._quantiles(tail, 1 - tail)
+            scale = np.where(scale > 0, scale, upper / 4 - lower / 4)
         noise = np.maximum(2 * eps * np.maximum(abs(lowest), abs(highest)), 1e-30)
         varies = highest / 4 - lowest / 4 > noise
         inverse_scale = np.divide(0.25, scale, out=np.zeros_like(scale), where=varies)
-        return np.where(self.n_values == 2, lowest, self.quantile(0.5)), inverse_scale
+        return np.where(self.n_values == 2, lowest, median), inverse_scale
 
     def normal_scores(self) -> np.ndarray:
         """Return the standard normal quantile of each value's mid-rank."""
@@ -91,16 +99,43 @@ def summarised(X: np.ndarray, weight: np.ndarray | None = None, *, stream: bool 
     stream : bool
         Whether it is to be merged with others: it then keeps more values.
     """
-    mass = None if weight is None else weight / weight.mean()
     n_kept = _MOST_OF_A_STREAM if stream else N_KEPT
+    if weight is None:
+        parts = np.array_split(X.T, -(-X.size // _AT_ONCE))
+        return QuantileSummary(*map(np.concatenate, zip(*(_counted(part, n_kept) for part in parts), strict=True)))
+    mass = weight / weight.mean()
     return _stacked([_compressed(*_distinct(column, mass), n_kept) for column in X.T.astype(np.float64)], n_kept)
 
 
-def _distinct(values: np.ndarray, mass: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _counted(columns: np.ndarray, n_kept: int) -> QuantileSummary:
+    """Return the summary of columns, of shape (n_columns, n_rows), whose rows count the same: all columns at once."""
+    columns = np.array(columns, order="C")
+    columns.sort(axis=1)
+    n_columns, n_rows = columns.shape
+    is_new = np.ones(columns.shape, dtype=bool)
+    np.not_equal(columns[:, 1:], columns[:, :-1], out=is_new[:, 1:])
+    # the distinct values, column by column: where the rows of each begin, and twice where their middle is
+    starts, n_distinct = np.flatnonzero(is_new), is_new.sum(axis=1)
+    middle = starts + np.append(starts[1:], is_new.size)
+    last = n_distinct.cumsum() - 1
+    first = last + 1 - n_distinct
+    levels = 2 * n_rows * (np.arange(n_columns)[:, None] + _levels(n_kept))
+    at = np.minimum(middle.searchsorted(np.ceil(levels).astype(np.int64)), last[:, None])
+    is_kept = np.repeat(n_distinct <= n_kept, n_distinct)
+    is_kept[at] = is_kept[first] = is_kept[last] = True
+    kept = np.flatnonzero(is_kept)
+    column = np.searchsorted(last, kept)
+    place = np.arange(len(kept)) - np.searchsorted(kept, first)[column]
+    # each takes the rows of the values that are nearer to it than to the next one
+    borders = np.where(place == 0, kept, (np.roll(kept, 1) + kept + 1) // 2)
+    values, mass = np.repeat(columns[:, -1:].astype(np.float64), n_kept, axis=1), np.zeros((n_columns, n_kept))
+    values[column, place] = columns.reshape(-1)[starts[kept]]
+    mass[column, place] = np.diff(starts[borders], append=is_new.size)
+    return QuantileSummary(values, mass)
+
+
+def _distinct(values: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return distinct values in rising order, and their masses."""
-    if mass is None:
-        values, counts = np.unique(values, return_counts=True)
-        return values, counts.astype(np.float64)
     values, place = np.unique(values[mass > 0], return_inverse=True)
     return values, np.bincount(place, mass[mass > 0])
 
@@ -124,7 +159,7 @@ def _levels(n_kept: int) -> np.ndarray:
     """Return shares: half are evenly spaced, half on the scale of a normal variable, whose tails they resolve."""
     even = n_kept // 2
     levels = [np.linspace(0, 1, even + 1)[1:-1], ndtr(np.linspace(-3.1, 3.1, n_kept - even - 1))]
-    return np.concatenate(levels) - _ROUNDING
+    return np.sort(np.concatenate(levels)) - _ROUNDING
 
 
 def _stacked(columns: list[tuple[np.ndarray, np.ndarray]], n_kept: int) -> QuantileSummary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -37,13 +38,20 @@ def accepted(factory: Callable[..., object], **arguments: object) -> dict[str, o
     {'n_classes': 2}
     """
     try:
-        parameters = inspect.signature(factory).parameters.values()
+        parameters = _of_class(factory) if isinstance(factory, type) else _parameters(factory)
     except ValueError:  # a built-in class that has no signature
         return {}
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return arguments
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     return {name: value for name, value in arguments.items() if name in named}
+
+
+def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
+    return list(inspect.signature(factory).parameters.values())
+
+
+_of_class = lru_cache(maxsize=32)(_parameters)  # to look at a class takes a noticeable part of a short fit
 
 
 def build_module(

@@ -19,6 +19,8 @@ _BEND = 3.0
 _FARTHEST = 1e6
 # From how many rows, drawn at random, the scales are learned.
 _MOST_ROWS = 20_000
+# Up to how many numbers torch's own search is faster.
+_ONE_BY_ONE = 2**12
 
 
 class DenseScaling(nn.Module):
@@ -107,29 +109,22 @@ class DenseScaling(nn.Module):
 
     def _normal_scores(self, scaled: Tensor) -> Tensor:
         knots, intercepts, slopes = (b.to(scaled.dtype) for b in (self.knots, self.intercepts, self.slopes))
-        scaled = torch.minimum(torch.maximum(scaled.T, knots[:, :1]), knots[:, -1:]).contiguous()
-        at = torch.searchsorted(knots, scaled).sub_(1).clamp_(0)
-        return torch.addcmul(intercepts.gather(1, at), slopes.gather(1, at), scaled).T
+        scaled = scaled.clamp(knots[:, 0].contiguous(), knots[:, -1].contiguous())
+        at = _pieces(knots, scaled)
+        intercept, slope = (b.flatten().index_select(0, at.flatten()).view(at.shape) for b in (intercepts, slopes))
+        return torch.addcmul(intercept, slope, scaled)
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the views, computed by numpy: faster for a few rows."""
-        scaled = ((x - self.center.numpy()) * self.inverse_scale.numpy()).astype(x.dtype, copy=False)
+        known = {name: values.numpy() for name, values in self._buffers.items() if values is not None}
+        scaled = ((x - known["center"]) * known["inverse_scale"]).astype(x.dtype, copy=False)
         scaled = np.minimum(np.maximum(scaled, -_FARTHEST), _FARTHEST)  # not np.clip, whose checks cost more
-        n_ranked, clipped = len(self.ranked), _clipped_numpy(scaled)
+        clipped, n_ranked = _clipped_numpy(scaled), len(known["ranked"])
         if not n_ranked:
             return clipped
-        ranked = scaled if n_ranked == x.shape[1] else scaled[:, self.ranked.numpy()]
-        return np.concatenate([clipped, self._normal_scores_numpy(ranked)], axis=1)
-
-    def _normal_scores_numpy(self, scaled: np.ndarray) -> np.ndarray:
-        knots = self.knots.numpy()
-        scaled = np.minimum(np.maximum(scaled, knots[:, 0]), knots[:, -1])
-        columns = torch.from_numpy(np.ascontiguousarray(scaled.T))
-        at = torch.searchsorted(self.knots.to(columns.dtype), columns).numpy().T
-        n_pieces = knots.shape[1] - 1
-        at = np.maximum(at - 1, 0) + np.arange(0, len(knots) * n_pieces, n_pieces)
-        intercepts, slopes = self.intercepts.numpy().ravel().take(at), self.slopes.numpy().ravel().take(at)
-        return np.asarray(intercepts + slopes * scaled)
+        ranked = scaled if n_ranked == x.shape[1] else scaled[:, known["ranked"]]
+        scores = _normal_scores_numpy(ranked, known["knots"], known["intercepts"], known["slopes"])
+        return np.concatenate([clipped, scores], axis=1)
 
     def extra_repr(self) -> str:
         """Show the number of columns in the module's representation."""
@@ -268,8 +263,34 @@ def _clipped(scaled: Tensor) -> Tensor:
     return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=_BEND**-2).rsqrt()
 
 
+def _pieces(knots: Tensor, values: Tensor) -> Tensor:
+    """Return the number of the piece between knots of its column that each value is in, counted through all columns."""
+    n_columns, n_knots = knots.shape
+    column = torch.arange(n_columns, dtype=torch.int32, device=knots.device)
+    # what is compiled or exported is for any number of rows
+    if torch.compiler.is_compiling() or not values.is_cpu or values.numel() < _ONE_BY_ONE:
+        at = torch.searchsorted(knots, values.T.contiguous(), out_int32=True).T
+        return (at - 1).clamp(min=0) + column * (n_knots - 1)
+    # a search for all values at once, several times as fast on a processor: the number of knots is a power of two
+    at, flat, step = (column * n_knots).expand(values.shape), knots.flatten(), n_knots // 2
+    while step:
+        is_beyond = flat[step:].index_select(0, at.flatten()).view(at.shape) < values
+        at, step = torch.add(at, is_beyond, alpha=step), step // 2
+    return at - column
+
+
 def _clipped_numpy(scaled: np.ndarray) -> np.ndarray:
     return np.asarray(scaled / np.sqrt(1 + scaled * scaled / _BEND**2))
+
+
+def _normal_scores_numpy(
+    scaled: np.ndarray, knots: np.ndarray, intercepts: np.ndarray, slopes: np.ndarray
+) -> np.ndarray:
+    scaled = np.minimum(np.maximum(scaled, knots[:, 0]), knots[:, -1])
+    n_pieces = slopes.shape[1]
+    # a piece ends at the first knot that is not exceeded
+    at = (scaled[..., None] <= knots[:, 1:]).argmax(axis=-1) + np.arange(0, slopes.size, n_pieces)
+    return np.asarray(intercepts.ravel().take(at) + slopes.ravel().take(at) * scaled)
 
 
 def _drawn(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -114,7 +114,7 @@ class ByHand:
         """Take what a callback may have changed."""
         self._lent.lend(self.stack, self.optimizer, 0)
         self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
-        self._has_formula = has_formula(net, rows)
+        self._has_formula, self._strength = has_formula(net, rows), float(net.kl_strength)
 
     def end_epoch(self) -> None:
         """Let the net's optimiser know what has become of it."""
@@ -128,17 +128,17 @@ class ByHand:
     # Steps
 
     def step(self, net: Any, batch: Batch) -> dict[str, Any]:
-        """Compute the loss of a batch and its gradient and take a step, as :meth:`KLNet.train_step` does."""
+        """Compute the loss of a batch and its gradient, take a step, and return what an epoch records of it."""
         x = self._scaled(batch[0])
-        logits = self.stack.forward(x, self._masks(x.shape[0]))
+        logits = self.stack.forward(x, self._masks(x.shape[0]))[0]
         try:
             loss, means, gradient = self._loss(net, logits, batch)
         except (IndexError, RuntimeError):
-            check_labels(batch[1], logits[0].mT)
+            check_labels(batch[1], logits.mT)
             raise
         self.stack.backward(gradient)
         net.learning_rate_.step(loss, x, batch.weight)
-        return {"loss": loss, "y_pred": logits[0].mT, "terms": means, "mass": _mass(batch)}
+        return {"terms": means, "mass": _mass(batch)}
 
     def _masks(self, n_rows: int) -> list[Tensor] | None:
         layers = zip(self._dropouts, self.stack.sizes[1:-1], strict=True)
@@ -146,18 +146,16 @@ class ByHand:
 
     def _loss(self, net: Any, logits: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Return the loss, the means of its terms, and its gradient: by a formula, or by autograd on the logits."""
-        leaf = logits[0].mT
-        shares = row_shares(leaf, batch.weight)
+        shares = row_shares(batch[0], batch.weight)
         if self._has_formula:
-            terms, gradient = cross_entropy_gradient(logits, batch[1], shares, float(net.kl_strength))
-            means = {name: values[0] for name, values in terms.items()}
-            return reduce(add, means.values()), means, gradient
-        leaf = leaf.detach().requires_grad_()
+            terms, gradient = cross_entropy_gradient(logits, batch[1], shares, self._strength)
+            return reduce(add, terms.values()), terms, gradient
+        leaf = logits.mT.detach().requires_grad_()
         terms = net.loss_terms(leaf, batch)
         torch.autograd.backward((reduce(add, terms.values()),), (shares,))
         assert leaf.grad is not None
         means = {name: values.detach() @ shares for name, values in terms.items()}
-        return reduce(add, means.values()), means, leaf.grad.mT[None]
+        return reduce(add, means.values()), means, leaf.grad.mT
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits in evaluation mode, of shape (n_rows, n_classes), of rows as `batches` has them."""

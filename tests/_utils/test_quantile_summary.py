@@ -42,6 +42,16 @@ def test_a_weight_is_a_number_of_rows():
     np.testing.assert_allclose(weighted.normal_scores(), repeated.normal_scores(), atol=1e-12)
 
 
+@pytest.mark.parametrize("n_rows", [1, 63, 200, 3000])
+@pytest.mark.parametrize("digits", [0, 1, 6], ids=["few values", "ties", "hardly any ties"])
+def test_all_columns_at_once_are_each_on_its_own(n_rows, digits):
+    """Rows of one weight are summarised column by column, as all weights are."""
+    X = np.random.RandomState(0).lognormal(size=(n_rows, 100)).round(digits).astype(np.float32)
+    together, apart = summarised(X), summarised(X, np.full(n_rows, 3.0))
+    assert np.array_equal(together.values, apart.values)
+    assert np.array_equal(together.mass, apart.mass)
+
+
 @pytest.mark.parametrize("size", [1, 7, 100, 2500])
 def test_a_stream_in_parts_has_the_quantiles_of_the_whole(size):
     summary = summarised(SKEWED[:size], stream=True)

@@ -97,6 +97,25 @@ def test_units_and_offsets_do_not_matter(exponent, offset):
     np.testing.assert_allclose(views(DenseScaling(moved), moved), views(DenseScaling(X), X), atol=1e-6)
 
 
+def test_the_views_of_many_rows_are_those_of_each():
+    """Beyond some number of values another search finds the pieces, also of values that are knots."""
+    rows = np.random.RandomState(0).lognormal(size=(3000, 3)).round(2)
+    scaling = DenseScaling(rows)
+    x = torch.from_numpy(np.concatenate([rows, 10 * rows - 5]))
+    each = torch.cat([scaling(part) for part in x.split(100)])
+    torch.testing.assert_close(scaling(x), each, rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, about itself
+def test_it_is_exported_for_any_number_of_rows():
+    rows = np.random.RandomState(0).lognormal(size=(3000, 3))
+    scaling, x = DenseScaling(rows), torch.from_numpy(rows)
+    batch = torch.export.Dim("batch", min=2, max=10_000)
+    exported = torch.export.export(scaling, (x,), dynamic_shapes=({0: batch},), strict=False).module()
+    for n_rows in (2, 3000):
+        torch.testing.assert_close(exported(x[:n_rows]), scaling(x[:n_rows]), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("exponent", [-20, -3, 5, 20])
 def test_units_of_sparse_columns_do_not_matter(exponent):
     moved = (COUNTS * 10.0**exponent).tocsr()
