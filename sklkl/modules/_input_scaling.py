@@ -223,6 +223,16 @@ class SparseScaling(nn.Module):
         scaled = (x * self.factor.to(x.dtype)).clamp(-_FARTHEST, _FARTHEST)
         return _clipped(scaled) / self.length.to(x.dtype)
 
+    def scale(self, X: Any) -> Any:
+        """Return the scaled columns of a CSR matrix of a floating type, as another one."""
+        if not X.has_canonical_format:  # entries of the same place are to be added before
+            X = X.copy()
+            X.sum_duplicates()
+        factor = self.factor.numpy(force=True)[X.indices].astype(X.dtype)
+        scaled = (X.data * factor).clip(-_FARTHEST, _FARTHEST)
+        values = np.asarray(_clipped_numpy(scaled) / self.length.numpy(force=True), dtype=X.dtype)
+        return type(X)((values, X.indices, X.indptr), shape=X.shape)
+
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the scaled columns, computed by numpy: faster for a few rows."""
         scaled = (x * self.factor.numpy()).astype(x.dtype).clip(-_FARTHEST, _FARTHEST)

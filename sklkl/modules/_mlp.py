@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sklkl._utils.checks import invalid
 from sklkl.modules._building import uncompiled
+from sklkl.modules._gathered import gathered
 from sklkl.modules._input_scaling import DenseScaling, Scaling, SparseScaling
 
 __all__ = ["ACTIVATIONS", "MLP", "ActivationName", "Dropout", "scaling_of"]
@@ -199,6 +200,31 @@ class MLP(nn.Sequential):
         for layer in self:
             if layer is not self.scaling:
                 x = layer(x)
+        return x
+
+    def takes_sparse(self) -> bool:
+        """Whether the inputs are scaled as sparse ones, or not at all."""
+        return self.scaling is None or isinstance(self.scaling, SparseScaling)
+
+    def forward_sparse(self, X: Any) -> Tensor:
+        """Return the logits of rows of a CSR matrix, in its floating type, without a look at features that they lack.
+
+        Parameters
+        ----------
+        X : CSR matrix of shape (n_rows, n_features)
+            Inputs, of a network that `takes_sparse` ones.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_classes)
+            Logits.
+        """
+        first, *others = (layer for layer in self if layer is not self.scaling)
+        x, features = gathered(self.scaling.scale(X) if isinstance(self.scaling, SparseScaling) else X)
+        features, x = features.to(first.weight.device), x.to(first.weight.device)
+        x = F.linear(x, first.weight[:, features].to(x.dtype), first.bias.to(x.dtype))
+        for layer in others:
+            x = layer(x)
         return x
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
