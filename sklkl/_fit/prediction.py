@@ -152,10 +152,10 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
 
 
 def _sparse_inputs(net: KLNet, X: Any) -> Iterator[Any]:
-    """Yield as many rows at a time as have so many entries that the features that they have make no large batch."""
+    """Yield so many rows at a time that neither their entries nor what the layers make of them takes much memory."""
     dtype = np.dtype(np.float64) if _is_wide(X) and _is_own_on_cpu(net) else _own_dtype(net)
-    n_entries = max(1, X.nnz // max(1, X.shape[0]))
-    n_rows = max(1, math.isqrt(_BATCH_ELEMENTS // n_entries))
+    widest = max(len(parameter) for parameter in net.module_.parameters())
+    n_rows = max(1, _BATCH_ELEMENTS // max(widest, X.nnz // X.shape[0]))
     for start in range(0, X.shape[0], n_rows):
         part = X[start : start + n_rows]
         values = _tensor(part.data, dtype, copy=False).numpy()

@@ -5,7 +5,7 @@ one of several.
 May import: _utils.
 """
 
-from sklkl.modules import _building, _ensemble, _input_scaling, _mlp, _softmax
+from sklkl.modules import _building, _ensemble, _gathered, _input_scaling, _mlp, _softmax
 from sklkl.modules._building import *
 from sklkl.modules._ensemble import *
 from sklkl.modules._gathered import *

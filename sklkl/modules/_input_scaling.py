@@ -197,7 +197,7 @@ class SparseScaling(nn.Module):
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows, of the same columns."""
-        entries = sparse.coo_array(X)
+        entries = sparse.coo_array(_canonical(X))
         mass = np.ones(X.shape[0]) if weight is None else weight / weight.mean()
         there = entries.data != 0
         row, column = entries.row[there], entries.col[there]
@@ -225,9 +225,7 @@ class SparseScaling(nn.Module):
 
     def scale(self, X: Any) -> Any:
         """Return the scaled columns of a CSR matrix of a floating type, as another one."""
-        if not X.has_canonical_format:  # entries of the same place are to be added before
-            X = X.copy()
-            X.sum_duplicates()
+        X = _canonical(X)
         factor = self.factor.numpy(force=True)[X.indices].astype(X.dtype)
         scaled = (X.data * factor).clip(-_FARTHEST, _FARTHEST)
         values = np.asarray(_clipped_numpy(scaled) / self.length.numpy(force=True), dtype=X.dtype)
@@ -267,6 +265,14 @@ def input_scaling(X: Any, weight: np.ndarray | None = None, *, stream: bool = Fa
     SparseScaling(n_features=3)
     """
     return SparseScaling(X, weight) if sparse.issparse(X) else DenseScaling(X, weight, stream=stream)
+
+
+def _canonical(X: Any) -> Any:
+    """Return a CSR matrix in which entries of the same place are added."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def _clipped(scaled: Tensor) -> Tensor:

@@ -207,7 +207,9 @@ class MLP(nn.Sequential):
         return self.scaling is None or isinstance(self.scaling, SparseScaling)
 
     def forward_sparse(self, X: Any) -> Tensor:
-        """Return the logits of rows of a CSR matrix, in its floating type, without a look at features that they lack.
+        """Return the logits of rows of a CSR matrix in evaluation mode, in its floating type, without a gradient.
+
+        Features that the rows lack cost nothing.
 
         Parameters
         ----------
@@ -219,10 +221,13 @@ class MLP(nn.Sequential):
         Tensor of shape (n_rows, n_classes)
             Logits.
         """
-        first, *others = (layer for layer in self if layer is not self.scaling)
-        x, features = gathered(self.scaling.scale(X) if isinstance(self.scaling, SparseScaling) else X)
-        features, x = features.to(first.weight.device), x.to(first.weight.device)
-        x = F.linear(x, first.weight[:, features].to(x.dtype), first.bias.to(x.dtype))
+        layers: list[Any] = [layer for layer in self if layer is not self.scaling]
+        first, *others = layers
+        found, features = gathered(self.scaling.scale(X) if isinstance(self.scaling, SparseScaling) else X)
+        weight = first.weight[:, torch.from_numpy(features).long().to(first.weight.device)]
+        product = found @ weight.T.numpy(force=True).astype(X.dtype, order="C")
+        x = torch.from_numpy(product).to(first.bias.device)
+        x += first.bias.to(x.dtype)
         for layer in others:
             x = layer(x)
         return x

@@ -63,7 +63,8 @@ class GatheredBatches:
             rows.X[which] if scaling is None else scaling.scale(rows.X[which])
             for rows, scaling in zip(parts, self.scalings, strict=True)
         ]
-        x, features = gathered(sparse.vstack(scaled, format="csr"))
+        found, features = gathered(sparse.vstack(scaled, format="csr"))
+        x = torch.from_numpy(found.toarray())
         values = [[rows.codes[which], *(column[which] for column in rows.columns.values())] for rows in parts]
         if len(parts) == 1:
             y, *columns = values[0]
@@ -71,5 +72,5 @@ class GatheredBatches:
             x = x.unflatten(0, (len(parts), -1))
             y, *columns = (torch.stack(own) for own in zip(*values, strict=True))
         batch = GatheredBatch(x.to(y.device), y, **dict(zip(parts[0].columns, columns, strict=True)))
-        batch.features = features.to(y.device)
+        batch.features = torch.from_numpy(features).long().to(y.device)
         return batch
