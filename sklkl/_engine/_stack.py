@@ -74,6 +74,15 @@ class MLPStack:
         self._transposed = [weights.mT for weights in self._weights]
         self._weight_gradients, self._bias_gradients = map(self._as_factors, self.layers_of(self.gradient))
         self._buffers: dict[int, _Memory] = {}
+        self._features: Tensor | None = None
+        self._written: Tensor | None = None
+
+    def select(self, features: Tensor | None) -> None:
+        """Take rows from now on that have only the inputs of these numbers; None for all.
+
+        The others are 0 in all rows, so their weights do not matter and have no gradient.
+        """
+        self._features = features
 
     def _as_factors(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Return parts of a stack as products take them: those of one network without an axis for it."""
@@ -116,17 +125,20 @@ class MLPStack:
         Tensor of shape (n_networks, n_classes, n_rows)
             Logits. They are overwritten by the next call for as many rows.
         """
-        memory = self._memory(x.shape[-2])
+        memory, weights, transposed = self._memory(x.shape[-2]), self._weights, self._transposed
+        if self._features is not None:
+            first = weights[0].index_select(-1, self._features)
+            weights, transposed = [first, *weights[1:]], [first.mT, *transposed[1:]]
         a = self._of_each(x)
         self._inputs, self._kept, self._masks = [a], [], masks and [self._of_each(mask) for mask in masks]
         for layer, out in enumerate(memory.outputs[:-1]):
-            self._affine(self._biases[layer], a, self._transposed[layer], out=out)
+            self._affine(self._biases[layer], a, transposed[layer], out=out)
             a, kept = self.activation.forward(out)
             if self._masks is not None:
                 a = a * self._masks[layer]
             self._inputs.append(a)
             self._kept.append(kept)
-        self._affine(self._biases[-1], self._weights[-1], a.mT, out=memory.outputs[-1])
+        self._affine(self._biases[-1], weights[-1], a.mT, out=memory.outputs[-1])
         return memory.logits
 
     def backward(self, gradient: Tensor) -> None:
@@ -139,13 +151,26 @@ class MLPStack:
         """
         gradient, memory = self._of_each(gradient), self._memory(gradient.shape[-1])
         # of the last layer with the units before the rows, of the others after them
-        self._product(gradient, self._inputs[-1], out=self._weight_gradients[-1])
+        self._set_gradient(len(self._kept), gradient)
         torch.sum(gradient, -1, out=self._bias_gradients[-1])
         gradient = gradient.mT
         for layer in reversed(range(len(self._kept))):
             gradient = self._through(layer, gradient, memory.gradients[layer])
-            self._product(memory.transposed[layer], self._inputs[layer], out=self._weight_gradients[layer])
+            self._set_gradient(layer, memory.transposed[layer])
             torch.sum(gradient, -2, out=self._bias_gradients[layer])
+
+    def _set_gradient(self, layer: int, gradient: Tensor) -> None:
+        """Set the gradient by a layer's weights, from that by its outputs with the units before the rows."""
+        out = self._weight_gradients[layer]
+        if layer > 0 or self._features is None:
+            self._product(gradient, self._inputs[layer], out=out)
+        elif self._written is None:
+            out.zero_().index_copy_(-1, self._features, self._product(gradient, self._inputs[0]))
+        else:
+            out.index_fill_(-1, self._written, 0.0)
+            out.index_copy_(-1, self._features, self._product(gradient, self._inputs[0]))
+        if layer == 0:
+            self._written = self._features
 
     def _through(self, layer: int, gradient: Tensor, memory: Tensor) -> Tensor:
         """Return the gradient by what goes into the activation of a hidden layer, from that by the layer after it."""

@@ -25,7 +25,7 @@ from sklkl._utils.torch_state import OwnTorchState
 from sklkl._utils.types import MatrixLike
 from sklkl.data import is_sparse
 from sklkl.divergences import kl_divergence
-from sklkl.modules import MLP, is_built_in, log_softmax
+from sklkl.modules import MLP, is_built_in, log_softmax, takes_wide
 from sklkl.net import KLEnsemble, KLNet, TrainingHistory
 
 # Elements of input that one batch may hold: large enough to be fast, small enough for the cache.
@@ -53,7 +53,7 @@ def per_row(net: KLNet, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndar
         If a value of X is too large for the type in which the net computes, or the logits are not finite.
     """
     net.set_mode(training=False)
-    if X.shape[0] <= _FEW_ROWS and _is_own_on_cpu(net):
+    if X.shape[0] <= _FEW_ROWS and _is_own_on_cpu(net) and not takes_wide(net.module_, X):
         part, forward_numpy = X.toarray() if is_sparse(X) else X, cast(MLP, net.module_).forward_numpy
         with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn either, and the result is checked
             logits = forward_numpy(part.astype(np.float64 if _is_wide(X) else _own_dtype(net)))
@@ -81,6 +81,9 @@ def _logits(net: KLNet, X: Any) -> Iterator[Tensor]:
     depend on how many rows are predicted at once. A network from elsewhere may be unable to compute in float64; it
     then shows on the first batch, and the network's own type serves for all of them.
     """
+    if takes_wide(net.module_, X):
+        yield from map(net.module_.forward_sparse, _sparse_inputs(net, X))
+        return
     if _is_wide(X) and _is_own_on_cpu(net):
         yield from map(net.module_, _inputs(net, X, np.dtype(np.float64)))
         return
@@ -148,6 +151,17 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
         part = part.toarray() if is_sparse(part) else part
         # a network from elsewhere might write to its input
         yield _tensor(part, dtype, copy=not _is_own_on_cpu(net)).to(net.device)
+
+
+def _sparse_inputs(net: KLNet, X: Any) -> Iterator[Any]:
+    """Yield so many rows at a time that neither their entries nor what the layers make of them takes much memory."""
+    dtype = np.dtype(np.float64) if _is_wide(X) and _is_own_on_cpu(net) else _own_dtype(net)
+    widest = max(len(parameter) for parameter in net.module_.parameters())
+    n_rows = max(1, _BATCH_ELEMENTS // max(widest, X.nnz // X.shape[0]))
+    for start in range(0, X.shape[0], n_rows):
+        part = X[start : start + n_rows]
+        values = _tensor(part.data, dtype, copy=False).numpy()
+        yield type(part)((values, part.indices, part.indptr), shape=part.shape)
 
 
 def _tensor(part: np.ndarray, dtype: np.dtype, copy: bool) -> Tensor:

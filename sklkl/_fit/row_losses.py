@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
 from sklkl.data import Rows
 from sklkl.losses import cross_entropy, row_shares
-from sklkl.modules import is_built_in, label_log_proba
+from sklkl.modules import is_built_in, label_log_proba, takes_wide
 from sklkl.net import KLNet
 
 # So many numbers of rows the built-in network is given at a time.
@@ -16,10 +18,13 @@ _AT_ONCE = 2**18
 
 def logits_of(net: KLNet, rows: Rows) -> Tensor:
     """Return logits in evaluation mode, of shape (n_rows, n_classes), where the net is and in its floating type."""
-    size = max(net.batch_size, _AT_ONCE // rows.X.shape[1]) if is_built_in(net.module_) else net.batch_size
+    module = net.module_
+    size = max(net.batch_size, _AT_ONCE // rows.X.shape[1]) if is_built_in(module) else net.batch_size
     edges = [*range(0, len(rows), size), len(rows)]
     net.set_mode(training=False)
     with torch.no_grad():
+        if takes_wide(module, rows.X):
+            return torch.cat([module.forward_sparse(rows.X[i:j]) for i, j in pairwise(edges)])
         return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from scipy import special
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from sklkl.modules._gathered import is_wide
 from sklkl.modules._mlp import MLP
 from sklkl.modules._softmax import log_softmax
 
-__all__ = ["Ensemble", "is_built_in"]
+__all__ = ["Ensemble", "is_built_in", "takes_wide"]
 
 
 class Ensemble(nn.Module):
@@ -50,7 +52,19 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, of shape (n_rows, n_classes)."""
-        logits = torch.stack([member(x) for member in self.members])
+        return self._mean(torch.stack([member(x) for member in self.members]))
+
+    def takes_sparse(self) -> bool:
+        """Whether all members do, see :meth:`MLP.takes_sparse`."""
+        return all(isinstance(member, MLP) and member.takes_sparse() for member in self.members)
+
+    def forward_sparse(self, X: Any) -> Tensor:
+        """Return the logits of rows of a CSR matrix, see :meth:`MLP.forward_sparse`."""
+        members: Any = self.members
+        return self._mean(torch.stack([member.forward_sparse(X) for member in members]))
+
+    def _mean(self, logits: Tensor) -> Tensor:
+        """Return the logits of the mean of probabilities over the first axis."""
         if self.multilabel:
             return _log_mean(logsigmoid(logits)) - _log_mean(logsigmoid(-logits))
         return _log_mean(log_softmax(logits))
@@ -77,6 +91,19 @@ def is_built_in(module: nn.Module) -> bool:
     True
     """
     return type(module) is MLP or (type(module) is Ensemble and all(type(member) is MLP for member in module.members))
+
+
+def takes_wide(module: nn.Module, X: Any) -> TypeGuard[MLP | Ensemble]:
+    """Whether a network is a built-in one, and rows are wide, see :func:`is_wide`, and not scaled as dense ones.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from sklkl.modules import MLP, takes_wide
+    >>> takes_wide(MLP(n_features=100_000, n_classes=3), sparse.csr_array((10, 100_000)))
+    True
+    """
+    return is_built_in(module) and is_wide(X) and cast(MLP | Ensemble, module).takes_sparse()
 
 
 def _log_mean(log_values: Tensor) -> Tensor:

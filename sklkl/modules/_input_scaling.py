@@ -218,7 +218,7 @@ class SparseScaling(nn.Module):
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows, of the same columns."""
-        entries = sparse.coo_array(X)
+        entries = sparse.coo_array(_canonical(X))
         mass = np.ones(X.shape[0]) if weight is None else weight / weight.mean()
         there = entries.data != 0
         row, column = entries.row[there], entries.col[there]
@@ -243,6 +243,14 @@ class SparseScaling(nn.Module):
         """Return the scaled columns, in the shape and floating type of x, (n_rows, n_features)."""
         scaled = (x * self.factor.to(x.dtype)).clamp(-FARTHEST, FARTHEST)
         return _clipped(scaled) / self.length.to(x.dtype)
+
+    def scale(self, X: Any) -> Any:
+        """Return the scaled columns of a CSR matrix of a floating type, as another one."""
+        X = _canonical(X)
+        factor = self.factor.numpy(force=True)[X.indices].astype(X.dtype)
+        scaled = (X.data * factor).clip(-_FARTHEST, _FARTHEST)
+        values = np.asarray(_clipped_numpy(scaled) / self.length.numpy(force=True), dtype=X.dtype)
+        return type(X)((values, X.indices, X.indptr), shape=X.shape)
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the scaled columns, computed by numpy: faster for a few rows."""
@@ -278,6 +286,14 @@ def input_scaling(X: Any, weight: np.ndarray | None = None, *, stream: bool = Fa
     SparseScaling(n_features=3)
     """
     return SparseScaling(X, weight) if sparse.issparse(X) else DenseScaling(X, weight, stream=stream)
+
+
+def _canonical(X: Any) -> Any:
+    """Return a CSR matrix in which entries of the same place are added."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def _clipped(scaled: Tensor) -> Tensor:

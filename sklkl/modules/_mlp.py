@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sklkl._utils.checks import invalid
 from sklkl.modules._building import uncompiled
+from sklkl.modules._gathered import gathered
 from sklkl.modules._input_scaling import DenseScaling, Scaling, SparseScaling
 
 __all__ = ["ACTIVATIONS", "MLP", "ActivationName", "Dropout", "scaling_of"]
@@ -199,6 +200,36 @@ class MLP(nn.Sequential):
         for layer in self:
             if layer is not self.scaling:
                 x = layer(x)
+        return x
+
+    def takes_sparse(self) -> bool:
+        """Whether the inputs are scaled as sparse ones, or not at all."""
+        return self.scaling is None or isinstance(self.scaling, SparseScaling)
+
+    def forward_sparse(self, X: Any) -> Tensor:
+        """Return the logits of rows of a CSR matrix in evaluation mode, in its floating type, without a gradient.
+
+        Features that the rows lack cost nothing.
+
+        Parameters
+        ----------
+        X : CSR matrix of shape (n_rows, n_features)
+            Inputs, of a network that `takes_sparse` ones.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_classes)
+            Logits.
+        """
+        layers: list[Any] = [layer for layer in self if layer is not self.scaling]
+        first, *others = layers
+        found, features = gathered(self.scaling.scale(X) if isinstance(self.scaling, SparseScaling) else X)
+        weight = first.weight[:, torch.from_numpy(features).long().to(first.weight.device)]
+        product = found @ weight.T.numpy(force=True).astype(X.dtype, order="C")
+        x = torch.from_numpy(product).to(first.bias.device)
+        x += first.bias.to(x.dtype)
+        for layer in others:
+            x = layer(x)
         return x
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:

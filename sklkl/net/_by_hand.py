@@ -17,6 +17,7 @@ from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import MLP, DenseScaling, label_log_proba
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
+from sklkl.net._sparse_batches import GatheredBatches, are_gathered, features_of
 from sklkl.penalties import Confidence, adapted
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -129,7 +130,7 @@ class ByHand:
 
     def step(self, net: Any, batch: Batch) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient, take a step, and return what an epoch records of it."""
-        x = self._scaled(batch[0])
+        x = self._ready(batch)
         logits = self.stack.forward(x, self._masks(x.shape[0]))[0]
         try:
             loss, means, gradient = self._loss(net, logits, batch)
@@ -157,9 +158,9 @@ class ByHand:
         means = {name: values.detach() @ shares for name, values in terms.items()}
         return reduce(add, means.values()), means, leaf.grad.mT
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return the logits in evaluation mode, of shape (n_rows, n_classes), of rows as `batches` has them."""
-        return self.stack.forward(self._scaled(x))[0].mT
+    def logits(self, batch: Batch) -> Tensor:
+        """Return the logits in evaluation mode, of shape (n_rows, n_classes), of a batch as `batches` has them."""
+        return self.stack.forward(self._ready(batch))[0].mT
 
     def predict(self, multilabel: bool, x: Tensor) -> Tensor:
         """Return what a rate rule measures, of rows that are scaled."""
@@ -172,13 +173,17 @@ class ByHand:
         """Return batches whose rows are scaled already, unless anything from elsewhere may look at them."""
         scaling = self._scaling
         self._scales_batches = scaling is not None
-        if type(iterator) is not Batches or not isinstance(scaling, DenseScaling):
+        if type(iterator) is not Batches or (net.kl_strength and not is_own(net.penalty_)):
+            return iterator
+        if are_gathered(iterator.rows, scaling):
+            self._scales_batches = False
+            return GatheredBatches([iterator], [scaling])
+        if not isinstance(scaling, DenseScaling):
             return iterator
         rows = iterator.rows
         if not isinstance(rows.X, Tensor):
             return iterator
-        looks = net.kl_strength and not is_own(net.penalty_)
-        if looks or len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
+        if len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
             return iterator
         self._scales_batches = False
         if id(rows) not in self._rows:
@@ -186,11 +191,14 @@ class ByHand:
                 self._rows[id(rows)] = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
         return Batches(self._rows[id(rows)][1], iterator.batch_size, iterator.shuffle, iterator.generator)
 
-    def _scaled(self, x: Tensor) -> Tensor:
+    def _ready(self, batch: Batch) -> Tensor:
+        """Return scaled inputs, and let the engine know which they are."""
+        self.stack.select(features_of(batch))
         if self._scaling is None or not self._scales_batches:
-            return x
+            return batch[0]
         with torch.no_grad():
-            return self._scaling(x)
+            scaled: Tensor = self._scaling(batch[0])
+        return scaled
 
 
 def _mass(batch: Batch) -> float | Tensor:

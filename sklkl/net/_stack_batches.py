@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sklkl.data import Batch, Batches
 from sklkl.modules import Dropout
+from sklkl.net._sparse_batches import GatheredBatches, are_gathered
 
 # So many elements of masks are drawn at a time: few operations for small networks, and little memory for large ones.
 _MASKED_AT_ONCE = 2**18
@@ -27,6 +28,9 @@ def stacked(iterators: Sequence[Batches], scalings: Sequence[Any]) -> Iterator[B
     scalings : sequence of torch.nn.Module or None
         What is to scale the rows of each.
     """
+    if are_gathered(iterators[0].rows, scalings[0]):
+        yield from GatheredBatches(iterators, scalings)
+        return
     pieces = (_scaled(iterator, scaling, len(iterators)) for iterator, scaling in zip(iterators, scalings, strict=True))
     for own in zip(*pieces, strict=True):
         edges = own[0][1]

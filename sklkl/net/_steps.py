@@ -115,7 +115,7 @@ class TrainStep(TrainingLoop):
     def _logits(self, batch: Any, training: bool, fit_params: dict[str, Any]) -> Tensor:
         on_device = isinstance(batch, Batch) and not fit_params
         if on_device and self._by_hand is not None and batch[0].dtype is self._by_hand.stack.flat.dtype:
-            return self._by_hand.logits(batch[0])
+            return self._by_hand.logits(batch)
         simple = on_device and type(self.module_) is MLP
         return self.module_(batch[0]) if simple else self.infer(batch[0], **fit_params)
 

@@ -17,11 +17,12 @@ from sklkl._utils.torch_state import OwnTorchState, insist
 from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.losses import row_shares
-from sklkl.modules import DenseScaling, label_log_proba
+from sklkl.modules import DenseScaling, is_wide, label_log_proba
 from sklkl.net._by_hand import MOST_BYTES, has_formula
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.net._net import KLNet
+from sklkl.net._sparse_batches import features_of
 from sklkl.net._stack_batches import StackMeans, for_each, masks, stacked
 from sklkl.net._stack_rates import MemberRate, stack_rate
 from sklkl.net._terms import loss_terms
@@ -219,6 +220,7 @@ class StackTraining:
         means = StackMeans()
         by_formula = all(has_formula(member.net, member.train) for member in self.members)
         for batch, dropout in self._batches():
+            self._stack.select(features_of(batch))
             logits = self._stack.forward(batch[0], dropout)
             shares = row_shares(logits[0].mT, batch.weight)
             try:
@@ -290,6 +292,7 @@ class StackTraining:
         if first.valid is None:
             return None
         for batch in self._validation_batches():
+            self._stack.select(features_of(batch))
             logits = self._stack.forward(batch[0]).mT
             terms = loss_terms(self._settings, logits, for_each(batch, len(self.members)), training=False)
             shares = row_shares(logits[0], batch.weight)
@@ -300,7 +303,7 @@ class StackTraining:
         first = self.members[0]
         # what has learned from the same rows scales them alike
         alike = all(member.train is first.train and member.valid is first.valid for member in self.members)
-        size = max(first.net.batch_size, _VALIDATED_AT_ONCE)
+        size = max(first.net.batch_size, 0 if is_wide(first.valid.X) else _VALIDATED_AT_ONCE)
         ready = [self._scaled_once(member, member.valid) for member in (self.members[:1] if alike else self.members)]
         return stacked([Batches(rows, size) for rows, _ in ready], [scaling for _, scaling in ready])
 

@@ -51,6 +51,24 @@ def test_the_gradient_is_that_of_autograd(activation, sizes):
             torch.testing.assert_close(biases[layer][number], linear.bias.grad)
 
 
+@pytest.mark.parametrize("n_networks", [1, 3])
+@pytest.mark.parametrize("sizes", [(9, 6, 3), (9, 3)], ids=str)
+def test_rows_of_some_inputs_are_those_whose_others_are_zero(sizes, n_networks):
+    """Whatever the rows before had."""
+    modules = networks("relu", sizes)[:n_networks]
+    ours, whole = stacked(modules, sizes), stacked(modules, sizes)
+    for features in (None, [2, 5], [0, 5, 8], [], None, [1]):
+        some = torch.arange(9) if features is None else torch.tensor(features, dtype=torch.int64)
+        x = torch.zeros(N_ROWS, 9).double()
+        x[:, some] = torch.randn(N_ROWS, len(some)).double()
+        gradient = torch.randn(n_networks, 3, N_ROWS).double()
+        ours.select(None if features is None else some)
+        torch.testing.assert_close(ours.forward(x[:, some]), whole.forward(x))
+        for stack in (ours, whole):
+            stack.backward(gradient)
+        torch.testing.assert_close(ours.gradient, whole.gradient)
+
+
 def test_logits_are_those_of_each_network():
     modules, x = networks("relu"), torch.randn(N_ROWS, 4).double()
     for logits, module in zip(stacked(modules).forward(x), modules, strict=True):
