@@ -248,7 +248,7 @@ class SparseScaling(nn.Module):
         """Return the scaled columns of a CSR matrix of a floating type, as another one."""
         X = _canonical(X)
         factor = self.factor.numpy(force=True)[X.indices].astype(X.dtype)
-        scaled = (X.data * factor).clip(-_FARTHEST, _FARTHEST)
+        scaled = (X.data * factor).clip(-FARTHEST, FARTHEST)
         values = np.asarray(_clipped_numpy(scaled) / self.length.numpy(force=True), dtype=X.dtype)
         return type(X)((values, X.indices, X.indptr), shape=X.shape)
 
