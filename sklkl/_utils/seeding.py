@@ -71,9 +71,10 @@ class BorrowedState:
     def __init__(self, seed: int, device: torch.device) -> None:
         self.seed = seed
         self.device = device if device.type == "cuda" else None
+        self.is_held = False
 
     def __enter__(self) -> None:
-        self.lock, self.is_held = _borrowing, False  # a fork makes another lock
+        self.lock = _borrowing  # a fork makes another one
         try:
             with self.lock:  # no interruption strikes between its acquisition and its protection
                 self.generators = [torch.default_generator, *self._on_device()]
