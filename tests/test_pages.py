@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
+import matplotlib.pyplot as plt
 import pytest
 from sybil.document import Document
 from sybil.evaluators.python import PythonEvaluator
@@ -28,13 +29,10 @@ each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.rel
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     """Return the module that a page is run as: its classes can be stored by name, as those of a notebook."""
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
+    plt.switch_backend("Agg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     yield sys.modules["__main__"]
-    import matplotlib.pyplot as plt
-
     plt.close("all")
 
 
