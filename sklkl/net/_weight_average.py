@@ -34,9 +34,10 @@ class WeightAverage:
         self.mean: list[Tensor] = []
 
     def put_in(self, module: nn.Module) -> None:
-        """Add a network's weights to the mean, and give it that."""
+        """Add a network's weights to the mean, and give it that; begin anew if it has others than before."""
         weights = _weights(module)
-        self.own, self.n_averaged = [values.clone() for values in weights], self.n_averaged + 1
+        alike = [values.shape for values in weights] == [values.shape for values in self.mean]
+        self.own, self.n_averaged = [values.clone() for values in weights], self.n_averaged * alike + 1
         share = (1 - self.decay) / (1 - self.decay**self.n_averaged)
         self.mean = (
             [torch.lerp(mean, own, share) for mean, own in zip(self.mean, self.own, strict=True)]
