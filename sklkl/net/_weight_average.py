@@ -58,7 +58,8 @@ class WeightAverage:
 
 
 def _weights(module: nn.Module) -> list[Tensor]:
-    return [parameter.detach() for parameter in module.parameters()]
+    # whole numbers, as of a quantised layer, have no mean
+    return [p.detach() for p in module.parameters() if p.is_floating_point() or p.is_complex()]
 
 
 def _copy(values: Sequence[Tensor], weights: Sequence[Tensor]) -> None:

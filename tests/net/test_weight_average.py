@@ -13,6 +13,7 @@ from sklkl.callbacks import BestWeights, StopTraining
 from sklkl.data import Rows, TrainingSet
 from sklkl.modules import MLP
 from sklkl.net import train_together
+from sklkl.net._weight_average import WeightAverage
 
 N_EPOCHS = 6
 
@@ -166,6 +167,15 @@ def test_another_network_has_a_mean_of_its_own(data):
     net = new_net([Replace()], averaged_epochs=4).partial_fit(data)
     assert len(net.history) == N_EPOCHS
     assert len(net.module_.linears()) == 3
+
+
+def test_whole_numbers_have_no_mean():
+    module, average = torch.nn.Linear(2, 2), WeightAverage(3)
+    module.codes = torch.nn.Parameter(torch.arange(3), requires_grad=False)
+    for _ in range(2):
+        average.take_out(module)
+        average.put_in(module)
+    assert module.codes.tolist() == [0, 1, 2]
 
 
 def test_a_copy_goes_on_from_the_mean_as_after_a_training(data):
