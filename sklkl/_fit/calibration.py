@@ -22,7 +22,8 @@ _SPREAD = 0.2
 def calibrate(net: KLNet, training: Training) -> None:
     """Divide a network's logits by the temperature that its validation rows want, in the weights of its last layer.
 
-    Nothing is done without a validation part, or with a network of the user's own, whose last layer is not known.
+    Nothing is done without a validation part, or with a network of the user's own, whose last layer is not known, or
+    whose logits may be more than that layer's.
     Networks that predict as one have each their own part and temperature.
 
     Parameters
@@ -41,7 +42,7 @@ def calibrate(net: KLNet, training: Training) -> None:
     sets = training.parts or [training.data] * len(members)
     for member, data in zip(members, sets, strict=True):
         module = uncompiled(member.module_)
-        if data.valid is not None and isinstance(module, MLP):
+        if data.valid is not None and isinstance(module, MLP) and module.is_as_made():
             _divide_logits(module, best_temperature(member, data.valid))
 
 

@@ -76,7 +76,7 @@ class Outcome:
 
     def _logits(self, net: KLNet) -> Tensor:
         module = net.module_
-        if not isinstance(module, MLP) or module.scaling is None or not isinstance(self.rows.X, Tensor):
+        if type(module) is not MLP or module.scaling is None or not isinstance(self.rows.X, Tensor):
             return logits_of(net, self.rows)
         net.set_mode(training=False)
         with torch.no_grad():

@@ -14,8 +14,9 @@ def asks_to_stop(error: BaseException, hook_owner: Any) -> bool:
     """Whether a callback's own code raised a KeyboardInterrupt, as skorch's EarlyStopping does to end training.
 
     Else it came from outside: what a signal raises strikes between two instructions or in a call, or is raised by a
-    handler, which is given a frame. A callback has a ``raise`` of its own, in a file of its package or of skorch.
-    Anything else, such as a library that turns a key into an exception, counts as an interruption, so none is lost.
+    handler, which is given a frame. A callback has a ``raise`` of its own, in a file of its package or of skorch; this
+    package raises the exception only to pass an interruption on. Anything else, such as a library that turns a key into
+    an exception, counts as an interruption, so none is lost.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ def asks_to_stop(error: BaseException, hook_owner: Any) -> bool:
     hook_owner : object
         The callback.
     """
-    packages = {"skorch", *(_package(base.__module__) for base in type(hook_owner).__mro__)}
+    packages = {"skorch", *(_package(base.__module__) for base in type(hook_owner).__mro__)} - {_package(__name__)}
     return all(_is_raised_in(links, packages) for links in _tracebacks(error))
 
 

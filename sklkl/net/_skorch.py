@@ -97,8 +97,8 @@ class SkorchNet(NeuralNetClassifier):
         return copy
 
     def _at_rest(self) -> dict[str, Any]:
-        """Return the attributes without those that only the engine uses, for the time of a training."""
-        state = dict(vars(self))
+        """Return the attributes without those of a training under way: a copy goes on from the weights it has."""
+        state = {name: value for name, value in vars(self).items() if name != "_average"}
         if state.pop("_by_hand", None) is not None:
             state.update(learning_rate_=None, _rate_runs=False)
         return state

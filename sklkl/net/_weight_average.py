@@ -34,9 +34,10 @@ class WeightAverage:
         self.mean: list[Tensor] = []
 
     def put_in(self, module: nn.Module) -> None:
-        """Add a network's weights to the mean, and give it that."""
+        """Add a network's weights to the mean, and give it that; begin anew if it has others than before."""
         weights = _weights(module)
-        self.own, self.n_averaged = [values.clone() for values in weights], self.n_averaged + 1
+        alike = [values.shape for values in weights] == [values.shape for values in self.mean]
+        self.own, self.n_averaged = [values.clone() for values in weights], self.n_averaged * alike + 1
         share = (1 - self.decay) / (1 - self.decay**self.n_averaged)
         self.mean = (
             [torch.lerp(mean, own, share) for mean, own in zip(self.mean, self.own, strict=True)]
@@ -57,7 +58,8 @@ class WeightAverage:
 
 
 def _weights(module: nn.Module) -> list[Tensor]:
-    return [parameter.detach() for parameter in module.parameters()]
+    # whole numbers, as of a quantised layer, have no mean
+    return [p.detach() for p in module.parameters() if p.is_floating_point() or p.is_complex()]
 
 
 def _copy(values: Sequence[Tensor], weights: Sequence[Tensor]) -> None:

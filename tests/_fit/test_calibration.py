@@ -76,13 +76,21 @@ def test_it_is_in_the_weights(quick, make_table):
     assert bias[0] != 1
 
 
-@pytest.mark.parametrize("params", [{"early_stopping": False}, {"module": MLP, "early_stopping": True}], ids=str)
-def test_there_is_none_without_such_rows_or_for_a_network_of_the_users_own(quick, table, params):
-    class Own(torch.nn.Sequential):
-        def __init__(self, n_features, n_classes):
-            super().__init__(torch.nn.Linear(n_features, n_classes))
+class Own(torch.nn.Sequential):
+    def __init__(self, n_features, n_classes):
+        super().__init__(torch.nn.Linear(n_features, n_classes))
 
-    params = {**params, **({"module": Own} if "module" in params else {})}
+
+class Shifted(MLP):
+    """Whose logits are not those of its last layer."""
+
+    def forward(self, x):
+        return super().forward(x) + torch.arange(3.0)
+
+
+@pytest.mark.parametrize("params", [{"early_stopping": False}, {"module": Own}, {"module": Shifted}], ids=str)
+def test_there_is_none_without_such_rows_or_for_a_network_of_the_users_own(quick, table, params):
+    params = {"early_stopping": True, **params}
     plain, calibrated = (quick(calibrate=calibrate, **params).fit(*table) for calibrate in (False, True))
     assert np.array_equal(plain.predict_proba(table[0]), calibrated.predict_proba(table[0]))
 

@@ -215,6 +215,22 @@ def test_a_key_that_a_library_turns_into_an_exception_is_an_interrupt(quick, tab
         quick(callbacks=[on("on_epoch_end", names["read"])]).fit(*table)
 
 
+# what puts weights in place between epochs, and the best ones at the end
+@pytest.mark.parametrize(("owner", "n_before"), [("net._weight_average", 1), ("callbacks", 0)])
+def test_an_interrupt_of_a_step_that_is_taken_again_is_raised(quick, table, monkeypatch, owner, n_before):
+    taken = []
+
+    def interrupted(step):
+        taken.append(insist(step))
+        return len(taken) > n_before
+
+    clf = quick(early_stopping=True, averaged_epochs=2)
+    monkeypatch.setattr(f"sklkl.{owner}.insist", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*table)
+    assert clf.interrupted_
+
+
 # The wish of a callback
 
 

@@ -1,5 +1,8 @@
 """Weights that are averaged over epochs."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from sklkl.callbacks import BestWeights, StopTraining
 from sklkl.data import Rows, TrainingSet
 from sklkl.modules import MLP
 from sklkl.net import train_together
+from sklkl.net._weight_average import WeightAverage
 
 N_EPOCHS = 6
 
@@ -35,6 +39,24 @@ class Change(Watch):
         if len(self.seen_) == 3:
             with torch.no_grad():
                 net.module_.linears()[-1].bias.zero_()
+
+
+class Replace(Callback):
+    """Puts another network in place at the beginning of the third epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            net.module_ = MLP(n_features=3, n_classes=2, hidden_layer_sizes=(4, 4)).double()
+            net.optimizer_ = torch.optim.AdamW(net.module_.parameters(), fused=True)
+
+
+class Copy(Callback):
+    """Copies the net at the end of the third epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 3:
+            self.weights_ = weights(net.module_)
+            self.copies_ = [copy.deepcopy(net), pickle.loads(pickle.dumps(net))]
 
 
 class End(Callback):
@@ -139,6 +161,31 @@ def test_an_end_within_an_epoch_leaves_the_best_mean(data):
     best = int(np.argmin(net.history[:, "valid_loss"]))
     assert len(net.history) == 3
     assert torch.equal(weights(net.module_), seen(net)[best])
+
+
+def test_another_network_has_a_mean_of_its_own(data):
+    net = new_net([Replace()], averaged_epochs=4).partial_fit(data)
+    assert len(net.history) == N_EPOCHS
+    assert len(net.module_.linears()) == 3
+
+
+def test_whole_numbers_have_no_mean():
+    module, average = torch.nn.Linear(2, 2), WeightAverage(3)
+    module.codes = torch.nn.Parameter(torch.arange(3), requires_grad=False)
+    for _ in range(2):
+        average.take_out(module)
+        average.put_in(module)
+    assert module.codes.tolist() == [0, 1, 2]
+
+
+def test_a_copy_goes_on_from_the_mean_as_after_a_training(data):
+    source = trained(data, ("copy", Copy()), averaged_epochs=4)
+    callback = dict(source.callbacks_)["copy"]
+    for net in callback.copies_:
+        assert torch.equal(weights(net.module_), callback.weights_)
+        resumed = new_net().resume(net)
+        one, other = (each.partial_fit(TrainingSet(data.train)) for each in (net, resumed))
+        assert torch.equal(weights(one.module_), weights(other.module_))
 
 
 @pytest.mark.parametrize("value", [0, 1.5, "auto", None])
