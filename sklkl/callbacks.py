@@ -161,8 +161,8 @@ def _took_no_step(record: dict[str, Any]) -> bool:
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
-    """Return what training may change: not how the built-in network scales its inputs."""
-    state: dict[str, Tensor] = module.state_dict()
+    """Return what training may change: no extra state of a user's network, nor how the built-in one scales inputs."""
+    state = {name: values for name, values in module.state_dict().items() if isinstance(values, Tensor)}
     if isinstance(module, MLP) and module.scaling is not None:
         return {name: values for name, values in state.items() if not name.startswith("scaling.")}
     return state

@@ -46,6 +46,8 @@ _SETTINGS = (
 )  # fmt: skip
 _LEARNED = ("lr_", "has_learned_", "interrupted_", "unlabeled_rows_", "why_autograd_", "total_epochs_")
 
+_WEIGHT_PAIRS = "class_weight, in pairs"
+
 _with_optimizer: ContextVar[bool] = ContextVar("_with_optimizer", default=False)
 
 
@@ -67,11 +69,10 @@ def estimator_state(attributes: dict[str, Any]) -> dict[str, Any]:
     TypeError
         If one of them cannot be stored without pickle.
     """
-    state = {name: value for name, value in attributes.items() if name not in ("net_", "class_weight")}
+    state = {name: value for name, value in attributes.items() if name != "net_"}
     texts = {name: str(value) for name, value in state.items() if isinstance(value, (torch.dtype, torch.device))}
-    if "class_weight" in attributes:  # in pairs, as the keys of JSON are texts
-        weight = attributes["class_weight"]
-        state["class_weight"] = list(weight.items()) if isinstance(weight, dict) else weight
+    if isinstance(state.get("class_weight"), dict):  # as the keys of JSON are texts
+        state[_WEIGHT_PAIRS] = list(state.pop("class_weight").items())
     if "net_" in attributes:
         state["net_"] = net_state(attributes["net_"])
     return state | texts
@@ -80,8 +81,8 @@ def estimator_state(attributes: dict[str, Any]) -> dict[str, Any]:
 def attributes_from(state: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of a classifier from plain data, or from its own attributes."""
     attributes = dict(state)
-    if isinstance(state.get("class_weight"), list):
-        attributes["class_weight"] = dict(state["class_weight"])
+    if _WEIGHT_PAIRS in state:
+        attributes["class_weight"] = dict(attributes.pop(_WEIGHT_PAIRS))
     if str(state.get("dtype")).startswith("torch."):
         attributes["dtype"] = next(dtype for dtype in DTYPES.values() if str(dtype) == str(state["dtype"]))
     if isinstance(state.get("net_"), dict):
@@ -237,10 +238,11 @@ def _history_text(history: History) -> str:
 def _history_from(text: str) -> History:
     found = json.loads(text)
     rows = [dict(zip(found["names"][kind], values, strict=True)) for kind, *values in found["rows"]]
-    return History([record | {"batches": [{}] * record["batches"]} for record in rows])
+    return History([record | {"batches": [{}] if record["batches"] else []} for record in rows])
 
 
 def _record(record: dict[str, Any]) -> dict[str, Any]:
     values = {name: _plain_number(value) for name, value in record.items() if name != "batches"}
     kept = {name: value for name, value in values.items() if isinstance(value, (bool, int, float, str, type(None)))}
+    # of the batches there is one empty record at most
     return {"batches": len(record.get("batches", ())), **kept}

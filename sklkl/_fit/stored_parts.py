@@ -63,8 +63,19 @@ def module_factory(state: dict[str, Any]) -> partial[nn.Module]:
 
 
 def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """Return parameters and buffers by name, without those of the scaling of the inputs."""
-    return {name: _array(values) for name, values in without_scaling(module).items()}
+    """Return parameters and buffers by name, without those of the scaling of the inputs.
+
+    Raises
+    ------
+    TypeError
+        If the network has a state of another kind.
+    """
+    state: dict[str, Any] = without_scaling(module)
+    others = [name for name, values in state.items() if not isinstance(values, Tensor)]
+    if others:
+        found = f"{others[0]!r} of {type(uncompiled(module)).__name__} is no tensor"
+        raise TypeError(f"{found}; it cannot be stored without pickle.")
+    return {name: _array(values) for name, values in state.items()}
 
 
 def without_scaling(module: nn.Module) -> dict[str, Tensor]:

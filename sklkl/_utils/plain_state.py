@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copyreg
 import sys
+from contextvars import ContextVar
 from typing import Any
 
 from torch import nn
@@ -12,13 +12,15 @@ from sklkl._utils.checks import refusal
 
 __all__ = ["PlainState", "check_plain"]
 
+_pickled: ContextVar[Any] = ContextVar("_pickled", default=None)
+
 
 class PlainState:
     """An estimator that gives plain data to those who ask for its ``__getstate__``, as skops does, and all to pickle.
 
-    To be mixed in first. Pickles and copies go by ``__reduce_ex__``; a class that has a ``__getstate__`` of its own
-    keeps that for them. Plain data are numbers, texts, arrays, containers of them, classes and functions by their
-    names, and objects of which that is true.
+    To be mixed in first. Pickles and copies go by ``__reduce_ex__``; what a subclass has of its own, ``__reduce__`` or
+    ``__getstate__``, serves both. Plain data are numbers, texts, arrays, containers of them, classes and functions by
+    their names, and objects of which that is true.
     """
 
     def _plain_state(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -26,12 +28,16 @@ class PlainState:
         return state
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        own = type(self).__getstate__ is not PlainState.__getstate__
-        state: Any = self.__getstate__() if own else super().__getstate__()
-        return copyreg.__newobj__, (type(self),), state  # type: ignore[attr-defined]
+        token = _pickled.set(self)
+        try:
+            return super().__reduce_ex__(protocol)
+        finally:
+            _pickled.reset(token)
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
+        if _pickled.get() is self:
+            return state
         for name, value in state.items():
             check_plain(name, value, of=type(self).__name__)
         return self._plain_state(state)

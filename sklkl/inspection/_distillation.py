@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,7 +126,7 @@ class DistillationDisplay:
         from matplotlib.lines import Line2D
 
         scale, label = _COSTS[cost]
-        looks = zip(COLOURS.values(), MARKERS, strict=True)
+        looks = cycle(zip(COLOURS.values(), MARKERS, strict=True))
         known = {name: (scale * f[cost], f["log_loss"]) for name, f in self.report.items() if np.isfinite(f[cost])}
         points = {}
         for name, (colour, marker) in zip(self.report, looks, strict=False):

@@ -277,7 +277,8 @@ class DivergenceMatrixDisplay:
         """
         (ax,) = axes_for(self, ax, 1, (6.0, 5.0))
         # from dark to light whatever the colour vision; grey for what is infinite
-        style = {"cmap": "cividis", "vmin": 0.0, **(im_kw or {})}
+        given = dict(im_kw or {})
+        style = {"cmap": "cividis", **({} if "norm" in given else {"vmin": 0.0}), **given}
         self.im_ = ax.imshow(np.ma.masked_invalid(self.matrix), **style)
         ax.set_facecolor("0.7")
         ax.set_yticks(np.arange(len(self.row_labels)), [str(label) for label in self.row_labels])

@@ -305,10 +305,11 @@ def _event(rows: Comparison, classes: np.ndarray, pos_label: Any) -> tuple[np.nd
     """Return the predicted and the true probability of what the diagram is about."""
     if pos_label is None:
         columns = rows.proba.argmax(axis=1)
-    elif pos_label in (known := classes.tolist()):
+    elif pos_label in (known := list(classes)):  # not tolist, which makes numbers of dates
         columns = np.full(len(rows.proba), known.index(pos_label))
     else:
-        raise invalid("pos_label", pos_label, f"one of the classes {known}, or None", of="ReliabilityDisplay")
+        allowed = f"one of the classes {classes.tolist()}, or None"
+        raise invalid("pos_label", pos_label, allowed, of="ReliabilityDisplay")
     each = np.arange(len(columns))
     return rows.proba[each, columns], rows.truth[each, columns]
 

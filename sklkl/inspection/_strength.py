@@ -138,8 +138,8 @@ class StrengthCurveDisplay:
         """
         check_is_fitted(search, "cv_results_")
         refit = getattr(search, "refit", None)
-        if metrics is None and isinstance(refit, str):
-            metrics = refit
+        if metrics is None and isinstance(refit, str) and refit in metrics_of(search.cv_results_):
+            metrics = refit  # of a single score any text will do
         return cls.from_cv_results(
             search.cv_results_,
             chosen=getattr(search, "best_index_", None),
@@ -203,6 +203,8 @@ class StrengthCurveDisplay:
         column = searched_column(cv_results, parameter, "parameter", cls.__name__)
         strengths = _strengths(cv_results[column], parameter, cls.__name__)
         wanted = metrics_of(cv_results)[:1] if metrics is None else [metrics] if isinstance(metrics, str) else metrics
+        if len(wanted) == 0:
+            raise invalid("metrics", metrics, "at least one score of the search, or None", of=cls.__name__)
         means, errors = {}, {}
         for metric in wanted:
             name = score_name if metric == "score" else metric
@@ -279,9 +281,10 @@ def _strengths(column: Any, parameter: str, of: str) -> np.ndarray:
 
 def _mean_and_error(scores: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean over folds, positive for losses, and its standard error, NaN for a single fold."""
-    mean = scores.mean(axis=1) * (-1 if name.startswith("neg_") else 1)
     n = scores.shape[1]
-    return mean, scores.std(axis=1, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(mean), np.nan)
+    with np.errstate(invalid="ignore"):  # an infinite loss has no error
+        mean = scores.mean(axis=1) * (-1 if name.startswith("neg_") else 1)
+        return mean, scores.std(axis=1, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(mean), np.nan)
 
 
 def _curves(

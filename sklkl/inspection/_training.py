@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,7 +139,7 @@ class TrainingDisplay:
         Raises
         ------
         ValueError
-            If there is no epoch.
+            If there is no epoch, or none with a loss.
         ImportError
             If matplotlib is not installed.
 
@@ -154,7 +155,10 @@ class TrainingDisplay:
             raise invalid_input("history", "none", "of at least one epoch", of="TrainingDisplay")
         best = [number for number, epoch in enumerate(epochs, start=1) if epoch.get("valid_loss_best")]
         rate, step_kl = (_column(epochs, name) for name in ("lr", "step_kl"))
-        display = cls(_losses(epochs), rate=rate, step_kl=step_kl, best_epoch=best[-1] if best else None)
+        losses = _losses(epochs)
+        if not losses:
+            raise invalid_input("history", "none", "of at least one epoch with a 'train_loss'", of="TrainingDisplay")
+        display = cls(losses, rate=rate, step_kl=step_kl, best_epoch=best[-1] if best else None)
         return display.plot(ax=ax, line_kw=line_kw)
 
     def plot(self, *, ax: Any = None, line_kw: Style = None) -> TrainingDisplay:
@@ -206,7 +210,8 @@ class TrainingDisplay:
 
     def _cut_what_is_tiny(self, ax: Axes) -> None:
         """Leave out of a logarithmic axis what is a tiny part of the loss, such as a penalty that begins near zero."""
-        least = max(float(np.nanmax(values)) for values in self.losses.values()) * _TINY
+        values = np.concatenate([*self.losses.values()])
+        least = float(np.max(values, where=np.isfinite(values), initial=0.0)) * _TINY
         if ax.get_yscale() == "log" and ax.get_ylim()[0] < least:
             ax.set_ylim(bottom=least)
 
@@ -249,6 +254,8 @@ def _line(ax: Axes, values: np.ndarray, defaults: dict[str, Any], line_kw: Style
     from matplotlib.lines import Line2D
 
     known = np.flatnonzero(np.isfinite(values))
+    if len(known) == 1:  # a line of one point is not seen
+        defaults = {"marker": "o", **defaults}
     return ax.plot(known + 1, values[known], **styled(Line2D, defaults, line_kw))[0]
 
 
@@ -282,9 +289,10 @@ def _losses(epochs: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 
 def _terms(epochs: list[Mapping[str, Any]]) -> dict[str, np.ndarray | None]:
     """Return the terms of the training loss, if there are several; without what a callback calls ``train_...`` too."""
-    own = [name for name in epochs[-1] if name.startswith("train_") and not name.endswith(("_loss", "_best", "_count"))]
-    total = sum(float(epochs[-1][name]) for name in own)
-    adds_up = np.isclose(total, float(epochs[-1].get("train_loss", np.nan)), rtol=1e-3)
+    last = {name: value for name, value in epochs[-1].items() if isinstance(value, Real)}
+    own = [name for name in last if name.startswith("train_") and not name.endswith(("_loss", "_best", "_count"))]
+    total = sum(float(last[name]) for name in own)
+    adds_up = np.isclose(total, float(last.get("train_loss", np.nan)), rtol=1e-3)
     names = own if adds_up else [name for name in own if name in _TERMS]
     labels = {name: _TERMS.get(name, name.removeprefix("train_").replace("_", " ")) for name in names}
     return {labels[name]: _column(epochs, name) for name in names} if len(names) > 1 else {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from sklkl._fit.stored import optimizer_kept
 from sklkl.io._archive import check_archive
+from sklkl.io._keys import check_keys
 from sklkl.io._optional import optional
 from sklkl.io._replacing import replace_file
 from sklkl.io._trusted import trusted_types
@@ -20,7 +21,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, with_optimizer: bool =
 
     The file is one of skops, which ``skops.io.load`` reads too: a zip archive of JSON and NumPy arrays. It holds what
     predicts, the parameters, the history, and no training rows, unless a part of the estimator keeps them itself. At
-    any moment there is the old file or the new one, whole.
+    any moment there is the old file or the new one, whole; the rights of the old one are kept.
 
     Parameters
     ----------
@@ -38,8 +39,8 @@ def save(estimator: Any, path: str | os.PathLike[str], *, with_optimizer: bool =
     ImportError
         If skops is not installed.
     TypeError
-        If a part of the estimator cannot be stored without pickle, such as a lambda or a network that was passed as an
-        instance.
+        If a part of the estimator cannot be stored without pickle, such as a lambda, a network that was passed as an
+        instance, or a dict whose keys are booleans or None (that of ``class_weight`` can).
     OSError
         If the file cannot be written. What was there before is as it was.
 
@@ -67,7 +68,8 @@ def save(estimator: Any, path: str | os.PathLike[str], *, with_optimizer: bool =
         except RuntimeError as error:  # torch's, of a part that is a tensor
             found = f"a part of it is torch's own: {error}"
             raise TypeError(f"{type(estimator).__name__} cannot be stored without pickle, as {found}") from error
-    replace_file(os.fspath(path), data)
+    check_keys(data)
+    replace_file(os.fsdecode(path), data)
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str | type] = ()) -> Any:

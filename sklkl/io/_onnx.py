@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sklkl._fit.prediction import NetClassifier
 from sklkl.classifier import KLClassifier
@@ -18,6 +19,7 @@ from sklkl.net import members_of
 
 __all__ = ["register_onnx_converters"]
 
+_NUMBERS = ("Float", "Double", "Int64", "Int32", "Int8", "UInt8", "Boolean")
 _OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
 
 
@@ -95,6 +97,7 @@ def _no_conversion(scope: Any, operator: Any, container: Any) -> None:
 
 def _shapes(operator: Any) -> None:
     """Set types and shapes of the outputs: labels, and probabilities in the floating type of the input."""
+    check_is_fitted(operator.raw_operator)
     model, types = operator.raw_operator, optional("skl2onnx.common.data_types", "onnx")
     _check(model, operator, types)
     n_rows, n_classes = operator.inputs[0].get_first_dimension(), len(model.classes_)
@@ -140,7 +143,7 @@ def _check(model: NetClassifier, operator: Any, types: Any) -> None:
     networks: list[Any] = [uncompiled(net.module_) for net in members_of(model.net_)]
     if is_built_in(module) and not all(network.is_as_made() for network in networks):
         raise RuntimeError(f"The built-in network of {name} was changed since it was made; it does not convert.")
-    kinds = (types.FloatTensorType, types.DoubleTensorType, types.Int64TensorType, types.BooleanTensorType)
+    kinds = tuple(getattr(types, f"{kind}TensorType") for kind in _NUMBERS)
     if len(operator.inputs) != 1 or not isinstance(operator.inputs[0].type, kinds):
         found = [type(variable.type).__name__ for variable in operator.inputs]
         raise RuntimeError(f"{name} converts with one input, a table of numbers. Got {found}.")

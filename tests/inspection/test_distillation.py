@@ -52,3 +52,8 @@ def test_a_distiller_needs_a_report(table, quick):
         DistillationDisplay.from_estimator(distiller)
     with pytest.raises(ValueError, match="'distiller' parameter of DistillationDisplay must be one with a report_"):
         DistillationDisplay.from_estimator(distiller.fit(*table))
+
+
+def test_models_are_as_many_as_you_like():
+    report = {f"model {number}": REPORT["student"] for number in range(8)}
+    assert list(DistillationDisplay(report).plot().points_[0]) == list(report)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import PowerNorm
 from sklearn.linear_model import LogisticRegression
 
 from sklkl.divergences import DIVERGENCES, kl_divergence, pairwise_divergence
@@ -75,3 +76,8 @@ def test_large_matrices_have_no_numbers():
 def test_what_cannot_be_compared_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(DivergenceMatrixDisplay)
+
+
+def test_a_norm_of_the_users_own():
+    norm = PowerNorm(0.5)
+    assert DivergenceMatrixDisplay.from_distributions(SHARES, im_kw={"norm": norm}).im_.norm is norm

@@ -102,3 +102,11 @@ def test_soft_labels_count_by_their_shares():
 def test_what_is_not_there_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ReliabilityDisplay.from_predictions([0, 1], [0.2, 0.7], **options)
+
+
+def test_dates_are_classes():
+    y, proba = predictions(40, 2)
+    days = np.array(["2020-01-01", "2021-01-01"], dtype="M8[ns]")
+    display = ReliabilityDisplay.from_predictions(days[y], proba, labels=days)
+    assert display.pos_label == days[1]
+    np.testing.assert_allclose(display.proba, proba[:, 1], rtol=1e-12)

@@ -128,3 +128,19 @@ def test_what_is_not_there_is_refused(found, options, message):
 def test_a_search_must_be_fitted(quick):
     with pytest.raises(NotFittedError):
         StrengthCurveDisplay.from_estimator(GridSearchCV(quick(), {}))
+
+
+def test_any_text_for_refit_means_the_single_score(table, quick):
+    search = GridSearchCV(quick(), {"kl_strength": [0.0, 0.1]}, scoring="accuracy", refit="accuracy", cv=2).fit(*table)
+    assert list(StrengthCurveDisplay.from_estimator(search).means) == ["accuracy"]
+
+
+def test_an_infinite_loss_has_no_error():
+    found = results(split0_test_score=[-np.inf, -0.5, -0.3])
+    display = StrengthCurveDisplay.from_cv_results(found, score_name="neg_log_loss")
+    np.testing.assert_array_equal(np.isfinite(display.errors["neg_log_loss"]), [False, True, True])
+
+
+def test_no_score_is_refused():
+    with pytest.raises(ValueError, match="'metrics' parameter .* at least one score of the search"):
+        StrengthCurveDisplay.from_cv_results(results(), metrics=[])

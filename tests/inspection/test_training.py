@@ -97,3 +97,22 @@ def test_what_has_no_history_is_refused(table):
         TrainingDisplay.from_estimator(LogisticRegression().fit(*table))
     with pytest.raises(ValueError, match="The 'history' parameter of TrainingDisplay must be of at least one epoch"):
         TrainingDisplay.from_history([])
+
+
+UNUSUAL = {
+    "infinite": [{"train_loss": 1.0, "valid_loss": 0.1}, {"train_loss": np.inf, "valid_loss": 30.0}],
+    "text": [{"train_loss": 1.0, "valid_loss": 0.1, "train_note": "a callback's", "train_none": None}],
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_records_are_left_out(name):
+    display = TrainingDisplay.from_history(UNUSUAL[name])
+    assert list(display.lines_) == ["training loss", "validation log-loss"]
+    assert len(display.lines_["training loss"].get_xdata()) == 1
+    assert display.lines_["training loss"].get_marker() == "o"  # a line of one point is not seen
+
+
+def test_a_history_needs_a_loss():
+    with pytest.raises(ValueError, match="'history' parameter .* at least one epoch with a 'train_loss'"):
+        TrainingDisplay.from_history([{"lr": 0.1}])

@@ -181,6 +181,49 @@ def test_an_archive_that_claims_to_be_large_is_not_read(whole, damaged):
     assert not damaged(target.getvalue())
 
 
+def lend(node):
+    """Return an edit that puts a node in place of the teacher."""
+    return lambda schema: schema["content"]["content"]["teacher"].update(node)
+
+
+def npz(**arrays):
+    target = io.BytesIO()
+    np.savez_compressed(target, **arrays)
+    return target.getvalue()
+
+
+def header(shape):
+    target = io.BytesIO()
+    np.lib.format.write_array_header_1_0(target, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return target.getvalue()
+
+
+LARGE = {
+    "array": ("ndarray", "numpy", "NdArrayNode", "numpy", header((10**8,))),
+    "archive": ("csr_matrix", "scipy.sparse", "SparseMatrixNode", "scipy", npz(data=np.zeros(10**6))),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_claims_to_be_large_is_found_under_any_name(whole, name):
+    kind, module, loader, kind_of_content, content = LARGE[name]
+    node = {"__class__": kind, "__module__": module, "__loader__": loader, "type": kind_of_content, "file": "part"}
+    data = io.BytesIO(with_schema(whole[0], lend(node)))
+    with zipfile.ZipFile(data, "a") as archive:
+        archive.writestr("part", content)
+    with pytest.raises(ValueError, match="has not the size that its header says|times as large as the file"):
+        check_archive(data.getvalue())
+
+
+def test_a_history_that_claims_to_be_long_is_not_made(whole, tmp_path):
+    def edit(schema):
+        history = {"names": [["batches"]], "rows": [[0, 10**15]]}
+        schema["content"]["content"]["net_"]["content"]["history"]["content"] = json.dumps(json.dumps(history))
+
+    (tmp_path / "long.skops").write_bytes(with_schema(whole[0], edit))
+    assert sklkl.load(tmp_path / "long.skops").history_[0]["batches"] == [{}]
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"\x80\x04K\x01.", b'{"a": 1}'], ids=["empty", "start", "pickle", "json"])
 def test_what_is_no_such_file_is_refused(damaged, data):
     assert not damaged(data)

@@ -1,6 +1,7 @@
 """``save`` and ``load``: what was stored predicts the same and goes on; what cannot be stored is named."""
 
 import inspect
+import os
 import pickle
 import stat
 import subprocess
@@ -19,7 +20,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from stored_networks import Wide, make_wide
+from stored_networks import Noted, Wide, make_wide
 
 import sklkl
 from sklkl import Distiller, KLClassifier, KLNet
@@ -231,6 +232,14 @@ def test_warm_start_goes_on_as_if_it_had_not_been_stored(again, table):
     assert loaded.n_iter_ == 6
 
 
+def test_wide_rows_of_few_entries_go_on(again):
+    X, y = sparse.csr_array(np.eye(60, 3000)), np.arange(60) % 3
+    clf = small(warm_start=True).fit(X, y)
+    loaded = again(clf, with_optimizer=True)
+    assert_same(loaded, clf, X)
+    assert_same(loaded.fit(X, y), clf.fit(X, y), X)
+
+
 def test_another_optimizer_goes_on(again, table):
     X, y = table
     clf = small(optimizer=torch.optim.NAdam, warm_start=True).fit(X, y)
@@ -288,6 +297,22 @@ def test_a_file_has_the_rights_of_any_other(path):
     assert sorted(file.name for file in path.parent.iterdir()) == ["model.skops", "model.txt"]
 
 
+def test_the_rights_of_the_old_file_are_kept(path):
+    path.write_text("")
+    path.chmod(0o600)
+    sklkl.save(small(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without them")
+def test_what_is_no_file_is_not_replaced(path):
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no file that can be replaced"):
+        sklkl.save(small(), path)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_link_stays_a_link(path):
     link = path.with_name("link")
     link.symlink_to(path)
@@ -342,6 +367,17 @@ def test_a_network_that_was_changed_is_not_stored(path, table):
     clf.module_[1] = torch.nn.Hardtanh()
     with pytest.raises(TypeError, match="was changed since it was made"):
         sklkl.save(clf, path)
+
+
+def test_keys_that_a_file_does_not_keep_are_refused(path):
+    search = GridSearchCV(small(), {"class_weight": [{False: 1.0, True: 2.0}]})
+    with pytest.raises(TypeError, match=r"A dict with the keys \['false', 'true'\], booleans or None, cannot"):
+        sklkl.save(search, path)
+
+
+def test_a_network_with_more_than_tensors_is_not_stored(path, table):
+    with pytest.raises(TypeError, match="'_extra_state' of Noted is no tensor; it cannot be stored"):
+        sklkl.save(small(module=Noted).fit(*table), path)
 
 
 def test_a_part_of_torch_is_named(path, quick_net, table32):

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -105,6 +107,22 @@ def test_an_input_of_whole_numbers(rows):
     X = (100 * X).astype(np.int64)
     session = converted(small().fit(X, y), X[:1])
     assert run(session, X)[1].dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32"])
+def test_an_input_of_short_numbers(rows, dtype):
+    X, y = rows
+    X = X.clip(0, 9).astype(dtype)
+    model = small().fit(X, y)
+    np.testing.assert_allclose(run(converted(model, X[:1]), X)[1], model.predict_proba(X), rtol=0, atol=FLOAT32)
+
+
+def test_wide_rows_of_few_entries():
+    X = np.random.RandomState(0).rand(60, 3000).astype(np.float32)
+    X = sparse.csr_array(X * (X > 0.99))
+    model = small(n_members=2).fit(X, np.arange(60) % 3)
+    proba = run(converted(model, X[:1].toarray()), X.toarray())[1]
+    np.testing.assert_allclose(proba, model.predict_proba(X), rtol=0, atol=FLOAT32)
 
 
 def test_a_stream(rows):
@@ -305,6 +323,11 @@ def test_labels_that_a_graph_does_not_have_are_refused(rows):
 def test_texts_without_a_vectoriser_are_refused(rows):
     X, y = rows
     refused(small().fit(X, y), np.array([["a"] * 6]), "converts with one input, a table of numbers")
+
+
+def test_what_is_not_fitted_is_refused(rows):
+    with pytest.raises(NotFittedError):
+        converted(small(), rows[0][:1])
 
 
 def test_what_is_missing_is_named(monkeypatch):
