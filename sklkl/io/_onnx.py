@@ -14,7 +14,7 @@ from sklkl.classifier import KLClassifier
 from sklkl.distiller import Distiller
 from sklkl.io._optional import optional
 from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV
-from sklkl.modules import is_built_in, uncompiled
+from sklkl.modules import MLP, is_built_in, uncompiled
 from sklkl.net import members_of
 
 __all__ = ["register_onnx_converters"]
@@ -139,9 +139,9 @@ def _classes(operator: Any) -> np.ndarray:
 
 def _check(model: NetClassifier, operator: Any, types: Any) -> None:
     """Raise a RuntimeError, as skl2onnx does, for what cannot be in a graph."""
-    name, module = type(model).__name__, uncompiled(model.module_)
+    name = type(model).__name__
     networks: list[Any] = [uncompiled(net.module_) for net in members_of(model.net_)]
-    if is_built_in(module) and not all(network.is_as_made() for network in networks):
+    if any(type(network) is MLP and not network.is_as_made() for network in networks):
         raise RuntimeError(f"The built-in network of {name} was changed since it was made; it does not convert.")
     kinds = tuple(getattr(types, f"{kind}TensorType") for kind in _NUMBERS)
     if len(operator.inputs) != 1 or not isinstance(operator.inputs[0].type, kinds):

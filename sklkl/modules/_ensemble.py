@@ -82,7 +82,7 @@ class Ensemble(nn.Module):
 
 
 def is_built_in(module: nn.Module) -> bool:
-    """Whether a network is the built-in one, or all those of an ensemble are.
+    """Whether a network is the built-in one, or all those of an ensemble are, without hooks or layers of others.
 
     Examples
     --------
@@ -90,7 +90,8 @@ def is_built_in(module: nn.Module) -> bool:
     >>> is_built_in(Ensemble([MLP(n_features=4, n_classes=3)]))
     True
     """
-    return type(module) is MLP or (type(module) is Ensemble and all(type(member) is MLP for member in module.members))
+    members = module.members if type(module) is Ensemble else [module]
+    return all(type(member) is MLP and member.is_bare() for member in members)
 
 
 def takes_wide(module: nn.Module, X: Any) -> TypeGuard[MLP | Ensemble]:

@@ -232,6 +232,12 @@ class MLP(nn.Sequential):
             x = layer(x)
         return x
 
+    def is_bare(self) -> bool:
+        """Whether the layers are of the kinds that the constructor makes, and no hook is to be called on their way."""
+        layers = (self, *self)
+        kinds = all(type(layer) in _KINDS for layer in layers)
+        return kinds and not any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
+
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits in evaluation mode, computed by numpy.
 
@@ -255,6 +261,9 @@ class MLP(nn.Sequential):
             elif not isinstance(layer, Dropout):
                 x = _NUMPY_ACTIVATIONS[type(layer)](x)
         return x
+
+
+_KINDS = {MLP, _Linear, Dropout, DenseScaling, SparseScaling, *_NUMPY_ACTIVATIONS}
 
 
 def scaling_of(module: nn.Module) -> Scaling | None:

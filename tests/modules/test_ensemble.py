@@ -79,3 +79,20 @@ def test_what_is_built_in(members):
     assert is_built_in(Ensemble(members))
     assert not is_built_in(nn.Linear(4, 3))
     assert not is_built_in(Ensemble([*members, nn.Linear(4, 3)]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda module: module[1].register_forward_hook(lambda layer, inputs, output: output * 0),
+        lambda module: module[1].register_forward_pre_hook(lambda layer, inputs: inputs),
+        lambda module: module.append(nn.LayerNorm(3)),
+    ],
+    ids=["hook", "pre-hook", "layer"],
+)
+def test_what_was_changed_is_not_built_in_and_predicts_one_row_as_many(quick, table, change):
+    X, y = table
+    clf = quick().fit(X, y)
+    change(clf.module_)
+    assert not is_built_in(clf.module_)
+    np.testing.assert_allclose(clf.predict_proba(X[:1]), clf.predict_proba(X)[:1], rtol=0, atol=1e-7)
