@@ -45,7 +45,7 @@ def cross_entropy_gradient(
     penalty = mean_of(math.log(logits.shape[-2]) - entropy.squeeze(-2), shares)
     terms["kl_penalty"] = penalty * (strength if isinstance(strength, float) else strength.flatten())
     less = of_classes.addcmul_(entropy, p, value=-1.0)
-    gradient = p.add_(less, alpha=-strength) if isinstance(strength, float) else p.addcmul_(less, strength, value=-1.0)
+    gradient = p.sub_(less.mul_(strength))  # a number as alpha would have to fit into the floating type
     return terms, gradient.scatter_add_(-2, label, of_label.fill_(-1.0)).mul_(of_rows)
 
 

@@ -218,7 +218,8 @@ class SparseScaling(nn.Module):
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
         """Learn from more rows, of the same columns."""
-        entries = sparse.coo_array(_canonical(X))
+        # rows of a stream may be dense later
+        entries = sparse.coo_array(_canonical(X) if sparse.issparse(X) else X)
         mass = np.ones(X.shape[0]) if weight is None else weight / weight.mean()
         there = entries.data != 0
         row, column = entries.row[there], entries.col[there]

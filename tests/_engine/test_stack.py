@@ -106,6 +106,14 @@ def test_a_class_of_probability_zero():
     assert gradient[0, 1, 0] == 0
 
 
+def test_a_strength_beyond_the_floating_type_is_no_error_of_torch():
+    """Training then ends with the message that no epoch was finite."""
+    logits = torch.tensor([[[0.0], [1.0]]])
+    terms, gradient = cross_entropy_gradient(logits, torch.tensor([0]), torch.ones(1), 1e300)
+    assert not torch.isfinite(terms["kl_penalty"])
+    assert not torch.isfinite(gradient).any()
+
+
 @pytest.mark.parametrize(("n_networks", "alike"), [(1, False), (3, False), (3, True)])
 def test_steps_are_those_of_torch(n_networks, alike):
     """Each network has its own options and rate; those that are alike are stepped on as one."""

@@ -198,6 +198,13 @@ def test_a_column_that_was_constant_at_first_is_seen_later():
     assert np.ptp(views(stream, X[:, :1]), axis=0).min() > 2
 
 
+def test_rows_of_a_sparse_stream_may_be_dense_later():
+    stream, expected = (SparseScaling(COUNTS[:50]) for _ in range(2))
+    stream.update(COUNTS[50:].toarray())
+    expected.update(COUNTS[50:])
+    assert torch.equal(stream.factor, expected.factor)
+
+
 def test_without_a_stream_the_scales_stay():
     scaling = DenseScaling(X)
     expected = views(scaling, X)
