@@ -17,15 +17,13 @@ from sklkl._fit.plan import active_plans, planned
 from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teaching import can_teach_a_stream, limit_tags
 from sklkl._utils.sklearn_private import available_if
-from sklkl._utils.types import Labels, MatrixLike, Proba, Weight
+from sklkl._utils.types import Auto, Labels, MatrixLike, Proba, Weight
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName
 from sklkl.optim import LearningRateName, OptimizerName
 from sklkl.penalties import PenaltyName
 
 __all__ = ["KLClassifier"]
-
-Auto = Literal["auto"]
 
 
 class KLClassifier(NetClassifier):
@@ -163,8 +161,8 @@ class KLClassifier(NetClassifier):
     history_ : skorch.history.History
         What each epoch recorded: ``train_loss`` and its terms ``train_data_fit`` and ``train_kl_penalty`` (means over
         all rows, also without a label), ``valid_loss`` (log-loss, without penalty or calibration), ``lr``, ``dur`` (in
-        seconds); with ``"kl_adaptive"`` also ``step_kl`` (mean of steps measured, in nats) and ``rejected_steps``.
-        Of several networks means over those that got to the epoch, and their number ``n_members``.
+        seconds); with ``"kl_adaptive"`` also ``step_kl`` (nats, mean of the steps measured; NaN if none was) and
+        ``rejected_steps``. Of several networks means over those that got to the epoch, and their number ``n_members``.
     lr_ : float
         The learning rate that was found, at its peak; the geometric mean of those of several networks.
     n_iter_ : int
@@ -190,8 +188,6 @@ class KLClassifier(NetClassifier):
     >>> search.fit(X, y).predict_proba(X).shape
     (150, 3)
     """
-
-    _passed_on_prefixes = ("module", "optimizer")
 
     _parameter_constraints = CONSTRAINTS
 

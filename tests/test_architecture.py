@@ -12,7 +12,7 @@ import sklkl
 
 PACKAGE = Path(sklkl.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-MAX_LINES = 405
+MAX_LINES = 400
 
 # A package such as divergences/ is one room, and so is a module in the root, where nothing is private.
 FLOORS = {

@@ -42,11 +42,11 @@ def calibrate(net: KLNet, training: Training) -> None:
     sets = training.parts or [training.data] * len(members)
     for member, data in zip(members, sets, strict=True):
         module = uncompiled(member.module_)
-        if data.valid is not None and isinstance(module, MLP) and module.is_as_made():
-            _divide_logits(module, best_temperature(member, data.valid))
+        if data.valid is not None and isinstance(module, MLP) and module.is_as_made() and module.is_bare():
+            _divide_logits(module, likely_temperature(member, data.valid))
 
 
-def best_temperature(net: KLNet, rows: Rows) -> float:
+def likely_temperature(net: KLNet, rows: Rows) -> float:
     """Return the most probable temperature: that of the lowest log-loss, but for the prior that it is near 1."""
     logits, shares = logits_of(net, rows).double(), shares_of(rows)
     # of as many rows as the weights are worth (Kish), as the likelihood is here that of one

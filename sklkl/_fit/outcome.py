@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import cached_property
+from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -76,12 +77,14 @@ class Outcome:
 
     def _logits(self, net: KLNet) -> Tensor:
         module = net.module_
-        if type(module) is not MLP or module.scaling is None or not isinstance(self.rows.X, Tensor):
+        plain = type(module) is MLP and is_built_in(module)
+        scaling: Any = module.scaling if plain else None
+        if scaling is None or not isinstance(self.rows.X, Tensor):
             return logits_of(net, self.rows)
         net.set_mode(training=False)
         with torch.no_grad():
             if self._scaled is None:
-                self._scaled = module.scaling(self.rows.X.to(net.device))
+                self._scaled = scaling(self.rows.X.to(net.device))
             return module.forward_scaled(self._scaled)
 
 

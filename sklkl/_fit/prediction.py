@@ -209,6 +209,8 @@ def _has_members(estimator: Any) -> bool:
 class NetClassifier(PlainState, PassedOnParams, ClassifierMixin, BaseEstimator):
     """A classifier with a fitted ``net_``: what it predicts, and what it shows of its training."""
 
+    _passed_on_prefixes = ("module", "optimizer")
+
     classes_: np.ndarray
     n_features_in_: int
     net_: KLNet

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import sparray, spmatrix
 
-__all__ = ["ArrayLike", "Labels", "MatrixLike", "Proba", "RandomState", "Weight"]
+__all__ = ["ArrayLike", "Auto", "Labels", "MatrixLike", "Proba", "RandomState", "Weight"]
 
 # Arrays, lists, data frames (which give an array on request), and sparse matrices.
 MatrixLike: TypeAlias = ArrayLike | spmatrix | sparray
@@ -19,5 +19,8 @@ Proba: TypeAlias = ArrayLike
 # One for each class, or for each row; None where there is a default.
 Labels: TypeAlias = ArrayLike | None
 Weight: TypeAlias = ArrayLike | None
+
+# For a parameter that is settled in fit.
+Auto: TypeAlias = Literal["auto"]
 
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None

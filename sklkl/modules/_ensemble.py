@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from sklkl.modules._gathered import is_wide
-from sklkl.modules._mlp import MLP
+from sklkl.modules._mlp import MLP, is_watched
 from sklkl.modules._softmax import log_softmax
 
 __all__ = ["Ensemble", "is_built_in", "takes_wide"]
@@ -90,8 +90,9 @@ def is_built_in(module: nn.Module) -> bool:
     >>> is_built_in(Ensemble([MLP(n_features=4, n_classes=3)]))
     True
     """
-    members = module.members if type(module) is Ensemble else [module]
-    return all(type(member) is MLP and member.is_bare() for member in members)
+    if type(module) is Ensemble:
+        return not is_watched(module) and all(map(is_built_in, module.members))
+    return type(module) is MLP and module.is_bare()
 
 
 def takes_wide(module: nn.Module, X: Any) -> TypeGuard[MLP | Ensemble]:

@@ -45,6 +45,11 @@ _NUMPY_ACTIVATIONS: dict[type[nn.Module], Callable[[np.ndarray], np.ndarray]] = 
 }
 
 
+def is_watched(layer: nn.Module) -> bool:
+    """Whether calling a layer is more than what its class does: it has hooks, or a ``forward`` of its own."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer))
+
+
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014, JMLR 15) that can draw from a generator of its own.
 
@@ -233,10 +238,9 @@ class MLP(nn.Sequential):
         return x
 
     def is_bare(self) -> bool:
-        """Whether the layers are of the kinds that the constructor makes, and no hook is to be called on their way."""
+        """Whether the layers, of whatever number, are of the kinds that the constructor makes, and none is watched."""
         layers = (self, *self)
-        kinds = all(type(layer) in _KINDS for layer in layers)
-        return kinds and not any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
+        return all(type(layer) in _KINDS for layer in layers) and not any(map(is_watched, layers))
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits in evaluation mode, computed by numpy.

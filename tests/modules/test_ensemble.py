@@ -81,18 +81,35 @@ def test_what_is_built_in(members):
     assert not is_built_in(Ensemble([*members, nn.Linear(4, 3)]))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda module: module[1].register_forward_hook(lambda layer, inputs, output: output * 0),
-        lambda module: module[1].register_forward_pre_hook(lambda layer, inputs: inputs),
-        lambda module: module.append(nn.LayerNorm(3)),
-    ],
-    ids=["hook", "pre-hook", "layer"],
-)
-def test_what_was_changed_is_not_built_in_and_predicts_one_row_as_many(quick, table, change):
+def of_its_own(layer):
+    layer.forward = lambda x: x * 0
+
+
+CHANGES = {
+    "hook": lambda module: module[1].register_forward_hook(lambda layer, inputs, output: output * 0),
+    "hook of the scales": lambda module: module.scaling.register_forward_hook(lambda layer, inputs, output: output * 0),
+    "hook of the network": lambda module: module.register_forward_hook(lambda layer, inputs, output: output * 0),
+    "pre-hook": lambda module: module[1].register_forward_pre_hook(lambda layer, inputs: (inputs[0] * 0,)),
+    "forward": lambda module: of_its_own(module[2]),
+    "layer": lambda module: module.append(nn.LayerNorm(3)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_what_was_changed_is_not_built_in_and_predicts_one_row_as_many(quick, table, change, n_members):
     X, y = table
-    clf = quick().fit(X, y)
-    change(clf.module_)
+    clf = quick(n_members=n_members).fit(X, y)
+    before, network = clf.predict_proba(X), clf.module_ if n_members == 1 else clf.module_.members[1]
+    CHANGES[change](network)
     assert not is_built_in(clf.module_)
-    np.testing.assert_allclose(clf.predict_proba(X[:1]), clf.predict_proba(X)[:1], rtol=0, atol=1e-7)
+    found = clf.predict_proba(X)
+    assert not np.allclose(found, before, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(clf.predict_proba(X[:1]), found[:1], rtol=0, atol=1e-7)
+
+
+def test_a_hook_of_an_ensemble_is_called(quick, table):
+    X, y = table
+    clf = quick(n_members=2).fit(X, y)
+    clf.module_.register_forward_hook(lambda module, inputs, output: output * 0)
+    np.testing.assert_allclose(clf.predict_proba(X[:1]), 1 / 3)
