@@ -76,9 +76,9 @@ class Outcome:
             _warn_if_not_converged(net, self.training, self.rows, logits)
 
     def _logits(self, net: KLNet) -> Tensor:
-        module = net.module_
+        module: Any = net.module_
         plain = type(module) is MLP and is_built_in(module)
-        scaling: Any = module.scaling if plain else None
+        scaling = module.scaling if plain else None
         if scaling is None or not isinstance(self.rows.X, Tensor):
             return logits_of(net, self.rows)
         net.set_mode(training=False)
