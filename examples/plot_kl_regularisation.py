@@ -62,8 +62,8 @@ for axis, labels, title in zip(axes, [y_train, y_noisy], ["clean labels", "30 % 
 axes[0].legend(title="kl_penalty")
 
 # %%
-# With clean labels there is almost nothing to gain, and a strength of 0.3 already does harm. With noisy labels ten
-# times as much helps, but not without end. No strength is right for both: search it by log-loss. The class
+# With clean labels there is little to gain, and a strength of 0.3 already does harm. With noisy labels the best one is
+# larger, by a few times for two of the penalties, but it does not help without end. No strength is right for both: search it by log-loss. The class
 # frequencies of the digits are nearly uniform, so ``"prior"`` and ``"label_smoothing"`` are almost the same here.
 #
 # What the penalty weighs
