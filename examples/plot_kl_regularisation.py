@@ -63,8 +63,9 @@ axes[0].legend(title="kl_penalty")
 
 # %%
 # With clean labels there is little to gain, and a strength of 0.3 already does harm. With noisy labels the best one is
-# larger, by a few times for two of the penalties, but it does not help without end. No strength is right for both: search it by log-loss. The class
-# frequencies of the digits are nearly uniform, so ``"prior"`` and ``"label_smoothing"`` are almost the same here.
+# larger, by a few times for two of the penalties, but it does not help without end. No strength is right for both:
+# search it by log-loss. The class frequencies of the digits are nearly uniform, so ``"prior"`` and
+# ``"label_smoothing"`` are almost the same here.
 #
 # What the penalty weighs
 # -----------------------
