@@ -42,7 +42,7 @@ def calibrate(net: KLNet, training: Training) -> None:
     sets = training.parts or [training.data] * len(members)
     for member, data in zip(members, sets, strict=True):
         module = uncompiled(member.module_)
-        if data.valid is not None and isinstance(module, MLP) and module.is_as_made() and module.is_bare():
+        if data.valid is not None and isinstance(module, MLP) and module.is_as_made():
             _divide_logits(module, likely_temperature(member, data.valid))
 
 

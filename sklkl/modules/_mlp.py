@@ -194,11 +194,11 @@ class MLP(nn.Sequential):
         return next((type(layer) for layer in self if isinstance(layer, known)), nn.Identity)
 
     def is_as_made(self) -> bool:
-        """Whether the layers are of the kinds that the constructor makes: none was replaced by another or added."""
+        """Whether the layers are those that the constructor makes: none was replaced or added, and none has hooks."""
         hidden, n_hidden = [_Linear, self.activation, *[Dropout] * bool(self.dropouts())], len(self.linears()) - 1
         layers = [layer for layer in self if layer is not self.scaling]
         plain = all(repr(layer) == repr(type(layer)()) for layer in layers if type(layer) is self.activation)
-        return type(self) is MLP and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
+        return self.is_bare() and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
 
     def forward_scaled(self, x: Tensor) -> Tensor:
         """Return the logits of rows that are as the first linear layer wants them."""
@@ -238,8 +238,8 @@ class MLP(nn.Sequential):
         return x
 
     def is_bare(self) -> bool:
-        """Whether the layers, of whatever number, are of the kinds that the constructor makes, and none is watched."""
-        layers = (self, *self)
+        """Whether the layers are of the kinds that the constructor makes, in any order, and none has hooks."""
+        layers = (self, *self)  # a subclass is of another kind
         return all(type(layer) in _KINDS for layer in layers) and not any(map(is_watched, layers))
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:

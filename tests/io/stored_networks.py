@@ -1,4 +1,4 @@
-"""A network of a user's own, under a name that a file can have."""
+"""Networks of a user's own, under names that a file can have, and changes of the built-in one."""
 
 from torch import nn
 
@@ -18,3 +18,10 @@ class Noted(Wide):
 
     def set_extra_state(self, state):
         pass
+
+
+# What makes of the built-in network another one.
+CHANGES = {
+    "layer": lambda module: setattr(module, "1", nn.Hardtanh()),
+    "hook": lambda module: module[2].register_forward_hook(lambda layer, inputs, output: output * 0),
+}

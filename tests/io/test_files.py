@@ -20,7 +20,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from stored_networks import Noted, Wide, make_wide
+from stored_networks import CHANGES, Noted, Wide, make_wide
 
 import sklkl
 from sklkl import Distiller, KLClassifier, KLNet
@@ -362,9 +362,10 @@ def test_what_cannot_be_stored_is_named(path, table, name):
     assert path.read_text() == "old"
 
 
-def test_a_network_that_was_changed_is_not_stored(path, table):
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_a_network_that_was_changed_is_not_stored(path, table, change):
     clf = small().fit(*table)
-    clf.module_[1] = torch.nn.Hardtanh()
+    change(clf.module_)
     with pytest.raises(TypeError, match="was changed since it was made"):
         sklkl.save(clf, path)
 

@@ -18,7 +18,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from stored_networks import Wide, make_wide
+from stored_networks import CHANGES, Wide, make_wide
 
 from sklkl import Distiller, KLClassifier
 from sklkl.io import register_onnx_converters
@@ -307,10 +307,11 @@ def test_networks_that_torch_does_not_export_are_refused(rows):
     refused(model, X[:1], "The 'module' of KLClassifier, Choosy, does not convert. torch.onnx.export says ")
 
 
-def test_networks_that_were_changed_are_refused(rows):
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_networks_that_were_changed_are_refused(rows, change):
     X, y = rows
     model = small().fit(X, y)
-    model.module_[1] = torch.nn.Hardtanh()
+    change(model.module_)
     refused(model, X[:1], "was changed since it was made")
 
 
