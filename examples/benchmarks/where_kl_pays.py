@@ -97,21 +97,25 @@ def cases(args):
 def run(args, penalties):
     """Return {(set, rows, share flipped, seed): {lever: measures}}, with what a file has of it already."""
     kept = args.results.read_text().splitlines() if args.results and args.results.exists() else []
-    table = {tuple(key): values for key, values in map(json.loads, kept)}
+    table = {}
+    for key, way, values in map(json.loads, kept):
+        table.setdefault(tuple(key), {})[way] = values
     sets, ways = chosen_sets(args), levers(penalties)
     for seed, name, n_rows, share in cases(args):
-        key = name, n_rows, share, seed
-        if key in table:
-            continue
         X, X_test, y, y_test = prepared(sets[name], seed, n_rows, 3000)
-        if len(y) < n_rows:
-            continue
-        data = X, X_test, flipped(y, share, seed), y_test
-        table[key] = {way: case(data, parameters, seed) for way, parameters in ways.items()}
-        if args.results:
-            with args.results.open("a") as file:
-                file.write(json.dumps([key, table[key]]) + "\n")
+        if len(y) == n_rows:
+            found = table.setdefault((name, n_rows, share, seed), {})
+            data = X, X_test, flipped(y, share, seed), y_test
+            for way in (way for way in ways if way not in found):
+                found[way] = case(data, ways[way], seed)
+                keep(args.results, [name, n_rows, share, seed], way, found[way])
     return table
+
+
+def keep(path, key, way, values):
+    if path:
+        with path.open("a") as file:
+            file.write(json.dumps([key, way, values]) + "\n")
 
 
 def relative(table, n_rows, share):
@@ -119,9 +123,9 @@ def relative(table, n_rows, share):
     runs = [values for (_, rows, flips, _), values in table.items() if (rows, flips) == (n_rows, share)]
     found = {}
     for way in runs[0] if runs else ():
-        here, none = (np.array([run[name] for run in runs]) for name in (way, "none"))
+        here, none = (np.array([run[name] for run in runs if way in run]) for name in (way, "none"))
         changes = np.c_[np.log(here[:, 0] / none[:, 0]), here[:, 1] - none[:, 1], np.log(here[:, 2] / none[:, 2])]
-        error = changes.std(0, ddof=1) / np.sqrt(len(runs)) if len(runs) > 1 else np.zeros(3)
+        error = changes.std(0, ddof=1) / np.sqrt(len(here)) if len(here) > 1 else np.zeros(3)
         mean = changes.mean(0)
         found[way] = {
             "log-loss": (np.exp(mean[0]), np.exp(mean[0]) * error[0]),

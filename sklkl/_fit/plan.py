@@ -44,10 +44,13 @@ def planned(estimator: NetClassifier, data: FitData) -> bool:
 
 
 def train_here(
-    estimators: list[NetClassifier], data: FitData, largest: int | Literal["auto"] = "auto"
+    estimators: list[NetClassifier],
+    data: FitData,
+    largest: int | Literal["auto"] = "auto",
+    halve_after: int | None = None,
 ) -> list[NetClassifier | None]:
     """Fit estimators to the same data; return None in place of one whose fit failed."""
-    errors = fit_together(estimators, data, largest)
+    errors = fit_together(estimators, data, largest, halve_after)
     return [estimator if error is None else None for estimator, error in zip(estimators, errors, strict=True)]
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from sklkl._fit.attempt import Attempt, Task, Trained
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.fitting import is_plain, prepared, tell_of_idle, train
+from sklkl._fit.halving import Halving
 from sklkl._fit.net_factory import new_net
 from sklkl._fit.outcome import Outcome
 from sklkl._fit.parameters import FitData, FitParams, checked_params
@@ -24,7 +25,10 @@ _OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 
 def fit_together(
-    estimators: Sequence[NetClassifier], data: FitData, largest: int | Literal["auto"] | None = None
+    estimators: Sequence[NetClassifier],
+    data: FitData,
+    largest: int | Literal["auto"] | None = None,
+    halve_after: int | None = None,
 ) -> list[Exception | None]:
     """Fit classifiers to the same data, each as by its own ``fit`` but for rounding.
 
@@ -36,6 +40,8 @@ def fit_together(
         What is given to ``fit``.
     largest : int, "auto" or None, default=None
         Most networks in a stack; "auto" bounds their number and what they hold in memory, None sets no limit.
+    halve_after : int or None, default=None
+        Number of epochs before the worse half of a stack with validation parts stops training, see `Halving`.
 
     Returns
     -------
@@ -54,7 +60,7 @@ def fit_together(
         for group in _groups([fit for fit in fits if fit.is_prepared]):
             size = _largest(group[0].net) if largest == "auto" else largest or len(group)
             for start in range(0, len(group), size):
-                _train(group[start : start + size])
+                _train(group[start : start + size], halve_after)
     for fit in fits:
         if fit.error is None and not fit.is_prepared:
             fit.fit_alone(data)
@@ -152,9 +158,13 @@ class _Fit:
             self.error = error
 
 
-def _train(fits: list[_Fit]) -> None:
+def _train(fits: list[_Fit], halve_after: int | None) -> None:
     if len(fits) > 1:
-        errors = train_together([fit.net for fit in fits], [fit.task.training.data for fit in fits])
+        sets = [fit.task.training.data for fit in fits]
+        nets, valid = [fit.net for fit in fits], [part.valid for part in sets if part.valid is not None]
+        halves = halve_after is not None and len(valid) == len(nets)
+        stops = Halving(nets, valid, halve_after) if halves else None
+        errors = train_together(nets, sets, stops=stops)
     else:
         errors = [_train_alone(fits[0])]
     # nets of a stack that have the same rows scale them alike

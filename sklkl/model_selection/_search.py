@@ -40,6 +40,11 @@ class StackedGridSearchCV(StackedSearch, GridSearchCV):
         How often each candidate is trained on each fold; its score is the mean. The first time has the classifier's
         ``random_state``, the others have seeds derived from it. Between close candidates the luck of a single seed
         decides otherwise.
+    halve_after : int or None, default=None
+        Number of epochs after which, in each stack, the half of the networks with the higher validation log-losses
+        stops training, and again whenever that number has doubled; those of one seed compete with each other. So less
+        is spent on candidates that will not win, whose scores are then those of networks that were stopped early. It
+        takes a validation part, see ``early_stopping``; None, or without one, all are trained to their end.
 
     Attributes
     ----------
@@ -91,6 +96,7 @@ class StackedGridSearchCV(StackedSearch, GridSearchCV):
         return_train_score: bool = False,
         max_stack: int | Literal["auto"] = "auto",
         n_repeats: int = 1,
+        halve_after: int | None = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -106,6 +112,7 @@ class StackedGridSearchCV(StackedSearch, GridSearchCV):
         )
         self.max_stack = max_stack
         self.n_repeats = n_repeats
+        self.halve_after = halve_after
 
 
 class StackedRandomizedSearchCV(StackedSearch, RandomizedSearchCV):
@@ -122,7 +129,7 @@ class StackedRandomizedSearchCV(StackedSearch, RandomizedSearchCV):
         Distributions or lists of values by the name of the parameter, as in scikit-learn.
     n_iter, scoring, refit, cv, verbose, pre_dispatch, random_state, error_score, return_train_score
         As in `sklearn.model_selection.RandomizedSearchCV`.
-    n_jobs, max_stack, n_repeats
+    n_jobs, max_stack, n_repeats, halve_after
         As in :class:`StackedGridSearchCV`.
 
     Attributes
@@ -168,6 +175,7 @@ class StackedRandomizedSearchCV(StackedSearch, RandomizedSearchCV):
         return_train_score: bool = False,
         max_stack: int | Literal["auto"] = "auto",
         n_repeats: int = 1,
+        halve_after: int | None = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -185,3 +193,4 @@ class StackedRandomizedSearchCV(StackedSearch, RandomizedSearchCV):
         )
         self.max_stack = max_stack
         self.n_repeats = n_repeats
+        self.halve_after = halve_after

@@ -10,6 +10,7 @@ from typing import Any
 from joblib import effective_n_jobs, parallel_config
 
 from sklkl._fit.plan import Plan
+from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import Interval, StrOptions
 from sklkl._utils.types import MatrixLike
 from sklkl.model_selection._candidates import Params, candidates_of, final_classifier
@@ -19,6 +20,7 @@ from sklkl.model_selection._workers import trainer
 CONSTRAINTS: dict[str, list[Any]] = {
     "max_stack": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "n_repeats": [Interval(Integral, 1, None, closed="left")],
+    "halve_after": [Interval(Integral, 1, None, closed="left"), None],
 }
 
 
@@ -29,6 +31,7 @@ class StackedSearch:
     n_jobs: Any
     max_stack: Any
     n_repeats: int
+    halve_after: int | None
 
     def fit(self, X: MatrixLike, y: Any = None, **params: Any) -> Any:
         """Search, and fit the best candidate to all rows.
@@ -51,8 +54,10 @@ class StackedSearch:
         ------
         ValueError
             As scikit-learn's searches and the estimator's ``fit``; also if ``n_repeats`` is larger than 1 and the
-            estimator has no seed from which others could follow.
+            estimator has no seed from which others could follow, or ``halve_after`` is set and it stops no training
+            early.
         """
+        _check_halving(self.halve_after, self.estimator)
         n_jobs = effective_n_jobs(self.n_jobs)
         # processes train the stacks, and threads wait for them
         threads = n_jobs > 1 and _has_plan(self.estimator)
@@ -64,7 +69,8 @@ class StackedSearch:
             candidates = with_seeds(self.estimator, list(params), self.n_repeats)
             if self.n_repeats > 1:  # the context counts one task for each candidate and fold
                 kwargs.pop("callback_ctx", None)
-            with trainer(effective_n_jobs(self.n_jobs), self.max_stack) as train:
+            options = {"largest": self.max_stack, "halve_after": self.halve_after}
+            with trainer(effective_n_jobs(self.n_jobs), **options) as train:
                 plan = Plan(candidates_of(self.estimator, candidates), len(candidates), train)
                 with plan.active():
                     return evaluate_candidates(candidates, more_results={"stacked": plan.stacked}, **kwargs)
@@ -82,6 +88,13 @@ class StackedSearch:
             candidate_params, out = candidate_params[::n], means_of(out, n, n_splits)
         results: dict[str, Any] = super()._format_results(candidate_params, n_splits, out, more)  # type: ignore[misc]
         return results
+
+
+def _check_halving(halve_after: int | None, estimator: Any) -> None:
+    classifier = final_classifier(estimator)[0]
+    if halve_after is not None and classifier is not None and classifier.early_stopping is False:
+        allowed = "None where early_stopping=False: there is no validation part to compare networks by"
+        raise invalid("halve_after", halve_after, allowed)
 
 
 def _has_plan(estimator: Any) -> bool:

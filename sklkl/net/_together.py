@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
@@ -28,12 +28,15 @@ from sklkl.net._stack_rates import MemberRate, stack_rate
 from sklkl.net._terms import loss_terms
 
 Masks = list[Tensor] | None
+Stops = Callable[[int, Sequence[KLNet]], Sequence[KLNet]]
 
 # Rows of validation that go through a stack together.
 _VALIDATED_AT_ONCE = 1024
 
 
-def train_together(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> list[Exception | None]:
+def train_together(
+    nets: Sequence[KLNet], sets: Sequence[TrainingSet], *, stops: Stops | None = None
+) -> list[Exception | None]:
     """Train nets as one stack; each is then as after its own ``partial_fit``, but for rounding.
 
     Parameters
@@ -42,6 +45,9 @@ def train_together(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> list[E
         Nets for which `why_apart` has no reason.
     sets : sequence of TrainingSet
         What each is trained on; nets that share one, and have the same seed, share the order of its rows and dropout.
+    stops : callable or None, default=None
+        Called after each epoch with the number of epochs so far and the nets still in training; those that it returns
+        stop.
 
     Returns
     -------
@@ -72,7 +78,7 @@ def train_together(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> list[E
     True
     """
     with OwnTorchState():
-        return StackTraining(nets, sets).run()
+        return StackTraining(nets, sets, stops).run()
 
 
 @dataclass
@@ -130,8 +136,9 @@ class _Member:
 class StackTraining:
     """The training of a stack, epoch by epoch; nets leave it as they stop."""
 
-    def __init__(self, nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> None:
+    def __init__(self, nets: Sequence[KLNet], sets: Sequence[TrainingSet], stops: Stops | None = None) -> None:
         self.members = [_Member(net, data) for net, data in zip(nets, sets, strict=True)]
+        self._stops = stops
         self._rows: dict[int, tuple[Rows, Rows]] = {}
         self._is_shared = False
 
@@ -140,9 +147,10 @@ class StackTraining:
         everyone, interrupted = self.members, False
         try:
             self._start()
-            for _ in range(everyone[0].net.max_epochs):
+            for epoch in range(everyone[0].net.max_epochs):
                 if self.members:
                     self._run_epoch()
+                    self._stop(epoch + 1)
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -321,6 +329,12 @@ class StackTraining:
         except StopTraining:
             return False
         return True
+
+    def _stop(self, n_epochs: int) -> None:
+        """Let nets leave that are to stop after so many epochs."""
+        if self._stops is not None:
+            stopped = set(map(id, self._stops(n_epochs, [member.net for member in self.members])))
+            self._leave([number for number, member in enumerate(self.members) if id(member.net) in stopped])
 
     def _leave(self, numbers: Sequence[int]) -> None:
         """Let nets leave the stack, with what they have learned."""

@@ -249,6 +249,27 @@ def test_max_stack(double, table):
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], stacked.cv_results_["mean_test_score"])
 
 
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_halving(quick, table, n_jobs):
+    """The worse candidates cost less, and which is the best one is the same."""
+    classifier = quick(max_epochs=8, n_iter_no_change=None, early_stopping=True)
+    grid = {"kl_strength": [0.0, 3.0, 30.0, 300.0]}
+    searches = [
+        StackedGridSearchCV(classifier, grid, scoring="neg_log_loss", cv=3, n_jobs=n_jobs, halve_after=after)
+        for after in (None, 1)
+    ]
+    whole, halved = (search.fit(*table).cv_results_["mean_test_score"] for search in searches)
+    assert halved[0] == pytest.approx(whole[0])
+    assert (halved[1:] != whole[1:]).all()
+    assert searches[1].best_index_ == 0
+
+
+def test_halving_needs_a_validation_part(quick, table):
+    search = StackedGridSearchCV(make_pipeline(quick(early_stopping=False)), {}, halve_after=2)
+    with pytest.raises(ValueError, match="The 'halve_after' parameter .* None where early_stopping=False.* Got 2"):
+        search.fit(*table)
+
+
 @pytest.mark.parametrize(("name", "value"), [("max_stack", 0), ("max_stack", "all"), ("n_repeats", 0)])
 def test_invalid_parameters(double, table, name, value):
     search = StackedGridSearchCV(double(), STRENGTHS, **{name: value})
