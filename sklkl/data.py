@@ -64,6 +64,14 @@ class Batch(tuple[Tensor, Any]):  # Any: who asks for labels knows that there ar
         """Row weights, or None where every row counts the same."""
         return self.columns.get("weight")
 
+    def part(self, rows: slice) -> Batch:
+        """Return some of the rows, as views."""
+        x, y = self
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        part = type(self)(x[rows], None if y is None else y[rows], **columns)
+        vars(part).update({name: value for name, value in vars(self).items() if name != "columns"})
+        return part
+
 
 def is_sparse(X: object) -> bool:
     """Whether X is a scipy sparse matrix or array."""

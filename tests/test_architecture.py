@@ -20,6 +20,7 @@ FLOORS = {
     "divergences": 1,
     "modules": 1,
     "losses": 1,
+    "parallel": 1,
     "data": 1,
     "penalties": 2,
     "distillation": 2,

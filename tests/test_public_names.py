@@ -62,6 +62,9 @@ NAMES = {
         Band ConstantRate KLAdaptiveLR LEARNING_RATES Lock OPTIMIZERS OneCycle Polyak RULES make_learning_rate
         step_kl
     """,
+    "sklkl.parallel": """
+        data_parallel
+    """,
     "sklkl.penalties": """
         Confidence LabelSmoothing PENALTIES Prior RDrop VirtualAdversarial make_penalty
     """,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
+
+from sklkl._utils.ranks import active_ranks
 
 # torch has one global generator for the whole process, so only one training at a time may borrow it.
 _borrowing = threading.RLock()
@@ -28,8 +31,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def local_random_state(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
-    """Return a numpy generator; None gives fresh entropy where scikit-learn would use the global state."""
-    return np.random.RandomState() if random_state is None else check_random_state(random_state)
+    """Return a numpy generator; None gives fresh entropy where scikit-learn would use the global state.
+
+    Processes that train together get one of the same seed.
+    """
+    found = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    ranks = active_ranks()
+    if ranks is None or isinstance(random_state, Integral):
+        return found
+    return np.random.RandomState(ranks.seed(found.randint(2**31 - 1)))
 
 
 def make_generator(random_state: int | np.random.RandomState | None) -> torch.Generator:

@@ -15,7 +15,7 @@ from sklkl._utils.sklearn_private import Interval, StrOptions
 from sklkl._utils.types import MatrixLike
 from sklkl.model_selection._candidates import Params, candidates_of, final_classifier
 from sklkl.model_selection._repeats import means_of, spread_of, with_seeds
-from sklkl.model_selection._workers import trainer
+from sklkl.model_selection._workers import WaitingThreads, trainer
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "max_stack": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -59,9 +59,9 @@ class StackedSearch:
         """
         _check_halving(self.halve_after, self.estimator)
         n_jobs = effective_n_jobs(self.n_jobs)
-        # processes train the stacks, and threads wait for them
+        # processes train the stacks, here or on a cluster, and threads wait for them
         threads = n_jobs > 1 and _has_plan(self.estimator)
-        with parallel_config(backend="threading", n_jobs=n_jobs) if threads else nullcontext():
+        with parallel_config(backend=WaitingThreads(), n_jobs=n_jobs) if threads else nullcontext():
             return super().fit(X, y, **params)  # type: ignore[misc]
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:

@@ -14,6 +14,7 @@ from scipy import special
 from torch import Tensor, nn
 
 from sklkl._utils.checks import invalid
+from sklkl._utils.ranks import drawn
 from sklkl.modules._building import uncompiled
 from sklkl.modules._gathered import gathered
 from sklkl.modules._input_scaling import DenseScaling, Scaling, SparseScaling
@@ -91,9 +92,12 @@ class Dropout(nn.Module):
             return like.new_ones(shape)
         if self.generator is None:
             return F.dropout(like.new_ones(shape), self.p)
+        return self.factors(drawn(shape, self._bits), like)
+
+    def _bits(self, shape: Sequence[int]) -> Tensor:
         size = math.prod(shape)
         words = self.fill(torch.empty((size + 3) // 4, dtype=torch.int64))
-        return self.factors(words.view(torch.int16)[:size].view(shape), like)
+        return words.view(torch.int16)[:size].view(*shape)
 
     def fill(self, words: Tensor) -> Tensor:
         """Fill a tensor of 64-bit words with random bits of the generator."""

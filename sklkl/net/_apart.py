@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from sklkl._utils.ranks import active_ranks
 from sklkl.data import TrainingSet
 from sklkl.losses import CrossEntropy
 from sklkl.net._by_hand import is_own, why_autograd
@@ -47,6 +48,8 @@ def why_apart(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> str | None:
 
 def _why_alone(net: KLNet, data: TrainingSet) -> str | None:
     """Return why a net can be in no stack."""
+    if active_ranks() is not None:
+        return "the training is shared by several processes"
     if net.stream:
         return "the training is a stream"
     if net.is_watched():

@@ -17,6 +17,7 @@ from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import MLP, DenseScaling, label_log_proba
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
+from sklkl.net._shares import joined
 from sklkl.net._sparse_batches import GatheredBatches, are_gathered, features_of
 from sklkl.penalties import Confidence, adapted
 
@@ -138,8 +139,10 @@ class ByHand:
             check_labels(batch[1], logits.mT)
             raise
         self.stack.backward(gradient)
-        net.learning_rate_.step(loss, x, batch.weight)
-        return {"terms": means, "mass": _mass(batch)}
+        step = {"loss": loss, "terms": means, "mass": _mass(batch)}
+        weight = joined(step, [self.stack.gradient], batch)
+        net.learning_rate_.step(step["loss"], x, weight)
+        return step
 
     def _masks(self, n_rows: int) -> list[Tensor] | None:
         layers = zip(self._dropouts, self.stack.sizes[1:-1], strict=True)

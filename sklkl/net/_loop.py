@@ -13,6 +13,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import get_len
 
+from sklkl._utils.ranks import active_ranks
 from sklkl._utils.seeding import BorrowedState, borrowed_global_state
 from sklkl._utils.torch_state import OwnTorchState, insist
 from sklkl.callbacks import StopTraining
@@ -21,6 +22,7 @@ from sklkl.losses import TermMeans
 from sklkl.modules import MLP
 from sklkl.net._datasets import weighted_rows, with_labels_only
 from sklkl.net._interrupts import asks_to_stop
+from sklkl.net._shares import joint_means, shares
 from sklkl.net._skorch import SkorchNet
 from sklkl.net._weight_average import WeightAverage
 from sklkl.optim import ConstantRate
@@ -155,7 +157,11 @@ class TrainingLoop(SkorchNet):
         device = torch.device(self.device)
         if own and device.type == "cpu":
             return None
-        return borrowed_global_state(self.generator_, device)
+        borrowed = borrowed_global_state(self.generator_, device)
+        ranks = active_ranks()
+        if ranks is not None:  # other rows, other masks
+            borrowed.seed += ranks.rank
+        return borrowed
 
     def _run_epochs(self, X: Any, y: Any, epochs: int | None, **fit_params: Any) -> None:
         if self._is_stopped:
@@ -238,7 +244,8 @@ class TrainingLoop(SkorchNet):
             self.average_weights()
         if not means.masses:
             raise ValueError(f"The iterator over {prefix} data gave no batch in epoch {len(self.history)}.")
-        self._record(prefix, means.read(), len(means.masses))
+        terms = means.read() if training else joint_means(means)
+        self._record(prefix, terms, len(means.masses))
 
     def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
         """Get ready for the batches of an epoch, and return what to iterate over."""
@@ -256,7 +263,8 @@ class TrainingLoop(SkorchNet):
         self._grad_hooks = self._has_hooks("on_grad_computed")
         means = TermMeans()
         hooks = self._has_hooks("on_batch_begin") or self._has_hooks("on_batch_end")
-        for batch in iterator:
+        # callbacks that score the validation part want all of it
+        for batch in shares(iterator, share=training or not hooks):
             if hooks:
                 step = self._run_batch_with_hooks(batch, training, prefix, step_fn, **fit_params)
             else:

@@ -22,6 +22,7 @@ from sklkl.modules import Dropout, uncompiled
 from sklkl.net._datasets import own_rows
 from sklkl.net._moments import Remade, copy_moments
 from sklkl.net._penalty import fitted_penalty, pop_params, with_params
+from sklkl.net._shares import check_shared
 from sklkl.net._steps import TrainStep
 from sklkl.net._storage import copied
 from sklkl.optim import ConstantRate, LearningRateName
@@ -275,6 +276,7 @@ class KLNet(TrainStep):
             self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, train, n_classes)
         if self.kl_strength:
             adapted(self.penalty_).check_net(self)
+        check_shared(self, train, valid)
         return train, valid
 
     def _split(self, X: Any, y: Any, **fit_params: Any) -> tuple[Any, Any]:

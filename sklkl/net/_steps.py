@@ -21,6 +21,7 @@ from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
 from sklkl.net._by_hand import ByHand, why_autograd
 from sklkl.net._datasets import check_labels
 from sklkl.net._loop import TrainingLoop
+from sklkl.net._shares import align, joined, of_all_rows
 from sklkl.net._terms import loss_terms
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
 
@@ -138,11 +139,16 @@ class TrainStep(TrainingLoop):
             return super().train_step(batch, **fit_params)
         self._zero_grad_optimizer()
         step = self.train_step_single(batch, **fit_params)
+        weight = joined(step, self._gradients(), batch)
         if self._grad_hooks:
             parameters = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
-        self.learning_rate_.step(step["loss"], (batch[0], fit_params), getattr(batch, "weight", None))
+        self.learning_rate_.step(step["loss"], (batch[0], fit_params), weight)
         return step
+
+    def _gradients(self) -> list[Tensor]:
+        parameters = (parameter for group in self.optimizer_.param_groups for parameter in group["params"])
+        return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
     def make_learning_rate(self, total_steps: int | None) -> LearningRate:
         """Return the rule that ``learning_rate`` names, for a training of so many steps."""
@@ -150,7 +156,7 @@ class TrainStep(TrainingLoop):
         predict: Any = self._measured
         if self._by_hand is not None:
             optimizer, predict = self._by_hand.optimizer, partial(self._by_hand.predict, self.multilabel)
-        return make_learning_rate(self.learning_rate, optimizer, total_steps, predict, self.kl_target)
+        return make_learning_rate(self.learning_rate, optimizer, total_steps, of_all_rows(predict), self.kl_target)
 
     def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
         x, fit_params = inputs
@@ -171,11 +177,14 @@ class TrainStep(TrainingLoop):
             self._choose(iterator, fit_params)
         self.set_mode(training)
         if self._by_hand is None:
+            if training:
+                align(self)
             return iterator
         if watched:
             self._by_hand.forget_rows()
         if training:
             self._by_hand.begin_epoch(self, iterator.rows)
+            align(self)
         return self._by_hand.batches(self, iterator)
 
     def is_watched(self) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from sklkl._utils.ranks import drawn
 from sklkl.data import Batch, Rows
 from sklkl.losses import expectation
 from sklkl.modules import Dropout, scaling_of
@@ -138,7 +140,8 @@ class VirtualAdversarial(Penalty):
             raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {found}.")
         with torch.no_grad():
             before = net.log_proba(x, training=False)
-        direction = _unit(torch.randn(x.shape, generator=net.generator_, dtype=x.dtype).to(x.device))
+        draw = partial(torch.randn, generator=net.generator_, dtype=x.dtype)
+        direction = _unit(drawn(x.shape, draw).to(x.device))
         units = _units(net, x)
         for _ in range(self.n_iterations):
             direction = _unit(self._curvature(x, direction, before, net, units))
