@@ -68,7 +68,8 @@ def data_parallel(group: Any = None) -> Iterator[None]:
         raise RuntimeError("data_parallel needs torch.distributed: call torch.distributed.init_process_group before.")
     if active_ranks() is not None:
         raise RuntimeError("data_parallel is entered within another data_parallel.")
-    set_active(Ranks(group))
+    # the only process has nobody to tell
+    set_active(Ranks(group) if dist.get_world_size(group) > 1 else None)
     try:
         yield
     finally:

@@ -102,4 +102,4 @@ def _fingerprint(rows: Rows) -> list[int]:
     parts = [X] if isinstance(X, Tensor) else [torch.from_numpy(np.asarray(part)) for part in (X.data, X.indices)]
     parts += [part for part in (rows.y, rows.weight) if part is not None]
     flat = (part.cpu().contiguous().flatten().view(torch.uint8).numpy() for part in parts)
-    return [len(rows), *(zlib.crc32(memoryview(values)) for values in flat)]
+    return [len(rows), *(zlib.crc32(values.data) for values in flat)]
