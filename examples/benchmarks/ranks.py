@@ -170,8 +170,8 @@ def show_steps(found, quick):
 def show_extrapolation(weights):
     print("\nExtrapolated, not measured: milliseconds of a step, one machine")
     print("for each process; 10 Gbit/s, each process sends 2 (R - 1) / R of")
-    print("4 bytes a parameter. By default layers (120,000 parameters).")
-    n_weights = 120_000
+    print("4 bytes a parameter. The default network (140,000 parameters).")
+    n_weights = 140_000
     for batch in (512, 8192):
         shown = []
         for n_ranks in (1, 2, 4, 16, 64):
