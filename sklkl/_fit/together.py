@@ -16,6 +16,7 @@ from sklkl._fit.parameters import FitData, FitParams, checked_params
 from sklkl._fit.prediction import NetClassifier
 from sklkl._utils.equality import same_value
 from sklkl._utils.torch_state import OwnTorchState
+from sklkl.data import TrainingSet
 from sklkl.net import KLNet, train_together, why_apart
 
 # A larger stack gains little by its size, and what does not fit into the processor's cache loses some of it.
@@ -161,16 +162,19 @@ class _Fit:
 def _train(fits: list[_Fit], halve_after: int | None) -> None:
     if len(fits) > 1:
         sets = [fit.task.training.data for fit in fits]
-        nets, valid = [fit.net for fit in fits], [part.valid for part in sets if part.valid is not None]
-        halves = halve_after is not None and len(valid) == len(nets)
-        stops = Halving(nets, valid, halve_after) if halves else None
-        errors = train_together(nets, sets, stops=stops)
+        nets = [fit.net for fit in fits]
+        errors = train_together(nets, sets, stops=_halving(nets, sets, halve_after))
     else:
         errors = [_train_alone(fits[0])]
     # nets of a stack that have the same rows scale them alike
     outcomes = {id(fit.task): Outcome(fit.task.training) for fit in fits}
     for fit, error in zip(fits, errors, strict=True):
         fit.finish(error, outcomes[id(fit.task)], len(fits))
+
+
+def _halving(nets: list[KLNet], sets: list[TrainingSet], halve_after: int | None) -> Halving | None:
+    valid = [data.valid for data in sets if data.valid is not None]
+    return None if halve_after is None or len(valid) < len(nets) else Halving(nets, valid, halve_after)
 
 
 def _train_alone(fit: _Fit) -> Exception | None:
