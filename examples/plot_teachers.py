@@ -101,8 +101,8 @@ plt.show()
 
 # %%
 # Taught, the network draws the fields with straighter borders, and is more
-# cautious where few points are. Is that worth anything? Three boards with other
-# points and other networks:
+# cautious where few points are. Is that worth anything? Three boards with
+# other points and other networks:
 
 losses = []
 for seed in range(3):
