@@ -6,7 +6,7 @@ import pytest
 
 NAMES = {
     "sklkl": """
-        Distiller KLClassifier KLNet __version__
+        Distiller KLClassifier KLNet __version__ show_versions
     """,
     "sklkl.callbacks": """
         BestWeights Progress StopTraining
