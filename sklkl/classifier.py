@@ -16,6 +16,7 @@ from sklkl._fit.parameters import CONSTRAINTS, FitData, checked_params
 from sklkl._fit.plan import active_plans, planned
 from sklkl._fit.prediction import NetClassifier
 from sklkl._fit.teaching import can_teach_a_stream, limit_tags
+from sklkl._utils.progress import followed
 from sklkl._utils.sklearn_private import available_if
 from sklkl._utils.types import Auto, Labels, MatrixLike, Proba, Weight
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
@@ -85,8 +86,7 @@ class KLClassifier(NetClassifier):
         the student was given the teacher's classes too; or also giving classes that the teacher does not know
         probability zero, right where only rows of its own classes carry its loss (``distill_rows="unlabeled"``).
     augment : {"auto", "munge", "noise"}, callable or None, default="auto"
-        Synthetic rows for the teacher to label, see :func:`sklkl.distillation.augmented`. ``"auto"`` is ``"munge"`` for
-        a dense table of up to 20,000 rows.
+        Synthetic rows, see :func:`sklkl.distillation.augmented`. ``"auto"``: ``"munge"`` for up to 20,000 dense rows.
     augment_factor : int >= 1, default=5
         Number of synthetic rows for each real one.
     n_generations : int >= 1, default=1
@@ -113,9 +113,8 @@ class KLClassifier(NetClassifier):
     max_epochs : int >= 1, default=100
         Number of passes over the training rows; fewer where rows without labels would more than double the work.
     early_stopping : bool or "auto", default="auto"
-        Whether to set a validation part aside and keep the weights of lowest validation log-loss. ``"auto"`` does so
-        from 200 rows on, unless a teacher has a part in the loss, and where a callback looks at one; with one of your
-        own, given to :meth:`fit`, False is an error.
+        Whether to set a validation part aside and keep the weights of lowest log-loss on it. ``"auto"`` does so from
+        200 rows on, unless a teacher has a part in the loss, and for callbacks. With one of your own False is an error.
     validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class; not used where one of your own is given.
     calibrate : bool, default=True
@@ -139,7 +138,7 @@ class KLClassifier(NetClassifier):
     compile : bool, default=False
         Whether to compile the network.
     verbose : int, default=0
-        Greater than 0: a progress bar with the losses.
+        Greater than 0: a progress bar with the losses, and what a teacher takes.
     callbacks : list of skorch callbacks or None, default=None
         Shallow copies are used, which are in ``net_.callbacks_``: what a callback holds, such as a list, is shared.
     **module__params : Any
@@ -278,6 +277,7 @@ class KLClassifier(NetClassifier):
         self.callbacks = callbacks
         self._store_passed_on(module__params)
 
+    @followed
     def fit(
         self,
         X: MatrixLike,

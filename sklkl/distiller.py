@@ -26,15 +26,9 @@ from sklkl._fit.parameters import FitData, checked_params
 from sklkl._fit.teaching import limit_tags, uses_unlabeled
 from sklkl._fit.weights import sample_weights
 from sklkl._utils.plain_state import PlainState
+from sklkl._utils.progress import CallbackSupportMixin, followed, task
 from sklkl._utils.seeding import local_random_state, seeded
-from sklkl._utils.sklearn_private import (
-    HasMethods,
-    Interval,
-    RealNotInt,
-    _check_y,
-    _num_samples,
-    _safe_indexing,
-)
+from sklkl._utils.sklearn_private import HasMethods, Interval, RealNotInt, _check_y, _num_samples, _safe_indexing
 from sklkl._utils.types import MatrixLike, Weight
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import TEACHERS, aligned, is_ready, make_teacher
@@ -43,7 +37,7 @@ from sklkl.metrics import teacher_agreement
 __all__ = ["Distiller"]
 
 
-class Distiller(PlainState, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Distil a teacher into a student that may want the rows preprocessed in another way.
 
     The teacher sees X as it is given, raw frames included; the student is a :class:`sklkl.KLClassifier`, or a
@@ -62,6 +56,8 @@ class Distiller(PlainState, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         without a teacher. None: no report.
     random_state : int, RandomState instance or None, default=None
         Seed of the choice of these rows, and of every part of student and teacher that has no seed of its own.
+    verbose : int, default=0
+        Greater than 0: what is being done, and how long it took, on standard error.
 
     Attributes
     ----------
@@ -105,14 +101,25 @@ class Distiller(PlainState, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "teacher": [*TEACHERS],
         "report_fraction": [Interval(RealNotInt, 0, 1, closed="neither"), None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
-    def __init__(self, student: Any, teacher: Any, *, report_fraction: float | None = 0.2, random_state: Any = None):
+    def __init__(
+        self,
+        student: Any,
+        teacher: Any,
+        *,
+        report_fraction: float | None = 0.2,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
         self.student = student
         self.teacher = teacher
         self.report_fraction = report_fraction
         self.random_state = random_state
+        self.verbose = verbose
 
+    @followed
     def fit(
         self,
         X: MatrixLike,
@@ -176,7 +183,8 @@ class Distiller(PlainState, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         report = None
         if self.report_fraction is not None:
             report = self._report(student, teacher, seed, data)
-        self.student_, self.teacher_ = distilled(student, teacher, data)
+        with task("all rows"):
+            self.student_, self.teacher_ = distilled(student, teacher, data)
         self.classes_ = self.student_.classes_
         self.__dict__.pop("report_", None)  # that of an earlier fit
         if report is not None:
@@ -188,10 +196,12 @@ class Distiller(PlainState, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         numbers = _held_out(data.y, data.sample_weight, self.report_fraction, seed)
         train, test = (_part(data, part) for part in numbers)
         train = _without_labels(train, np.setdiff1d(data.y, train.y))
-        taught, teacher = distilled(student, teacher, train)
-        finished(_final(taught))
-        alone, _ = distilled(student, None, train)
-        finished(_final(alone))
+        with task("report"):
+            taught, teacher = distilled(student, teacher, train)
+            finished(_final(taught))
+        with task("report: student without teacher"):
+            alone, _ = distilled(student, None, train)
+            finished(_final(alone))
         models = {"teacher": teacher, "student": taught, "student without teacher": alone}
         return measured(models, test.X, test.y, test.sample_weight)
 

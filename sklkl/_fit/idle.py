@@ -194,5 +194,5 @@ def warn_of_idle(estimator: WarnsOnce, given: Mapping[str, Any], fit: Circumstan
         if not any(same_value(given[name], value) for value in asks_for_nothing):
             estimator._warn_once(
                 f"The {name!r} parameter of {type(estimator).__name__} has no effect; {needs[name]} would give it one.",
-                stacklevel=5,
+                stacklevel=6,
             )

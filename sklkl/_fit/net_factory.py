@@ -20,12 +20,13 @@ from sklkl._fit.starting_weights import scaling_to_start_from, start_from
 from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.equality import same_value
+from sklkl._utils.progress import has_callbacks
 from sklkl._utils.seeding import borrowed_global_state
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Rows
 from sklkl.distillation import Distillation
 from sklkl.modules import MLP, Scaling, accepted, build_module, input_scaling, scaling_of, uncompiled
-from sklkl.net import KLNet
+from sklkl.net import EpochTasks, KLNet
 from sklkl.optim import OPTIMIZERS
 
 _OWNER = "KLClassifier"
@@ -328,7 +329,7 @@ def _callbacks(params: NetParams) -> list[Any]:
             allowed = "a list of skorch callbacks, or of pairs of a name and a callback"
             raise invalid("callbacks", given, allowed, of=_OWNER)
     own = [Progress()] if params.verbose else []
-    return [*map(_own_callback, given), *own]
+    return [*map(_own_callback, given), *own, *([EpochTasks()] if has_callbacks() else [])]
 
 
 def _own_callback(item: Any) -> Any:

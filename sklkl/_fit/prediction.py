@@ -20,6 +20,7 @@ from sklkl._fit.parameters import PassedOnParams
 from sklkl._fit.stored import attributes_from, estimator_state
 from sklkl._utils.arrays import as_array
 from sklkl._utils.plain_state import PlainState
+from sklkl._utils.progress import CallbackSupportMixin
 from sklkl._utils.sklearn_private import available_if
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl._utils.types import MatrixLike
@@ -206,7 +207,7 @@ def _has_members(estimator: Any) -> bool:
     return True
 
 
-class NetClassifier(PlainState, PassedOnParams, ClassifierMixin, BaseEstimator):
+class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A classifier with a fitted ``net_``: what it predicts, and what it shows of its training."""
 
     _passed_on_prefixes = ("module", "optimizer")

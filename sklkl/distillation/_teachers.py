@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.frames import column_labels
 from sklkl._utils.out_of_fold import checked_splits, out_of_fold_proba
 from sklkl._utils.predicts_proba import PredictsProba, predicts_proba
+from sklkl._utils.progress import task
 from sklkl._utils.sklearn_private import BaseSearchCV, HasMethods, Hidden, _num_samples, _safe_indexing
 from sklkl._utils.validation import checked_array
 from sklkl._utils.whole_numbers import check_whole_numbers
@@ -121,6 +123,7 @@ class EstimatorTeacher(FunctionTeacher):
 
     def __init__(self, estimator: Any) -> None:
         self.estimator, self.ready = estimator, isinstance(estimator, FrozenEstimator)
+        self._name = type(estimator).__name__
         self._is_asking = False
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EstimatorTeacher:
@@ -133,7 +136,7 @@ class EstimatorTeacher(FunctionTeacher):
         """
         self._ask_for(sample_weight)
         self.estimator_ = clone(self.estimator)
-        with self._routing(sample_weight):
+        with self._routing(sample_weight), nullcontext() if self.ready else task(f"teacher {self._name}"):
             self.estimator_.fit(X, y, **self._weights(sample_weight))
         if not hasattr(self.estimator_, "predict_proba"):
             raise invalid("teacher", self.estimator, "an estimator that has 'predict_proba' once it is fitted")
@@ -169,7 +172,7 @@ class EstimatorTeacher(FunctionTeacher):
         """
         params = self._weights(sample_weight)
         known = np.ones(_num_samples(X), dtype=bool)
-        with self._routing(sample_weight):
+        with self._routing(sample_weight), task(f"teacher {self._name} by folds"):
             if self.classes_ is None:  # several labels, with an array each, which cross_val_predict puts together
                 proba = cross_val_predict(self.estimator, X, y, cv=cv, method="predict_proba", params=params)
             else:

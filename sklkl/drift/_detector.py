@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
 from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import Interval, StrOptions, _get_column_indices, _num_samples
@@ -54,6 +55,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "max_categories": [Interval(Integral, 2, None, closed="left")],
     "min_statistic": [Interval(Real, 0, None, closed="left")],
     "random_state": ["random_state"],
+    "verbose": ["verbose"],
 }
 
 
@@ -111,6 +113,8 @@ class DriftDetector(BaseEstimator):
         Least divergence that counts as drift, however small its p-value: with many rows the smallest change has one.
     random_state : int, RandomState instance or None, default=None
         Seed of the random splits; with an int, :meth:`detect` gives the same report for the same rows.
+    verbose : int, default=0
+        Greater than 0: a progress bar over the columns that are tested by permutations.
 
     Attributes
     ----------
@@ -159,6 +163,7 @@ class DriftDetector(BaseEstimator):
         max_categories: int = MOST_CATEGORIES,
         min_statistic: float = 0.0,
         random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ) -> None:
         self.statistic = statistic
         self.null = null
@@ -172,6 +177,7 @@ class DriftDetector(BaseEstimator):
         self.max_categories = max_categories
         self.min_statistic = min_statistic
         self.random_state = random_state
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
         """Say that columns may be missing, categorical or strings, and X sparse."""
@@ -314,9 +320,10 @@ class DriftDetector(BaseEstimator):
             return np.asarray([asymptotic_p_value(divergence, t.a, t.b, self.pseudo_count) for t in tables])
         at_most = math.ceil(2 * (len(tables) if self.correction else 1) / self.alpha)
         generators = generator(self.random_state).spawn(len(tables))
+        columns = tqdm(list(zip(tables, generators, strict=True)), unit="column", disable=not self.verbose)
         return np.asarray(
             [
                 permutation_p_value(divergence, table, self.pseudo_count, n, rng, at_most=at_most)
-                for table, rng in zip(tables, generators, strict=True)
+                for table, rng in columns
             ]
         )

@@ -20,12 +20,13 @@ from sklkl.losses import row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
 from sklkl.net._by_hand import ByHand, why_autograd
 from sklkl.net._datasets import check_labels
+from sklkl.net._epoch_tasks import EpochTasks
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._shares import align, joined, of_all_rows
 from sklkl.net._terms import loss_terms
 from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
 
-_OWN_CALLBACKS = (BestWeights, EpochTimer, PrintLog, Progress)
+_OWN_CALLBACKS = (BestWeights, EpochTasks, EpochTimer, PrintLog, Progress)
 _EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 # Who overrides one of these has a step of their own.
 _OVERRIDABLE = ("train_step", "train_step_single", "loss_terms", "infer", "log_proba", "make_learning_rate")
