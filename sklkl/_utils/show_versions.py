@@ -12,7 +12,19 @@ import torch
 __all__ = ["show_versions"]
 
 DEPENDENCIES = ["array-api-compat", "joblib", "numpy", "scikit-learn", "scipy", "skorch", "torch", "tqdm"]
-OPTIONAL = "dask matplotlib onnx onnxruntime onnxscript pandas polars pyarrow rich skl2onnx skops".split()
+OPTIONAL = [
+    "dask",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rich",
+    "skl2onnx",
+    "skops",
+]
 PACKAGES = ["sklkl", *DEPENDENCIES, *OPTIONAL]
 
 

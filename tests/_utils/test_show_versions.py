@@ -21,7 +21,7 @@ def test_no_dependency_is_forgotten():
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     needed = [*project["dependencies"], *(name for extra in extras["all"] for name in taken(extra, extras))]
-    assert {re.split("[>=]", requirement)[0] for requirement in needed} <= set(PACKAGES)
+    assert {re.split(r"[\[>=]", requirement)[0] for requirement in needed} <= set(PACKAGES)
 
 
 def taken(extra, extras):
