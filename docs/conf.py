@@ -83,6 +83,8 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"logo": {"text": "sklkl"}}
+# Pages without pages below them have no use for a navigation beside them.
+html_sidebars = {name: [] for name in ("coming_from", "get_started", "reliability", "extending", "changelog")}
 html_title = f"sklkl {version}"
 html_show_sourcelink = False
 html_static_path = ["_static"]
