@@ -28,7 +28,12 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "auto_examples/index.rst"]
+exclude_patterns = [
+    "_build",
+    "auto_examples/index.rst",
+    "**/sg_execution_times.rst",
+    "sg_execution_times.rst",
+]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -84,7 +89,16 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"logo": {"text": "sklkl"}}
 # Pages without pages below them have no use for a navigation beside them.
-html_sidebars = {name: [] for name in ("coming_from", "get_started", "reliability", "extending", "changelog")}
+html_sidebars = {
+    name: []
+    for name in (
+        "coming_from",
+        "get_started",
+        "reliability",
+        "extending",
+        "changelog",
+    )
+}
 html_title = f"sklkl {version}"
 html_show_sourcelink = False
 html_static_path = ["_static"]

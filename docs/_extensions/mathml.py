@@ -1,5 +1,7 @@
 """Formulas as MathML, which browsers draw by themselves: made at build by docutils, so pages need no script."""
 
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -8,9 +10,13 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 
+# Browsers put no space between a function and what it is of.
+FUNCTION = re.compile(r"\\(log|exp) (?=[\\\w])")
+
+
 def formula(node, **options):
     try:
-        return tex2mathml(node.astext(), **options)
+        return tex2mathml(FUNCTION.sub(r"\\\1\\, ", node.astext()), **options)
     except MathError as error:
         logger.warning(
             "%s in the formula %r", error, node.astext(), location=node
@@ -25,7 +31,7 @@ def inline(translator, node):
 
 def block(translator, node):
     translator.body.append(
-        f'<div class="math">{formula(node, as_block=True)}</div>'
+        f'<div class="formula">{formula(node, as_block=True)}</div>'
     )
     raise nodes.SkipNode
 
