@@ -151,15 +151,16 @@ for (name, rate), (kl, lengths) in runs.items():
 # of the band by its guard, the lower one as well as a rate can that is chosen before the gradient is seen. Divergences
 # below 1e-8 are drawn at 1e-8.
 
-colours = dict(zip(first_rates, ["C0", "C2", "C3"], strict=True))
+# blue, orange and green of Okabe and Ito, which everybody can tell apart
+styles = dict(zip(first_rates, [("#0072B2", "-"), ("#E69F00", "--"), ("#009E73", ":")], strict=True))
 fig, axes = plt.subplots(2, 2, figsize=(10, 6.5), sharex=True, sharey="col", layout="constrained")
 for (above, beside), name in zip(axes, ["fixed", "band"], strict=True):
     above.axhspan(target / 2, 2 * target, color="k", alpha=0.12, lw=0)
-    for rate, colour in colours.items():
+    for rate, (colour, line) in styles.items():
         kl, lengths = runs[name, rate]
         steps = np.arange(1, len(kl) + 1)
         above.plot(steps, np.maximum(kl, 1e-8), ".", ms=3, color=colour, alpha=0.5)
-        beside.plot(steps, lengths.mean(1), color=colour, label=f"{rate:g}")
+        beside.plot(steps, lengths.mean(1), line, lw=2, color=colour, label=f"{rate:g}")
         beside.fill_between(steps, lengths.min(1), lengths.max(1), color=colour, alpha=0.15, lw=0)
     title = "rate fixed" if name == "fixed" else 'rate by the rule "band"'
     above.set(yscale="log", ylim=(5e-9, 20), ylabel="KL of the step, nats", title=f"{title}: each dot a step of a seed")
