@@ -49,11 +49,10 @@ def drawn(seed):
 # A logistic regression in two coordinates cannot follow the land. A network
 # can, where it has points. Each with the weights and without.
 
+small = {"hidden_layer_sizes": 64, "dropout": 0.0, "max_epochs": 50}
 MODELS = {
     "logistic regression": lambda: LogisticRegression(),
-    "network": lambda: KLClassifier(
-        hidden_layer_sizes=64, dropout=0.0, max_epochs=50, random_state=0
-    ),
+    "network": lambda: KLClassifier(**small, random_state=0),
 }
 losses, sizes = [], []
 for seed in range(6):
@@ -79,9 +78,8 @@ def shown(values):
 
 print("log-loss on the whole map, nats, 6 draws: mean ± standard error")
 print(f"{'':20s} {'unweighted':>15s} {'weighted':>15s} {'gain':>15s}")
-for name, (before, after) in zip(
-    MODELS, losses.transpose(1, 2, 0), strict=True
-):
+of_models = losses.transpose(1, 2, 0)
+for name, (before, after) in zip(MODELS, of_models, strict=True):
     cells = map(shown, (before, after, before - after))
     print(f"{name:20s} " + " ".join(f"{cell:>15s}" for cell in cells))
 chance = log_loss(is_high, np.full(len(is_high), is_high.mean()))

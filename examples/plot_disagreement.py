@@ -39,12 +39,9 @@ def measured(seed):
     rng = np.random.default_rng(seed)
     known = np.where(known < 2, rng.integers(0, 2, len(known)), known)
     learned = known < 6
-    clf = KLClassifier(
-        hidden_layer_sizes=64, n_members=8, max_epochs=30, random_state=seed
-    )
-    clf.fit(
-        X_train[learned], np.array(list("abcdef") + [""] * 4)[known][learned]
-    )
+    small = {"hidden_layer_sizes": 64, "max_epochs": 30}
+    clf = KLClassifier(**small, n_members=8, random_state=seed)
+    clf.fit(X_train[learned], np.array(list("abcdef"))[known[learned]])
     proba = clf.predict_proba(X_test)
     entropy = -(proba * np.log(proba.clip(1e-300))).sum(1)
     return shown, {
@@ -64,14 +61,10 @@ for name, values in aucs.items():
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     print(f"{name:24s} {np.mean(values):.3f} ± {error:.3f}")
 for name in ("entropy", "disagreement"):
-    medians = {
-        group: np.median([d[name][np.isin(s, which)].mean() for s, d in runs])
-        for group, which in groups.items()
-    }
-    cells = ", ".join(
-        f"{group}: {value:.3f}" for group, value in medians.items()
-    )
-    print(f"mean {name}, nats: {cells}")
+    print(f"mean {name}, nats:")
+    for group, which in groups.items():
+        means = [d[name][np.isin(s, which)].mean() for s, d in runs]
+        print(f"    digits {group:16s} {np.mean(means):.3f}")
 
 # %%
 # Doubt and ignorance
@@ -81,9 +74,8 @@ for name in ("entropy", "disagreement"):
 # first and disagree about the second.
 
 shown, doubts = runs[0]
-styles = zip(
-    groups.items(), ["#0072B2", "#999999", "#D55E00"], "sox", strict=True
-)
+colours = ["#0072B2", "#999999", "#D55E00"]
+styles = zip(groups.items(), colours, "sox", strict=True)
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
 for (group, which), colour, marker in styles:
     rows = np.isin(shown, which)
@@ -100,9 +92,8 @@ lines = zip(
 )
 for (name, doubt), colour, line in lines:
     curve = {"color": colour, "linestyle": line, "lw": 2}
-    RocCurveDisplay.from_predictions(
-        shown >= 6, doubt, name=name, ax=axes[1], curve_kwargs=curve
-    )
+    options = {"name": name, "ax": axes[1], "curve_kwargs": curve}
+    RocCurveDisplay.from_predictions(shown >= 6, doubt, **options)
 axes[1].set(
     xlabel="share of known digits put aside",
     ylabel="share of new digits found",

@@ -48,7 +48,8 @@ print("p-values; * drifted, at the level 0.05 for all columns of a period")
 print("period      " + "".join(f"{name:>9s}" for name in returns.columns))
 for name, report in reports.items():
     marks = zip(report.p_value, report.drifted, strict=True)
-    print(name + "   " + "".join(f"{p:8.3f}{'*' if d else ' '}" for p, d in marks))
+    cells = [f"{p:8.3f}{'*' if drifted else ' '}" for p, drifted in marks]
+    print(name + "   " + "".join(cells))
 
 # %%
 # Is it time, or chance?

@@ -30,10 +30,9 @@ from sklkl import KLClassifier
 from sklkl.preprocessing import ProbaDivergence
 
 X, digit = load_digits(return_X_y=True)
+small = {"hidden_layer_sizes": 64, "max_epochs": 30}
 MODELS = {
-    "network": lambda seed: KLClassifier(
-        hidden_layer_sizes=64, max_epochs=30, random_state=seed
-    ),
+    "network": lambda seed: KLClassifier(**small, random_state=seed),
     "forest": lambda seed: RandomForestClassifier(random_state=seed),
 }
 CASES = {"all classes differ": False, "two are the same": True}
@@ -42,32 +41,27 @@ SCORES = ["KL to the uniform", "KL to the templates", "largest probability"]
 
 def areas(make, coin, seed):
     """Return for each score the area under the ROC curve of known digits."""
-    X_train, X_test, y, y_test = train_test_split(
-        X, digit, stratify=digit, random_state=seed
-    )
+    split = {"stratify": digit, "random_state": seed}
+    X_train, X_test, y, y_test = train_test_split(X, digit, **split)
     if coin:
         flips = np.random.default_rng(seed).integers(0, 2, len(y))
         y = np.where(y < 2, flips, y)
     X_train, y = X_train[y < 6], y[y < 6]
     classifier = FrozenEstimator(make(seed).fit(X_train, y))
-    scores = [
-        ProbaDivergence(classifier, reference=reference, cv=None)
-        .fit(X_train, y)
-        .score_samples(X_test)
-        for reference in ("uniform", "templates")
-    ]
+    scores = []
+    for reference in ("uniform", "templates"):
+        divergence = ProbaDivergence(classifier, reference=reference, cv=None)
+        scores.append(divergence.fit(X_train, y).score_samples(X_test))
     scores.append(classifier.predict_proba(X_test).max(axis=1))
     return [roc_auc_score(y_test < 6, score) for score in scores]
 
 
 n_seeds = 5
-found = {
-    (case, model): np.array(
-        [areas(make, coin, seed) for seed in range(n_seeds)]
-    )
-    for case, coin in CASES.items()
-    for model, make in MODELS.items()
-}
+found = {}
+for case, coin in CASES.items():
+    for model, make in MODELS.items():
+        values = [areas(make, coin, seed) for seed in range(n_seeds)]
+        found[case, model] = np.array(values)
 print(f"area under the ROC curve, {n_seeds} seeds: mean ± standard error")
 print(f"{'':30s}" + "".join(f"{name:>22s}" for name in SCORES))
 for (case, model), values in found.items():
@@ -83,9 +77,8 @@ for (case, model), values in found.items():
 # rows in, suit no row.
 
 colours = ["#0072B2", "#D55E00", "#009E73"]
-fig, axes = plt.subplots(
-    1, 2, figsize=(10, 4.2), sharey=True, layout="constrained"
-)
+fig, axes = plt.subplots(1, 2, sharey=True, layout="constrained")
+fig.set_size_inches(10, 4.2)
 for axis, case in zip(axes, CASES, strict=True):
     for place, model in enumerate(MODELS):
         for k, (colour, marker) in enumerate(zip(colours, "osx", strict=True)):
