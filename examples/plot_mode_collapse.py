@@ -165,6 +165,7 @@ plt.show()
 # Points of the first seed at the end, and circles of three standard deviations
 # around the modes; some points are outside the picture.
 
+# sphinx_gallery_thumbnail_number = 2
 fig, axes = plt.subplots(1, 2, sharey=True, layout="constrained")
 fig.set_size_inches(9, 4.5)
 for axis, (name, (values, points)) in zip(axes, runs.items(), strict=True):
