@@ -198,15 +198,16 @@ class Progress(Callback):
     def on_train_begin(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
         """Open the bar."""
         self.bar_: tqdm[Any] = tqdm(total=net.max_epochs, unit="epoch")
+        self.n_before_: int = len(net.history)
 
     def on_epoch_end(
         self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
     ) -> None:
-        """Move the bar by one epoch."""
+        """Move the bar by one epoch, or by those of a training that goes on."""
         record = net.history[-1]
         losses = {k: v for k, v in record.items() if k.startswith(("train_", "valid_")) and isinstance(v, float)}
         self.bar_.set_postfix(losses, refresh=False)
-        self.bar_.update()
+        self.bar_.update(len(net.history) - self.n_before_ - self.bar_.n)
 
     def on_train_end(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
         """Close the bar."""

@@ -12,13 +12,13 @@ from torch.optim import Optimizer
 from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import is_first_call
-from sklkl._fit.parameters import CONSTRAINTS, FitData, checked_params
+from sklkl._fit.parameters import CONSTRAINTS, FitData, check_stream, checked_params
 from sklkl._fit.plan import active_plans, planned
 from sklkl._fit.prediction import NetClassifier
-from sklkl._fit.teaching import can_teach_a_stream, limit_tags
+from sklkl._fit.teaching import can_teach_a_stream
 from sklkl._utils.progress import followed
 from sklkl._utils.sklearn_private import available_if
-from sklkl._utils.types import Auto, Labels, MatrixLike, Proba, Weight
+from sklkl._utils.types import Auto, FilePath, Labels, MatrixLike, Proba, Weight
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName
 from sklkl.optim import LearningRateName, OptimizerName
@@ -141,6 +141,10 @@ class KLClassifier(NetClassifier):
         Greater than 0: a progress bar with the losses, and what a teacher takes.
     callbacks : list of skorch callbacks or None, default=None
         Shallow copies are used, which are in ``net_.callbacks_``: what a callback holds, such as a list, is shared.
+    checkpoint : path-like or None, default=None
+        File, or folder of a file for each fit, from which :meth:`fit` goes on after a crash, see :ref:`resuming`.
+    checkpoint_every : int >= 1, default=1
+        Every how many epochs it is written.
     **module__params : Any
         Parameters named ``module__...`` and ``optimizer__...``, passed on to the module and the optimiser. Where
         :meth:`set_params` makes that another one, those that it does not accept are dropped, with a warning.
@@ -233,6 +237,8 @@ class KLClassifier(NetClassifier):
         compile: bool = False,
         verbose: int = 0,
         callbacks: list[Any] | None = None,
+        checkpoint: FilePath | None = None,
+        checkpoint_every: int = 1,
         **module__params: Any,  # and optimizer__; the name itself must be one that is passed on
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -275,6 +281,8 @@ class KLClassifier(NetClassifier):
         self.compile = compile
         self.verbose = verbose
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self._store_passed_on(module__params)
 
     @followed
@@ -382,19 +390,9 @@ class KLClassifier(NetClassifier):
         """
         with Attempt(self) as attempt:
             params = checked_params(self)
-            if self.class_weight == "balanced":
-                raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
+            check_stream(params)
             draft, data = attempt.draft, FitData(X, y, sample_weight)
             first = is_first_call(draft, classes)
             previous = None if first else Previous(self.net_, self.classes_)
             fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
         return finished(self)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.classifier_tags.multi_label = True
-        tags.input_tags.three_d_array = self.module is not None
-        if self.teacher is not None:
-            limit_tags(tags, self.teacher)
-        return tags

@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklkl._fit.attempt import Attempt, finished
+from sklkl._fit.checkpoint import leave_file
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
@@ -196,6 +197,8 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
         numbers = _held_out(data.y, data.sample_weight, self.report_fraction, seed)
         train, test = (_part(data, part) for part in numbers)
         train = _without_labels(train, np.setdiff1d(data.y, train.y))
+        student = clone(student)
+        leave_file(_final(student))
         with task("report"):
             taught, teacher = distilled(student, teacher, train)
             finished(_final(taught))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from torch import Tensor
 
 from sklkl._fit.attempt import Attempt, Previous, Task, Trained
 from sklkl._fit.calibration import calibrate
+from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of
 from sklkl._fit.idle import Circumstances, warn_of_idle
 from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
 from sklkl._fit.members import check_structure, new_members, resumed_nets, with_own_parts
@@ -26,6 +29,7 @@ from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl.data import TrainingSet
 from sklkl.net import KLNet
+from sklkl.net._training_state import TrainingCheckpoint
 
 _NO_VALIDATION = (
     "A callback looks at a validation part, and there is none: {}. Set 'early_stopping' to True, or pass one to fit as "
@@ -69,12 +73,19 @@ def fit_net(
     """
     if previous is not None:
         check_structure(previous.net, params.net)
-    task = prepared(attempt.draft, params, data, previous, classes, stream)
-    training, net = task.training, None
+    checkpoint = NO_CHECKPOINT
+    if params.checkpoint.checkpoint is not None and not stream:
+        checkpoint = checkpoint_of(params, data, None if previous is None else previous.net)
+        params = checkpoint.begun(params)
+    task = prepared(attempt.draft, params, data, previous, classes, stream, checkpoint)
+    training, net, targets = task.training, None, checkpoint.targets
     tells = tells and not (stream and previous is not None)
-    for _ in range(1 if stream else params.teacher.n_generations):
+    for generation in range(checkpoint.generation, 1 if stream else params.teacher.n_generations):
         if net is not None:
-            training, previous = _taught_by(net, training), None
+            targets = _said_by(net, training)
+        if targets:
+            training, previous = _with_targets(training, targets), None
+            checkpoint.begin_generation(generation, task.random_state)
         if previous is None:
             make = new_net if params.net.n_members == 1 else new_members
             net = make(params.net, task.classes, training, task.random_state)
@@ -84,9 +95,12 @@ def fit_net(
             tell_of_idle(attempt.draft, params, data, task)
             tells = False
         trained = Trained(net, task)
+        if checkpoint.ended is not None:
+            checkpoint.restore(net, training)
+            break
         attempt.trainings.append(trained)
         try:
-            train(net, training)
+            train(net, training, checkpoint.begin_training(generation, targets))
         except KeyboardInterrupt:
             if not net.has_learned_:
                 raise
@@ -94,6 +108,8 @@ def fit_net(
         check_outcome(net, training)
         if params.split.calibrate:
             calibrate(net, training)
+    if checkpoint.ended is None:
+        checkpoint.end(trained.net)
     return trained._replace(interrupted=False)
 
 
@@ -101,7 +117,8 @@ def tell_of_idle(estimator: NetClassifier, params: FitParams, data: FitData, tas
     """Warn of parameters that cannot have an effect."""
     has_valid = task.training.data.valid is not None or params.split.early_stopping is True
     stream, given = task.training.stream, data.X_val is not None
-    fit = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given)
+    keeps = params.checkpoint.checkpoint is not None
+    fit = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given, keeps)
     warn_of_idle(estimator, params.given, fit)
 
 
@@ -112,6 +129,7 @@ def prepared(
     previous: Previous | None,
     classes: np.ndarray | None,
     stream: bool,
+    checkpoint: FitCheckpoint,
 ) -> Task:
     """Return what is to be learned from what was given to ``fit``."""
     plain, gives_valid = is_plain(params.teacher, data), _gives_valid(data)
@@ -121,6 +139,8 @@ def prepared(
     soft_targets = None
     if not plain:
         soft_targets = soft_targets_of(params, indexable(data), inputs, partial(read_more, estimator, params.inputs))
+    if soft_targets is not None:
+        soft_targets.settled = checkpoint.settled
     found = inputs.classes if soft_targets is None or stream else soft_targets.classes
     if previous is not None:
         previous.check(found)
@@ -133,6 +153,8 @@ def prepared(
         training = training_of(params, rows, valid, soft_targets, random_state, build)
         if params.net.n_members > 1:
             training = with_own_parts(training, rows, params.net.n_members, random_state)
+    if soft_targets is not None:
+        checkpoint.settle(soft_targets, training)
     return Task(found, rows, soft_targets, training, random_state)
 
 
@@ -158,10 +180,10 @@ def _seeded(params: FitParams, plain: bool) -> tuple[FitParams, np.random.Random
     return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv)), random_state
 
 
-def train(net: KLNet, training: Training) -> None:
+def train(net: KLNet, training: Training, checkpoint: TrainingCheckpoint | None = None) -> None:
     """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
     try:
-        net.partial_fit(training.parts or training.data)
+        net.partial_fit(training.parts or training.data, checkpoint=checkpoint)
     except KeyError as error:
         if training.data.valid is None and asks_for_validation(error):
             raise ValueError(_NO_VALIDATION.format(error)) from error
@@ -173,11 +195,13 @@ def train(net: KLNet, training: Training) -> None:
         raise
 
 
-def _taught_by(net: KLNet, training: Training) -> Training:
-    """Return the training of the next generation, with the soft targets of a net that has learned this one."""
+def _said_by(net: KLNet, training: Training) -> list[Tensor]:
+    """Return the probabilities of the training rows, for the next generation to learn from, by a net of this one."""
+    return [net_proba(net, data.train).to(data.train.dtype) for data in (training.data, *training.parts)]
 
-    def taught(data: TrainingSet) -> TrainingSet:
-        proba = net_proba(net, data.train).to(data.train.dtype)
-        return TrainingSet(data.train.with_columns(teacher_proba=proba), data.valid)
 
-    return replace(training, data=taught(training.data), parts=tuple(map(taught, training.parts)))
+def _with_targets(training: Training, targets: Sequence[Tensor]) -> Training:
+    """Return a training with these soft targets in place of its own."""
+    sets = zip((training.data, *training.parts), targets, strict=True)
+    data, *parts = (TrainingSet(own.train.with_columns(teacher_proba=proba), own.valid) for own, proba in sets)
+    return replace(training, data=data, parts=tuple(parts))

@@ -33,15 +33,15 @@ class Halving:
     """
 
     def __init__(self, nets: Sequence[KLNet], valid: Sequence[Rows], after: int) -> None:
-        self.next = after
+        self.after = after
         self.valid = {id(net): rows for net, rows in zip(nets, valid, strict=True)}
         self.seeds = len({net.random_state for net in nets}) < len(nets)
 
     def __call__(self, epoch: int, nets: Sequence[KLNet]) -> list[KLNet]:
         """Return those of the nets still in training that are to stop after so many epochs."""
-        if epoch < self.next:
+        n_times, rest = divmod(epoch, self.after)
+        if rest or n_times & (n_times - 1):  # no power of two
             return []
-        self.next = 2 * epoch
         competing: dict[object, list[KLNet]] = {}
         for net in nets:
             competing.setdefault(net.random_state if self.seeds else None, []).append(net)

@@ -33,6 +33,8 @@ class Circumstances:
         Whether there is a validation part, or should be one.
     gives_valid : bool
         Whether it was given to ``fit``.
+    keeps : bool
+        Whether there is a checkpoint.
     """
 
     net: NetParams
@@ -42,6 +44,7 @@ class Circumstances:
     stream: bool
     has_valid: bool
     gives_valid: bool
+    keeps: bool
 
     @property
     def has_layers(self) -> bool:
@@ -153,6 +156,7 @@ NEEDS = (
         lambda fit: not fit.stream,
         "fit, as partial_fit goes over its rows once and sets none aside,",
     ),
+    Need(("checkpoint_every",), lambda fit: fit.keeps, "a 'checkpoint'"),
     Need(("validation_fraction",), lambda fit: not fit.gives_valid, "leaving out 'X_val'"),
     Need(("validation_fraction",), lambda fit: fit.splits, "early_stopping=True"),
     Need(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -82,6 +83,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "compile": ["boolean"],
     "verbose": ["verbose"],
     "callbacks": [list, None],
+    "checkpoint": [str, os.PathLike, None],
+    "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
 }
 
 
@@ -185,6 +188,14 @@ class NetParams:
 
 
 @dataclass(frozen=True)
+class CheckpointParams:
+    """Where the state of a fit is kept, and every how many epochs."""
+
+    checkpoint: str | os.PathLike[str] | None
+    checkpoint_every: int
+
+
+@dataclass(frozen=True)
 class FitParams:
     """All parameters of a classifier, by who needs them."""
 
@@ -192,6 +203,7 @@ class FitParams:
     teacher: TeacherParams
     split: SplitParams
     net: NetParams
+    checkpoint: CheckpointParams
     random_state: Any
     given: Mapping[str, Any]  # all of them by name, as they were set
 
@@ -316,5 +328,16 @@ def checked_params(estimator: PassedOnParams) -> FitParams:
         return kind(**{field.name: known[field.name] for field in fields(kind)})
 
     groups = {"inputs": group(InputParams), "teacher": group(TeacherParams)}
-    groups |= {"split": group(SplitParams), "net": group(NetParams)}
+    groups |= {"split": group(SplitParams), "net": group(NetParams), "checkpoint": group(CheckpointParams)}
     return FitParams(**groups, random_state=params["random_state"], given=params)
+
+
+def check_stream(params: FitParams) -> None:
+    """Raise a ValueError for a parameter of which ``partial_fit`` can make nothing."""
+    if params.given["class_weight"] == "balanced":
+        raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
+    if params.checkpoint.checkpoint is not None:
+        raise ValueError(
+            "The 'checkpoint' parameter must be None for partial_fit, as only the caller knows which rows have been "
+            "seen; store the classifier beside that, by sklkl.save(..., with_optimizer=True)."
+        )

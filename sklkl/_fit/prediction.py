@@ -18,6 +18,7 @@ from torch.nn.functional import logsigmoid
 from sklkl._fit.inputs import validated
 from sklkl._fit.parameters import PassedOnParams
 from sklkl._fit.stored import attributes_from, estimator_state
+from sklkl._fit.teaching import limit_tags
 from sklkl._utils.arrays import as_array
 from sklkl._utils.plain_state import PlainState
 from sklkl._utils.progress import CallbackSupportMixin
@@ -212,6 +213,8 @@ class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, Classifier
 
     _passed_on_prefixes = ("module", "optimizer")
 
+    module: Any
+    teacher: Any
     classes_: np.ndarray
     n_features_in_: int
     net_: KLNet
@@ -356,6 +359,15 @@ class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, Classifier
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(attributes_from(state))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
+        tags.input_tags.three_d_array = self.module is not None
+        if self.teacher is not None:
+            limit_tags(tags, self.teacher)
+        return tags
 
     @property
     def module_(self) -> nn.Module:

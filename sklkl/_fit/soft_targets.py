@@ -151,6 +151,31 @@ class FurtherRows:
             return self.validate(X if self.transform is None else self.transform(X))
 
 
+class Settled(NamedTuple):
+    """What was found out before a training, with a teacher's help, and is not to be found out again.
+
+    Parameters
+    ----------
+    weight, share : float
+        The teacher's weight in the loss, and its share in the soft targets.
+    random_state : tuple
+        State of the random numbers after that.
+    rows : str
+        Fingerprint of the training rows, of which some may be synthetic.
+    teacher_proba : Tensor of shape (n_rows, ..., n_classes) or None
+        The soft targets.
+    known_classes : list of int or None
+        Codes of the classes that the teacher knows.
+    """
+
+    weight: float
+    share: float
+    random_state: tuple[Any, ...]
+    rows: str
+    teacher_proba: Tensor | None
+    known_classes: list[int] | None
+
+
 @dataclass
 class SoftTargets:
     """What rows are to learn from, other than their labels.
@@ -178,6 +203,10 @@ class SoftTargets:
         Share of the teacher in the soft targets.
     alone : KLNet or None
         Whose probabilities are the rest: a net that learned the labels alone.
+    settled : Settled or None
+        What was found out by a fit that is gone on with; the teacher is then not asked.
+    random_state_after : tuple
+        State of the random numbers after the teacher's weight was found.
     """
 
     params: TeacherParams
@@ -189,6 +218,9 @@ class SoftTargets:
     temperature: float = field(default=1.0, init=False)
     share: float = field(default=1.0, init=False)
     alone: KLNet | None = field(default=None, init=False)
+    settled: Settled | None = field(default=None, init=False)
+    random_state_after: Any = field(default=(), init=False)
+    _not_fitted_to: Rows | None = field(default=None, init=False)
 
     def with_soft_targets(
         self, rows: Rows, weight: float, random_state: np.random.RandomState
@@ -211,14 +243,17 @@ class SoftTargets:
         known_classes : list of int or None
             Codes of the classes that the teacher knows; None for all.
         """
-        part, teacher = self.given.part(rows), self.teacher if weight > 0 else None
+        part, teacher, numbered = self.given.part(rows), self.teacher if weight > 0 else None, rows
         more = self.further.inputs(part.X, teacher is not None, random_state)
         inputs = list(map(self.further.read, more))  # before the teacher is fitted
-        proba = None if teacher is None else self._proba(teacher, part, more)
+        proba = None if teacher is None or self.settled is not None else self._proba(teacher, part, more)
         targets, known = (None, None) if proba is None else self._aligned(proba)
         rows = rows.with_columns(number=None)
         for X in inputs:
             rows = rows.with_unlabeled(X)
+        if self.settled is not None:
+            self._not_fitted_to = numbered if teacher is not None else None
+            return rows.with_columns(teacher_proba=self.settled.teacher_proba), self.settled.known_classes
         if targets is None:
             return rows, None
         targets = targets if self.temperature == 1 else soften(targets, self.temperature)
@@ -320,6 +355,13 @@ class SoftTargets:
         """Let only a share of all soft targets from now on be the teacher's, and the rest those of a net."""
         self.alone, self.share = alone, share
 
+    def weight_as_settled(self, random_state: np.random.RandomState) -> float:
+        """Return the teacher's weight as it was found before, with the share and the random numbers after that."""
+        assert self.settled is not None
+        self.share = self.settled.share
+        random_state.set_state(self.settled.random_state)
+        return self.settled.weight
+
     def _calibrate(self, proba: np.ndarray, codes: Tensor, weight: Tensor | None) -> None:
         targets, known = self._aligned(proba)
         if known is None:  # else some labels are unknown to the teacher
@@ -333,7 +375,10 @@ class SoftTargets:
 
     @property
     def fitted_teacher(self) -> Any:
-        """The teacher, once it is fitted, as scikit-learn knows it."""
+        """The teacher, once it is fitted, as scikit-learn knows it; one that was not asked again is fitted now."""
+        rows, self._not_fitted_to = self._not_fitted_to, None
+        if rows is not None:
+            self.fit_teacher(rows)
         return self.teacher.estimator_ if isinstance(self.teacher, EstimatorTeacher) else self.params.teacher
 
     def _aligned(self, proba: np.ndarray) -> tuple[Tensor, list[int] | None]:

@@ -8,6 +8,7 @@ memory is taken.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -70,7 +71,8 @@ def estimator_state(attributes: dict[str, Any]) -> dict[str, Any]:
         If one of them cannot be stored without pickle.
     """
     state = {name: value for name, value in attributes.items() if name != "net_"}
-    texts = {name: str(value) for name, value in state.items() if isinstance(value, (torch.dtype, torch.device))}
+    kinds = (torch.dtype, torch.device, os.PathLike)
+    texts = {name: str(value) for name, value in state.items() if isinstance(value, kinds)}
     if isinstance(state.get("class_weight"), dict):  # as the keys of JSON are texts
         state[_WEIGHT_PAIRS] = list(state.pop("class_weight").items())
     if "net_" in attributes:

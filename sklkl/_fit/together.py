@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from sklkl._fit.attempt import Attempt, Task, Trained
 from sklkl._fit.calibration import calibrate
+from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of, checkpoint_of_stack
 from sklkl._fit.fitting import is_plain, prepared, tell_of_idle, train
 from sklkl._fit.halving import Halving
 from sklkl._fit.net_factory import new_net
@@ -56,8 +57,10 @@ def fit_together(
     """
     with OwnTorchState():
         fits: list[_Fit] = []
+        # what is learned is then a matter of all that compete
+        halved_with = None if halve_after is None else [halve_after, [one.get_params(deep=False) for one in estimators]]
         for estimator in estimators:
-            fits.append(_Fit(estimator, data, fits))
+            fits.append(_Fit(estimator, data, fits, halved_with))
         for group in _groups([fit for fit in fits if fit.is_prepared]):
             size = _largest(group[0].net) if largest == "auto" else largest or len(group)
             for start in range(0, len(group), size):
@@ -75,24 +78,30 @@ class _Fit:
     task: Task
     net: KLNet
 
-    def __init__(self, estimator: NetClassifier, data: FitData, others: Sequence[_Fit]) -> None:
+    def __init__(
+        self, estimator: NetClassifier, data: FitData, others: Sequence[_Fit], halved_with: Any = None
+    ) -> None:
         self.attempt = Attempt(estimator)
         self.error: Exception | None = None
+        self.checkpoint = NO_CHECKPOINT
         try:
-            self._prepare(data, others)
+            self._prepare(data, others, halved_with)
         except Exception as error:
             self.error = error
             self.__dict__.pop("net", None)
 
-    def _prepare(self, data: FitData, others: Sequence[_Fit]) -> None:
+    def _prepare(self, data: FitData, others: Sequence[_Fit], halved_with: Any) -> None:
         draft = self.attempt.draft
         self.params = checked_params(draft)
         params = self.params
         if params.given["warm_start"] or params.teacher.n_generations > 1 or params.net.n_members > 1:
             return
+        same_data = next((fit.checkpoint.described for fit in others), None)
+        self.checkpoint = checkpoint_of(params, data, same_data=same_data, halved_with=halved_with)
         alike = next((fit for fit in others if fit.has_rows_for(self.params, data)), None)
         if alike is None:
-            self.task = prepared(draft, self.params, data, None, None, stream=False)
+            begun = params if self.checkpoint.path is None else self.checkpoint.begun(params)
+            self.task = prepared(draft, begun, data, None, None, stream=False, checkpoint=self.checkpoint)
             # as it is before a net draws its seed
             self.random_state = copy.deepcopy(self.task.random_state)
         else:
@@ -102,6 +111,19 @@ class _Fit:
         net = None if alike is None else alike.net
         self.net = new_net(self.params.net, self.task.classes, self.task.training, random_state, alike=net)
         tell_of_idle(draft, self.params, data, self.task)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended before, in another process."""
+        return self.checkpoint.ended is not None
+
+    def finish_as_before(self) -> None:
+        """Let the estimator take over what was learned when the fit ended."""
+        try:
+            self.checkpoint.restore(self.net, self.task.training)
+            self._publish(self.checkpoint.n_together)
+        except Exception as error:
+            self.error = error
 
     def has_rows_for(self, params: FitParams, data: FitData) -> bool:
         """Whether these parameters make the training set that this fit has, to the last row."""
@@ -147,6 +169,11 @@ class _Fit:
         outcome.check(self.net)
         if self.params.split.calibrate:
             calibrate(self.net, self.task.training)
+        self.checkpoint.n_together = size
+        self.checkpoint.end(self.net)
+        self._publish(size)
+
+    def _publish(self, size: int) -> None:
         Trained(self.net, self.task, interrupted=False).publish(self.attempt.draft)
         self.attempt.draft.__dict__["stacked_"] = size
         self.attempt.take_over()
@@ -160,16 +187,32 @@ class _Fit:
 
 
 def _train(fits: list[_Fit], halve_after: int | None) -> None:
-    if len(fits) > 1:
-        sets = [fit.task.training.data for fit in fits]
-        nets = [fit.net for fit in fits]
-        errors = train_together(nets, sets, stops=_halving(nets, sets, halve_after))
-    else:
-        errors = [_train_alone(fits[0])]
+    """Train fits that belong together: those that had not ended, or all where one depends on the others."""
+    checkpoint = checkpoint_of_stack([fit.checkpoint for fit in fits])
+    depends = halve_after is not None and not all(fit.has_ended for fit in fits)
+    if checkpoint.state is None and not depends:
+        for fit in fits:
+            if fit.has_ended:
+                fit.finish_as_before()
+        fits = [fit for fit in fits if not fit.has_ended]
+        checkpoint = checkpoint_of_stack([fit.checkpoint for fit in fits])
+    if not fits:
+        return
+    errors = _train_stack(fits, halve_after, checkpoint) if len(fits) > 1 else [_train_alone(fits[0])]
     # nets of a stack that have the same rows scale them alike
     outcomes = {id(fit.task): Outcome(fit.task.training) for fit in fits}
     for fit, error in zip(fits, errors, strict=True):
         fit.finish(error, outcomes[id(fit.task)], len(fits))
+    checkpoint.remove()
+
+
+def _train_stack(fits: list[_Fit], halve_after: int | None, checkpoint: FitCheckpoint) -> list[Exception | None]:
+    for fit in fits:
+        if checkpoint.path is not None and fit.checkpoint.settled is not None and not fit.has_ended:
+            fit.checkpoint.begin_training(0, [])  # what a teacher has said is in the file of its fit
+    sets = [fit.task.training.data for fit in fits]
+    nets, keeper = [fit.net for fit in fits], checkpoint.begin_training(0, [])
+    return train_together(nets, sets, stops=_halving(nets, sets, halve_after), checkpoint=keeper)
 
 
 def _halving(nets: list[KLNet], sets: list[TrainingSet], halve_after: int | None) -> Halving | None:
@@ -179,7 +222,7 @@ def _halving(nets: list[KLNet], sets: list[TrainingSet], halve_after: int | None
 
 def _train_alone(fit: _Fit) -> Exception | None:
     try:
-        train(fit.net, fit.task.training)
+        train(fit.net, fit.task.training, fit.checkpoint.begin_training(0, []))
     except Exception as error:
         return error
     return None

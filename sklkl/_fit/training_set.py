@@ -74,6 +74,7 @@ def training_of(
     weight, distilled = _number(params.teacher), False
     if soft_targets is not None and soft_targets.teacher is not None:
         weight = _settled_weight(params, soft_targets, rows, valid, random_state, new_net)
+        soft_targets.random_state_after = random_state.get_state()
         distilled = weight > 0
     train = rows
     if valid is None and _stops_early(params, rows, distilled):
@@ -143,6 +144,8 @@ def _settled_weight(
     new_net: NewNet,
 ) -> float:
     """Return the weight of the distillation loss, after calibrating the teacher."""
+    if soft_targets.settled is not None:
+        return soft_targets.weight_as_settled(random_state)
     teacher = params.teacher
     # labelled rows do not show what a teacher is worth if it is there for other rows, or for other classes
     if teacher.distill_weight == "auto" and teacher.distill_rows == "all" and teacher.teacher_classes == "same":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import sparray, spmatrix
 
-__all__ = ["ArrayLike", "Auto", "Labels", "MatrixLike", "Proba", "RandomState", "Weight"]
+__all__ = ["ArrayLike", "Auto", "FilePath", "Labels", "MatrixLike", "Proba", "RandomState", "Weight"]
 
 # Arrays, lists, data frames (which give an array on request), and sparse matrices.
 MatrixLike: TypeAlias = ArrayLike | spmatrix | sparray
@@ -22,5 +23,7 @@ Weight: TypeAlias = ArrayLike | None
 
 # For a parameter that is settled in fit.
 Auto: TypeAlias = Literal["auto"]
+
+FilePath: TypeAlias = str | PathLike[str]
 
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None

@@ -18,6 +18,7 @@ from sklkl.net._apart import why_apart
 from sklkl.net._moments import Remade
 from sklkl.net._net import KLNet
 from sklkl.net._together import train_together
+from sklkl.net._training_state import PartOfCheckpoint, TrainingCheckpoint, restore_ended
 
 
 class KLEnsemble(KLNet):
@@ -78,7 +79,14 @@ class KLEnsemble(KLNet):
         return [net for net in self.members_ if len(net.history)] or self.members_
 
     def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, **fit_params: Any
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        checkpoint: TrainingCheckpoint | None = None,
+        **fit_params: Any,
     ) -> KLEnsemble:
         """Train the nets further: as one stack if that is possible, else one after the other.
 
@@ -88,6 +96,8 @@ class KLEnsemble(KLNet):
             What all nets are trained on, or one for each.
         y, classes, sample_weight, **fit_params
             Not used.
+        checkpoint : object or None, default=None
+            What keeps the state of the training, which goes on from there if it had kept one.
 
         Raises
         ------
@@ -97,7 +107,7 @@ class KLEnsemble(KLNet):
         sets = [X] * len(self.members_) if isinstance(X, TrainingSet) else list(X)
         self.interrupted_ = True
         try:
-            self._train_members(sets)
+            self._train_members(sets, checkpoint)
             self.interrupted_ = False
         finally:
             if insist(self._gather):
@@ -105,14 +115,32 @@ class KLEnsemble(KLNet):
                 raise KeyboardInterrupt
         return self
 
-    def _train_members(self, sets: Sequence[TrainingSet]) -> None:
+    def _train_members(self, sets: Sequence[TrainingSet], checkpoint: TrainingCheckpoint | None) -> None:
         if why_apart(self.members_, sets) is not None:
-            for net, data in zip(self.members_, sets, strict=True):
-                net.partial_fit(data)
+            self._train_one_by_one(sets, checkpoint)
             return
-        error = next(filter(None, train_together(self.members_, sets)), None)
+        error = next(filter(None, train_together(self.members_, sets, checkpoint=checkpoint)), None)
         if error is not None:
             raise error
+
+    def _train_one_by_one(self, sets: Sequence[TrainingSet], checkpoint: TrainingCheckpoint | None) -> None:
+        before = None if checkpoint is None else checkpoint.state
+        states = [] if before is None else before["one_by_one"]
+        for number, (net, data) in enumerate(zip(self.members_, sets, strict=True)):
+            part = None if checkpoint is None else PartOfCheckpoint(checkpoint, states, number)
+            if part is not None and part.state is not None and part.has_ended:
+                restore_ended(net, data, part.state)
+                continue
+            net.partial_fit(data, checkpoint=part)
+            if part is not None:
+                part.end(net)
+
+    def take_over(self, sets: Sequence[TrainingSet], states: Sequence[dict[str, Any]]) -> None:
+        """Let the nets have learned what others of the same kind had at the end of their training on these sets."""
+        for member in zip(self.members_, sets, states, strict=True):
+            restore_ended(*member)
+        self._gather()
+        self.interrupted_ = False
 
     def _gather(self) -> None:
         """Take over what the nets have learned."""

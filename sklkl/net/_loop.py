@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice, takewhile
 from typing import Any, Self
@@ -24,6 +25,7 @@ from sklkl.net._datasets import weighted_rows, with_labels_only
 from sklkl.net._interrupts import asks_to_stop
 from sklkl.net._shares import joint_means, shares
 from sklkl.net._skorch import SkorchNet
+from sklkl.net._training_state import TrainingCheckpoint, put_rate, rate_of, restore, state_of
 from sklkl.net._weight_average import WeightAverage
 from sklkl.optim import ConstantRate
 
@@ -64,11 +66,23 @@ class TrainingLoop(SkorchNet):
     _rate_runs = False
     _total_steps: int | None = None
     _average: WeightAverage | None = None
+    # torch's global generators, for the time in which they are seeded for this net
+    _borrowed: Sequence[torch.Generator] = ()
+    _checkpoint: TrainingCheckpoint | None = None
+    _goes_on_from: dict[str, Any] | None = None
+    _kept_rate: dict[str, Any] | None = None
     # what callbacks see as training data where some rows have no label
     _labelled_rows: Rows | None = None
 
     def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, **fit_params: Any
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        checkpoint: TrainingCheckpoint | None = None,
+        **fit_params: Any,
     ) -> Self:
         """Train further, see :meth:`skorch.NeuralNet.partial_fit`.
 
@@ -78,6 +92,8 @@ class TrainingLoop(SkorchNet):
             As in skorch.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights >= 0 of rows that are held as :class:`sklkl.data.Rows`.
+        checkpoint : object or None, default=None
+            What keeps the state of the training, which goes on from there if it had kept one.
 
         Raises
         ------
@@ -89,10 +105,12 @@ class TrainingLoop(SkorchNet):
         with OwnTorchState():
             if not self.initialized_:
                 self.initialize()
+            self._checkpoint = checkpoint
+            self._goes_on_from = None if checkpoint is None else checkpoint.state
             try:
                 self._train(X, y, **fit_params)
             finally:
-                self._labelled_rows = None
+                self._labelled_rows = self._checkpoint = self._goes_on_from = None
         return self
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> None:
@@ -110,7 +128,8 @@ class TrainingLoop(SkorchNet):
         self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
         if self.stream:
             self._forget_old_epochs()
-        return len(self.history)
+        self._n_before = len(self.history)
+        return self._n_before
 
     def _close(self, X: Any, y: Any, n_before: int, interrupted: bool) -> None:
         """End a training in good order, and raise the interruption that ended it."""
@@ -146,8 +165,10 @@ class TrainingLoop(SkorchNet):
             return self
         try:
             with borrowed:
+                self._borrowed = borrowed.generators
                 self._run_epochs(X, y, epochs, **fit_params)
         finally:
+            self._borrowed = ()
             borrowed.give_back()
         return self
 
@@ -168,8 +189,9 @@ class TrainingLoop(SkorchNet):
             return
         self.learning_rate_, self._rate_runs = None, True
         self.total_epochs_ = self.max_epochs if epochs is None else epochs
+        done = 0 if self._goes_on_from is None else self._goes_on_from["epochs"]
         try:
-            super().fit_loop(X, y, epochs=epochs, **fit_params)
+            super().fit_loop(X, y, epochs=self.total_epochs_ - done, **fit_params)
         except StopTraining:
             pass
         finally:
@@ -188,6 +210,9 @@ class TrainingLoop(SkorchNet):
         state = self.rate_state_ or {}
         if self.stream and self._rate_settings().items() <= state.items():
             self.learning_rate_.load_state_dict(state)
+        if self._kept_rate is not None:
+            put_rate(self.learning_rate_, self._kept_rate)
+            self._kept_rate = None
 
     def start_rate(self, rate: Any) -> None:
         """Begin with a learning rate that something else steps with."""
@@ -210,6 +235,10 @@ class TrainingLoop(SkorchNet):
 
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Begin a record, and train the weights further that were trained, not their average."""
+        if self._goes_on_from is not None:
+            state, self._goes_on_from = self._goes_on_from, None
+            self._kept_rate = state["rate"]
+            restore(self, state)
         super().on_epoch_begin(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
         if self.averaged_epochs == 1 or dataset_valid is None:
             return
@@ -325,6 +354,14 @@ class TrainingLoop(SkorchNet):
                 if not len(cb_kwargs["y_pred"]):
                     return
         self._call_hooks(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self._checkpoint is not None:
+            self._keep(self._checkpoint)
+
+    def _keep(self, checkpoint: TrainingCheckpoint) -> None:
+        """Have the state kept after an epoch that is not the last one, once all hooks have seen it."""
+        n_done = len(self.history) - self._n_before
+        if n_done < self.total_epochs_ and n_done % checkpoint.every == 0:
+            checkpoint.keep({**state_of(self), "epochs": n_done, "rate": rate_of(self.learning_rate_)})
 
     def _call_hooks(self, method_name: str, **cb_kwargs: Any) -> None:
         stopped = interrupted = False

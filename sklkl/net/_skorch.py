@@ -45,6 +45,8 @@ class TrainingHistory(Protocol):
     def __getitem__(self, key: slice | str | tuple[Any, ...]) -> Any: ...
 
 
+# What a net has for the time of a training only.
+_OF_TRAINING = ("_average", "_borrowed", "_checkpoint", "_goes_on_from", "_kept_rate")
 # Best weights that callbacks keep for the time of a training.
 _LEFT_OVER = {"weights_": None, "best_model_weights_": None}
 
@@ -98,7 +100,7 @@ class SkorchNet(NeuralNetClassifier):
 
     def _at_rest(self) -> dict[str, Any]:
         """Return the attributes without those of a training under way: a copy goes on from the weights it has."""
-        state = {name: value for name, value in vars(self).items() if name != "_average"}
+        state = {name: value for name, value in vars(self).items() if name not in _OF_TRAINING}
         if state.pop("_by_hand", None) is not None:
             state.update(learning_rate_=None, _rate_runs=False)
         return state

@@ -31,6 +31,12 @@ class StackRate(Protocol):
     def keep(self, networks: np.ndarray, optimizer: Any) -> None:
         """Go on with some of the nets."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what changes from step to step."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state, with an optimiser of as many nets."""
+
 
 class ScheduledRates:
     """Rates that are known before the step, all in the same proportion to their peaks.
@@ -64,6 +70,14 @@ class ScheduledRates:
     def keep(self, networks: np.ndarray, optimizer: StackAdamW) -> None:
         """Go on with some of the nets."""
         self.engine, self.lr_ = optimizer, self.lr_[networks]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what changes from step to step."""
+        return {"n_steps": self.n_steps, "peaks": self.lr_}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state, with an optimiser of as many nets."""
+        self.n_steps, self.lr_ = state["n_steps"], state["peaks"]
 
 
 class MemberRate:

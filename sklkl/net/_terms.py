@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -31,6 +32,21 @@ class LossSettings(Protocol):
     @property
     def is_penalised(self) -> bool:
         """Whether the penalty has any weight."""
+
+
+@dataclass
+class StackSettings:
+    """What the loss of a stack depends on, see `LossSettings`: weights of every net, and what they have in common."""
+
+    criterion_: Any
+    multilabel: bool
+    kl_strength: Tensor
+    distill_weight: Tensor
+    distill_rows: str
+    distillation: Any
+    penalty_: Any
+    unlabeled_rows_: bool
+    is_penalised: bool
 
 
 def loss_terms(settings: LossSettings, logits: Tensor, batch: Any, training: bool) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
 from typing import Any
@@ -25,7 +24,8 @@ from sklkl.net._net import KLNet
 from sklkl.net._sparse_batches import features_of
 from sklkl.net._stack_batches import StackMeans, for_each, masks, stacked
 from sklkl.net._stack_rates import MemberRate, stack_rate
-from sklkl.net._terms import loss_terms
+from sklkl.net._terms import StackSettings, loss_terms
+from sklkl.net._training_state import TrainingCheckpoint, restore, state_of
 
 Masks = list[Tensor] | None
 Stops = Callable[[int, Sequence[KLNet]], Sequence[KLNet]]
@@ -35,7 +35,11 @@ _VALIDATED_AT_ONCE = 1024
 
 
 def train_together(
-    nets: Sequence[KLNet], sets: Sequence[TrainingSet], *, stops: Stops | None = None
+    nets: Sequence[KLNet],
+    sets: Sequence[TrainingSet],
+    *,
+    stops: Stops | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
 ) -> list[Exception | None]:
     """Train nets as one stack; each is then as after its own ``partial_fit``, but for rounding.
 
@@ -48,6 +52,8 @@ def train_together(
     stops : callable or None, default=None
         Called after each epoch with the number of epochs so far and the nets still in training; those that it returns
         stop.
+    checkpoint : object or None, default=None
+        What keeps the state of the training, which goes on from there if it had kept one.
 
     Returns
     -------
@@ -78,22 +84,7 @@ def train_together(
     True
     """
     with OwnTorchState():
-        return StackTraining(nets, sets, stops).run()
-
-
-@dataclass
-class _Settings:
-    """What the loss of a stack depends on, see `LossSettings`: weights of every net, and what they have in common."""
-
-    criterion_: Any
-    multilabel: bool
-    kl_strength: Tensor
-    distill_weight: Tensor
-    distill_rows: str
-    distillation: Any
-    penalty_: Any
-    unlabeled_rows_: bool
-    is_penalised: bool
+        return StackTraining(nets, sets, stops, checkpoint).run()
 
 
 class _Member:
@@ -136,21 +127,30 @@ class _Member:
 class StackTraining:
     """The training of a stack, epoch by epoch; nets leave it as they stop."""
 
-    def __init__(self, nets: Sequence[KLNet], sets: Sequence[TrainingSet], stops: Stops | None = None) -> None:
-        self.members = [_Member(net, data) for net, data in zip(nets, sets, strict=True)]
-        self._stops = stops
+    def __init__(
+        self,
+        nets: Sequence[KLNet],
+        sets: Sequence[TrainingSet],
+        stops: Stops | None = None,
+        checkpoint: TrainingCheckpoint | None = None,
+    ) -> None:
+        self.everyone = [_Member(net, data) for net, data in zip(nets, sets, strict=True)]
+        self.members = self.everyone
+        self._stops, self.checkpoint, self._n_done = stops, checkpoint, 0
         self._rows: dict[int, tuple[Rows, Rows]] = {}
         self._is_shared = False
 
     def run(self) -> list[Exception | None]:
         """Train until every net has stopped."""
-        everyone, interrupted = self.members, False
+        everyone, interrupted = self.everyone, False
         try:
+            self._begin()
             self._start()
-            for epoch in range(everyone[0].net.max_epochs):
-                if self.members:
-                    self._run_epoch()
-                    self._stop(epoch + 1)
+            while self.members and self._n_done < everyone[0].net.max_epochs:
+                self._run_epoch()
+                self._n_done += 1
+                self._stop(self._n_done)
+                self._keep_state()
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -161,7 +161,7 @@ class StackTraining:
             raise KeyboardInterrupt("training was interrupted; the nets keep what they have learned so far")
         return [member.error for member in everyone]
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
         parts: dict[int, tuple[Rows, Rows | None]] = {}
         for member in self.members:
             member.begin()
@@ -172,6 +172,29 @@ class StackTraining:
         states = [net.generator_.get_state() for net in nets]
         same_rows = all(member.train is first.train for member in self.members)
         self._is_shared = same_rows and all(torch.equal(state, states[0]) for state in states)
+        if self.checkpoint is not None and self.checkpoint.state is not None:
+            self._go_on(self.checkpoint.state)
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """Put all nets where they were, and leave those out that had stopped."""
+        self._n_done = state["epochs"]
+        for member, own in zip(self.everyone, state["nets"], strict=True):
+            restore(member.net, own)
+            member.net.total_epochs_ = member.net.max_epochs
+        self.members = [self.everyone[number] for number in state["running"]]
+
+    def _keep_state(self) -> None:
+        """Have the state kept after an epoch that is not the last one."""
+        checkpoint, last = self.checkpoint, self.everyone[0].net.max_epochs
+        if checkpoint is None or not self.members or self._n_done == last or self._n_done % checkpoint.every:
+            return
+        running = [number for number, member in enumerate(self.everyone) if member in self.members]
+        nets = [state_of(member.net) for member in self.everyone]
+        checkpoint.keep({"epochs": self._n_done, "running": running, "nets": nets, "rate": self._rate.state_dict()})
+
+    def _start(self) -> None:
+        """Make one stack of all nets that are to be trained."""
+        nets, first = [member.net for member in self.members], self.members[0]
         self._stack = stack_of([net.module_ for net in nets])
         self._engine = StackAdamW(self._stack, [options_of(net.optimizer_) for net in nets])
         n_steps = first.net.max_epochs * len(first.net.get_iterator(first.train, training=True))
@@ -180,6 +203,8 @@ class StackTraining:
         self._rate = stack_rate(rule, kl_target, self._engine, peaks, n_steps, self._predict)
         for number, net in enumerate(nets):
             net.start_rate(MemberRate(self._rate, number))
+        if self.checkpoint is not None and self.checkpoint.state is not None:
+            self._rate.load_state_dict(self.checkpoint.state["rate"])
 
     # An epoch
 
@@ -212,7 +237,7 @@ class StackTraining:
             for values in (strengths, [float(net.distill_weight) for net in nets])
         )
         first = nets[0]
-        self._settings = _Settings(
+        self._settings = StackSettings(
             first.criterion_,
             first.multilabel,
             strength,

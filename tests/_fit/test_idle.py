@@ -115,7 +115,14 @@ def test_with_that_it_is_not(table, name, value, without, given, words):
 def test_every_parameter_of_the_table_is_tried():
     of_streams = {"max_epochs", "early_stopping", "n_generations"}
     of_errors = {"augment"}  # without a teacher it is refused, unless it asks for none
-    assert {name for need in NEEDS for name in need.names} == {case[0] for case in CASES} | of_streams | of_errors
+    of_files = {"checkpoint_every"}
+    tried = {case[0] for case in CASES} | of_streams | of_errors | of_files
+    assert {name for need in NEEDS for name in need.names} == tried
+
+
+def test_how_often_a_checkpoint_is_written_needs_one(table, tmp_path):
+    assert "a 'checkpoint'" in fitted(table, checkpoint_every=2)["checkpoint_every"]
+    assert fitted(table, checkpoint_every=2, checkpoint=tmp_path / "fit") == {}
 
 
 def test_they_are_parameters():

@@ -52,6 +52,8 @@ BAD_VALUES = {
     "compile": ["yes", None, 2],
     "verbose": [-1, "loud", None],
     "callbacks": ["early", 3, [3], ["early"], [nn.Linear], [("name", 3)]],
+    "checkpoint": [3, True, ["model"]],
+    "checkpoint_every": [0, -1, 1.5, "auto", None],
 }
 CASES = [
     pytest.param(name, value, id=f"{name}-{number}")

@@ -222,7 +222,7 @@ def test_each_member_has_a_validation_part_of_its_own(several, table, monkeypatc
     X, y = table
     seen = []
     monkeypatch.setattr(
-        "sklkl.net._ensemble.train_together", lambda nets, sets: seen.extend(sets) or [None] * len(nets)
+        "sklkl.net._ensemble.train_together", lambda nets, sets, **options: seen.extend(sets) or [None] * len(nets)
     )
     monkeypatch.setattr("sklkl.net._ensemble.KLEnsemble._gather", lambda net: None)
     monkeypatch.setattr("sklkl._fit.fitting.check_outcome", lambda net, training: None)

@@ -18,8 +18,8 @@ import pytest
 
 import sklkl
 from sklkl import KLClassifier
+from sklkl._utils.replacing import replace_file
 from sklkl.io._archive import MOST_GROWTH, check_archive
-from sklkl.io._replacing import replace_file
 
 pytest.importorskip("skops.io")
 

@@ -1,0 +1,100 @@
+"""What is fitted to what, in fingerprints: whether two fits, in different processes, are one and the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from reprlib import Repr
+from typing import Any
+
+import numpy as np
+
+from sklkl._fit.parameters import FitData, FitParams
+from sklkl._utils.checks import refusal
+from sklkl._utils.fingerprints import fingerprint
+from sklkl.net import KLNet, members_of
+
+# By the name of a parameter or of an argument of fit: a fingerprint, and what to call the value in a message.
+Described = Mapping[str, tuple[str, str]]
+
+# Without any effect on what is learned.
+_NO_MATTER = ("checkpoint", "checkpoint_every", "verbose")
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def what_is_fitted(
+    params: FitParams, data: FitData, previous: KLNet | None, same_data: Described | None, halved_with: Any
+) -> Described:
+    """Return what a fit is: each parameter, each part of the data, the net that is trained further, and competitors.
+
+    What is known of another fit of the same data need not be found again.
+
+    Raises
+    ------
+    TypeError
+        If a part of the data cannot be compared with that of another process.
+    """
+    given = {name: value for name, value in params.given.items() if name not in _NO_MATTER}
+    given |= {"teacher": params.teacher.teacher, "callbacks": _kinds(params.net.callbacks)}
+    parts = {name: (_of_parameter(value), _SHORT.repr(value)) for name, value in given.items()}
+    parts |= {"the net that is resumed": _of_net(previous)}
+    parts |= {"the halving": (_of_parameter(halved_with), "none" if halved_with is None else "one of other candidates")}
+    known = same_data or {}
+    return parts | {name: known.get(name) or _of_data(name, value) for name, value in _arguments(data).items()}
+
+
+def differences(before: Described, now: Described) -> list[str]:
+    """Return a sentence for each part in which two fits differ."""
+    names = [name for name in [*before, *(now.keys() - before.keys())] if _digest(before, name) != _digest(now, name)]
+    return [f"{name!r} was {_called(before, name)} and is {_called(now, name)}" for name in names]
+
+
+def _digest(described: Described, name: str) -> str | None:
+    return described[name][0] if name in described else None
+
+
+def _called(described: Described, name: str) -> str:
+    return described[name][1] if name in described else "left out"
+
+
+def _arguments(data: FitData) -> dict[str, Any]:
+    return {field.name: getattr(data, field.name) for field in fields(data) if field.name != "transform"}
+
+
+def _of_parameter(value: Any) -> str:
+    # what no other process could compare, such as an open connection, counts by its class
+    return fingerprint(value) or type(value).__qualname__
+
+
+def _of_data(name: str, value: Any) -> tuple[str, str]:
+    digest = fingerprint(value)
+    if digest is None:
+        found = f"a {type(value).__name__}, which cannot be pickled"
+        raise TypeError(refusal(name, found, "data that another process can compare, for a 'checkpoint'", "fit"))
+    if value is None:
+        return digest, "None"
+    shape = getattr(value, "shape", None)
+    size = "" if shape is None else f" of shape {tuple(shape)}"
+    return digest, f"a {type(value).__name__}{size} with the fingerprint {digest[:8]}"
+
+
+def _of_net(net: KLNet | None) -> tuple[str, str]:
+    if net is None:
+        return "", "none"
+    members = members_of(net)
+    states = [(m.module_.state_dict(), m.optimizer_.state_dict()["state"], m.generator_) for m in members]
+    digest = _of_parameter(states)
+    return digest, f"one with the fingerprint {digest[:8]}"
+
+
+def _kinds(callbacks: Any) -> list[Any]:
+    """Return what callbacks are and their numbers and texts: what else they hold may change in training."""
+    bare = [item[1] if isinstance(item, (list, tuple)) else item for item in callbacks or []]
+    return [(type(callback).__qualname__, _numbers(callback)) for callback in bare]
+
+
+def _numbers(callback: Any) -> dict[str, Any]:
+    values = {} if isinstance(callback, type) else callback.get_params(deep=False)
+    scalars = (bool, int, float, str, type(None), np.generic)
+    return {name: value for name, value in values.items() if isinstance(value, scalars)}

@@ -1,0 +1,60 @@
+"""Fits that are killed by SIGKILL at any moment, again and again, end as if nobody had killed them, to the bit."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, os.path.dirname(__file__))
+from killed_fits import CASES, fitted
+
+from sklkl.net import members_of
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+ROOT = str(Path(__file__).parents[2])
+
+
+def killed(case, path, n_kills, share):
+    """Kill a fit in processes of their own, so often at most; return at which epochs it was not at its end."""
+    script = str(Path(__file__).with_name("killed_fits.py"))
+    command = [sys.executable, script, case, str(path), str(n_kills), str(share)]
+    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.split()
+
+
+def assert_same(resumed, whole):
+    for net, other in zip(members_of(resumed.net_), members_of(whole.net_), strict=True):
+        pairs = zip(net.module_.state_dict().values(), other.module_.state_dict().values(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs)
+        for name in ("train_loss", "lr"):
+            assert net.history[:, name] == other.history[:, name]
+
+
+def check(case, path, n_kills, share):
+    """Kill a fit at moments within a share of the time that it takes; return how often."""
+    epochs = killed(case, path, n_kills, share)
+    whole, resumed = fitted(case), fitted(case, path)
+    assert_same(resumed, whole)
+    assert np.array_equal(resumed.predict_proba(np.eye(5)), whole.predict_proba(np.eye(5)))
+    return len(epochs)
+
+
+def test_a_fit_that_is_killed_goes_on_in_another_process(tmp_path):
+    assert check("one", tmp_path / "fit", n_kills=3, share=0.5) > 0
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("case", CASES)
+def test_many_kills(tmp_path, case):
+    n_killed = 0
+    for number in range(20):
+        n_killed += check(case, tmp_path / f"fit{number}", n_kills=4, share=0.5)
+        if n_killed >= 10:
+            return
+    pytest.fail(f"only {n_killed} kills before the end")
