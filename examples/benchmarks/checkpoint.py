@@ -67,7 +67,9 @@ def main():
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
     seconds(KLClassifier(max_epochs=2), *make_classification(200, 30, random_state=0))  # what is imported at first
-    print("| training | ms an epoch | with a checkpoint | ms a write at the end | kB at the end |\n|---|---|---|---|---|")
+    print(
+        "| training | ms an epoch | with a checkpoint | ms a write at the end | kB at the end |\n|---|---|---|---|---|"
+    )
     for name, (n_rows, params) in list(SETTINGS.items())[: 2 if quick else None]:
         plain, kept, write, size = measured(n_rows, params, 1 if quick else 5)
         print(f"| {name} | {1e3 * plain:.1f} | {1e3 * kept:.1f} | {1e3 * write:.1f} | {size / 1e3:,.0f} |")

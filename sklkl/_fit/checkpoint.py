@@ -23,6 +23,7 @@ from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.fingerprints import fingerprint
 from sklkl._utils.plain_file import from_bytes, to_bytes
+from sklkl._utils.ranks import active_ranks
 from sklkl._utils.replacing import replace_file
 from sklkl._utils.seeding import local_random_state
 from sklkl.net import KLEnsemble, KLNet, members_of
@@ -210,13 +211,16 @@ def checkpoint_of(
     ------
     ValueError
         If there is the checkpoint of another fit that has not ended, or a file that is damaged or none; if a folder
-        was given and no seed.
+        was given and no seed; if several processes train one network.
     TypeError
         If the data cannot be compared with those of another process.
     """
     path, every = params.checkpoint.checkpoint, params.checkpoint.checkpoint_every
     if path is None:
         return NO_CHECKPOINT
+    if active_ranks() is not None:
+        allowed = "None where several processes train one network, each with random numbers of its own"
+        raise invalid("checkpoint", path, allowed, of="KLClassifier")
     described, path = what_is_fitted(params, data, previous, same_data, halved_with), os.fsdecode(path)
     if not is_folder(path):
         return FitCheckpoint(path, every, described)

@@ -306,6 +306,12 @@ def test_a_stream_has_none(tmp_path):
         small(checkpoint=tmp_path / "fit").partial_fit(X, Y, classes=range(3))
 
 
+def test_one_network_in_several_processes_has_none(monkeypatch, tmp_path):
+    monkeypatch.setattr(module_of_checkpoints, "active_ranks", object)
+    with pytest.raises(ValueError, match="'checkpoint' parameter of KLClassifier must be None where several processes"):
+        small(checkpoint=tmp_path / "fit").fit(X, Y)
+
+
 # Folders
 
 
