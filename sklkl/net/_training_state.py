@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from skorch.history import History
+from torch import Tensor
 from torch.optim import Optimizer
 
 from sklkl._utils.plain_file import is_plain
@@ -133,7 +134,9 @@ def _restore(net: Any, state: dict[str, Any]) -> None:
     net._average = None
     if state["average"] is not None:
         net._average = WeightAverage(net.averaged_epochs)
-        net._average.n_averaged, net._average.own, net._average.mean = state["average"]
+        n_averaged, *weights = state["average"]
+        on_device = ([values.to(net.device) for values in own] for own in weights)
+        net._average.n_averaged, (net._average.own, net._average.mean) = n_averaged, on_device
     net.lr_ = state["lr"]
 
 
@@ -156,14 +159,15 @@ def _gives_state(value: Any) -> bool:
 def _set_attributes(part: Any, attributes: dict[str, Any]) -> None:
     """Set attributes; lists and dicts are filled, as others may hold them too."""
     for name, value in attributes["values"].items():
-        before = getattr(part, name, None)
+        before: Any = getattr(part, name, None)
         if type(before) is type(value) is list:
             before[:] = value
         elif type(before) is type(value) is dict:
             before.clear()
             before.update(value)
         else:
-            setattr(part, name, value)
+            there = isinstance(value, Tensor) and isinstance(before, Tensor)
+            setattr(part, name, value.to(before.device) if there else value)
     for name, state in attributes["states"].items():
         inner: Any = getattr(part, name, None)
         if _gives_state(inner):  # some are made in a training only
