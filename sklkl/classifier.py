@@ -48,6 +48,8 @@ class KLClassifier(NetClassifier):
     n_members : int >= 1, default=1
         Number of networks, of different seeds and validation parts, whose mean probabilities are predicted; the
         built-in ones are trained as one stack. How far they differ is :meth:`predict_uncertainty`.
+    codistill_strength : float >= 0, default=0.0
+        Weight of KL(member‖mean of members), in nats per row, in each member's loss; they then share a validation part.
     module : torch.nn.Module class, factory or instance, default=None
         Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
@@ -68,9 +70,9 @@ class KLClassifier(NetClassifier):
         on rows set aside, beside a network that learns the labels alone; 0 if it is no use. Where that cannot be asked,
         the teacher has all: in :meth:`partial_fit`, with ``distill_rows="unlabeled"`` or other ``teacher_classes``.
     distill_rows : {"all", "unlabeled"}, default="all"
-        Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its whole cross-entropy
-        and no more; α and the teacher are for ``X_unlabeled`` and synthetic rows, which are then made from it if it is
-        there. For a teacher that is wrong on the labelled rows, see the user guide.
+        Which rows carry the distillation loss. With ``"unlabeled"`` a row with a label carries its cross-entropy alone;
+        α and the teacher are for ``X_unlabeled`` and synthetic rows, then made from it: for a teacher that is wrong on
+        the labelled rows.
     temperature : float in (0, 1e9], default=1.0
         T, at which teacher and student are compared.
     distill_divergence : {"forward_kl", "reverse_kl", "js"}, default="forward_kl"
@@ -203,6 +205,7 @@ class KLClassifier(NetClassifier):
         *,
         scale_inputs: bool = True,
         n_members: int = 1,
+        codistill_strength: float = 0.0,
         kl_penalty: PenaltyName | Callable[..., Any] = "confidence",
         kl_strength: float = 0.0,
         teacher: Any = None,
@@ -247,6 +250,7 @@ class KLClassifier(NetClassifier):
         self.module = module
         self.scale_inputs = scale_inputs
         self.n_members = n_members
+        self.codistill_strength = codistill_strength
         self.kl_penalty = kl_penalty
         self.kl_strength = kl_strength
         self.teacher = teacher
@@ -381,9 +385,8 @@ class KLClassifier(NetClassifier):
         --------
         >>> import numpy as np
         >>> from sklkl import KLClassifier
-        >>> stream, clf = np.random.RandomState(0), KLClassifier(random_state=0)
-        >>> for _ in range(5):
-        ...     X = stream.randn(100, 2)
+        >>> clf = KLClassifier(random_state=0)
+        >>> for X in np.random.RandomState(0).randn(5, 100, 2):
         ...     clf = clf.partial_fit(X, X[:, 0] > 0, classes=[False, True])
         >>> clf.n_iter_
         5
@@ -392,7 +395,6 @@ class KLClassifier(NetClassifier):
             params = checked_params(self)
             check_stream(params)
             draft, data = attempt.draft, FitData(X, y, sample_weight)
-            first = is_first_call(draft, classes)
-            previous = None if first else Previous(self.net_, self.classes_)
+            previous = None if is_first_call(draft, classes) else Previous(self.net_, self.classes_)
             fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
         return finished(self)

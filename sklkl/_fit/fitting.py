@@ -151,7 +151,7 @@ def prepared(
     else:
         build = partial(new_net if params.net.n_members == 1 else new_members, params.net, found)
         training = training_of(params, rows, valid, soft_targets, random_state, build)
-        if params.net.n_members > 1:
+        if params.net.n_members > 1 and not params.net.codistill_strength:
             training = with_own_parts(training, rows, params.net.n_members, random_state)
     if soft_targets is not None:
         checkpoint.settle(soft_targets, training)

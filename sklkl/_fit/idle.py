@@ -99,6 +99,7 @@ NEEDS = (
         lambda fit: fit.net.module is not None or fit.has_layers,
         "a layer in 'hidden_layer_sizes'",
     ),
+    Need(("codistill_strength",), lambda fit: fit.net.n_members > 1, "n_members > 1"),
     Need(("kl_penalty",), lambda fit: fit.net.kl_strength > 0, "kl_strength > 0"),
     Need(
         ("distill_weight", "distill_rows", "temperature", "distill_divergence"),

@@ -23,7 +23,7 @@ def new_members(
     members: list[KLNet] = []
     for own_params, own in _of_each(params, training):
         members.append(new_net(own_params, classes, own, random_state, alike=members[0] if members else None))
-    return KLEnsemble(members)
+    return KLEnsemble(members, params.codistill_strength)
 
 
 def resumed_nets(net: KLNet, params: NetParams, training: Training) -> KLNet:
@@ -31,7 +31,7 @@ def resumed_nets(net: KLNet, params: NetParams, training: Training) -> KLNet:
     if params.n_members == 1:
         return resumed_net(net, params, training)
     members = zip(members_of(net), _of_each(params, training), strict=True)
-    return KLEnsemble([resumed_net(member, *own) for member, own in members])
+    return KLEnsemble([resumed_net(member, *own) for member, own in members], params.codistill_strength)
 
 
 def check_structure(net: KLNet, params: NetParams) -> None:

@@ -48,6 +48,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "scale_inputs": ["boolean"],
     "n_members": [Interval(Integral, 1, None, closed="left")],
+    "codistill_strength": [Interval(Real, 0, None, closed="left")],
     "module": [callable, None],
     "kl_penalty": [StrOptions(set(PENALTIES)), HasMethods(["fit", "__call__"])],
     "kl_strength": [Interval(Real, 0, None, closed="left")],
@@ -163,6 +164,7 @@ class NetParams:
     dropout: float
     scale_inputs: bool
     n_members: int
+    codistill_strength: float
     module: Any
     init_from: Any
     kl_penalty: Any

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from skorch.history import History
 
+from sklkl._utils.checks import invalid
 from sklkl._utils.torch_state import insist
 from sklkl.data import TrainingSet
 from sklkl.modules import Ensemble, uncompiled
@@ -28,6 +29,8 @@ class KLEnsemble(KLNet):
     ----------
     members : sequence of KLNet
         Initialised nets of one kind.
+    codistill_strength : float, default=0.0
+        Weight of KL(net‖mean of nets) in the loss of each, see :func:`sklkl.net.train_together`.
 
     Attributes
     ----------
@@ -51,7 +54,7 @@ class KLEnsemble(KLNet):
     (100, 2)
     """
 
-    def __init__(self, members: Sequence[KLNet]) -> None:
+    def __init__(self, members: Sequence[KLNet], codistill_strength: float = 0.0) -> None:
         first = members[0]
         super().__init__(
             Ensemble,
@@ -66,6 +69,7 @@ class KLEnsemble(KLNet):
             callbacks__print_log=None,
         )
         self.members_ = list(members)
+        self.codistill_strength = codistill_strength
         self.initialize()
         self.optimizer = torch.optim.Adam
 
@@ -116,10 +120,15 @@ class KLEnsemble(KLNet):
         return self
 
     def _train_members(self, sets: Sequence[TrainingSet], checkpoint: TrainingCheckpoint | None) -> None:
-        if why_apart(self.members_, sets) is not None:
+        reason, strength = why_apart(self.members_, sets), self.codistill_strength
+        if reason is not None:
+            if strength:
+                allowed = f"0 where networks cannot be trained as one stack: {reason}"
+                raise invalid("codistill_strength", strength, allowed, of="KLClassifier")
             self._train_one_by_one(sets, checkpoint)
             return
-        error = next(filter(None, train_together(self.members_, sets, checkpoint=checkpoint)), None)
+        errors = train_together(self.members_, sets, checkpoint=checkpoint, codistill_strength=strength)
+        error = next(filter(None, errors), None)
         if error is not None:
             raise error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,6 +72,25 @@ def loss_terms(settings: LossSettings, logits: Tensor, batch: Any, training: boo
     if settings.multilabel:
         terms = {name: values.sum(-1) for name, values in terms.items()}
     return terms
+
+
+def divergence_from_mean(logits: Tensor, multilabel: bool) -> Tensor:
+    """Return KL(p‖mean of the networks' p) of each row and network, in nats, of a multilabel one the sum over labels.
+
+    The mean over networks is the mutual information between a label and the network that predicts it. The gradient of
+    their sum by a network's logits is the same whether or not the mean is held constant.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_networks, n_rows, n_classes) or (n_networks, n_rows, n_labels)
+        Of several networks, for the same rows.
+    multilabel : bool
+        Whether there is one logit a label.
+    """
+    log_p = label_log_proba(logits) if multilabel else log_softmax(logits)
+    log_mean = log_p.logsumexp(0) - math.log(len(log_p))
+    divergence = (log_p.exp() * (log_p - log_mean)).sum(-1)
+    return divergence.sum(-1) if multilabel else divergence
 
 
 def _codes(y: Tensor, logits: Tensor) -> Tensor:

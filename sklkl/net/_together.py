@@ -24,7 +24,7 @@ from sklkl.net._net import KLNet
 from sklkl.net._sparse_batches import features_of
 from sklkl.net._stack_batches import StackMeans, for_each, masks, stacked
 from sklkl.net._stack_rates import MemberRate, stack_rate
-from sklkl.net._terms import StackSettings, loss_terms
+from sklkl.net._terms import StackSettings, divergence_from_mean, loss_terms
 from sklkl.net._training_state import TrainingCheckpoint, restore, state_of
 
 Masks = list[Tensor] | None
@@ -40,6 +40,7 @@ def train_together(
     *,
     stops: Stops | None = None,
     checkpoint: TrainingCheckpoint | None = None,
+    codistill_strength: float = 0.0,
 ) -> list[Exception | None]:
     """Train nets as one stack; each is then as after its own ``partial_fit``, but for rounding.
 
@@ -54,6 +55,9 @@ def train_together(
         stop.
     checkpoint : object or None, default=None
         What keeps the state of the training, which goes on from there if it had kept one.
+    codistill_strength : float, default=0.0
+        Weight, in each net's loss, of KL(net‖mean of those in training), in nats a row; they then see their rows, which
+        must be the same, in the order of the first one.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def train_together(
     True
     """
     with OwnTorchState():
-        return StackTraining(nets, sets, stops, checkpoint).run()
+        return StackTraining(nets, sets, stops, checkpoint, codistill_strength).run()
 
 
 class _Member:
@@ -133,10 +137,12 @@ class StackTraining:
         sets: Sequence[TrainingSet],
         stops: Stops | None = None,
         checkpoint: TrainingCheckpoint | None = None,
+        codistill_strength: float = 0.0,
     ) -> None:
         self.everyone = [_Member(net, data) for net, data in zip(nets, sets, strict=True)]
         self.members = self.everyone
         self._stops, self.checkpoint, self._n_done = stops, checkpoint, 0
+        self._codistill_strength = codistill_strength
         self._rows: dict[int, tuple[Rows, Rows]] = {}
         self._is_shared = False
 
@@ -251,7 +257,8 @@ class StackTraining:
 
     def _train(self) -> tuple[list[dict[str, float]], int]:
         means = StackMeans()
-        by_formula = all(has_formula(member.net, member.train) for member in self.members)
+        alone = not self._codistill_strength
+        by_formula = alone and all(has_formula(member.net, member.train) for member in self.members)
         for batch, dropout in self._batches():
             self._stack.select(features_of(batch))
             logits = self._stack.forward(batch[0], dropout)
@@ -275,6 +282,9 @@ class StackTraining:
             return cross_entropy_gradient(logits, batch[1], shares, strength)
         leaf = logits.mT.detach().requires_grad_()
         terms = loss_terms(self._settings, leaf, for_each(batch, len(self.members)), training=True)
+        if self._codistill_strength:
+            apart = divergence_from_mean(leaf, self._settings.multilabel)
+            terms["codistillation"] = self._codistill_strength * apart
         torch.autograd.backward((reduce(add, terms.values()),), (shares.expand(leaf.shape[:2]),))
         assert leaf.grad is not None
         return {name: mean_of(values.detach(), shares) for name, values in terms.items()}, leaf.grad.mT
@@ -292,8 +302,9 @@ class StackTraining:
     def _batches(self) -> Iterator[tuple[Batch, Masks]]:
         drawing = self._drawing()
         networks: list[Any] = [member.net.module_ for member in drawing]
-        ready = [self._scaled_once(member, member.train) for member in drawing]
-        iterators = [m.net.get_iterator(rows, training=True) for m, (rows, _) in zip(drawing, ready, strict=True)]
+        ordering = self.members[:1] if self._codistill_strength else drawing
+        ready = [self._scaled_once(member, member.train) for member in ordering]
+        iterators = [m.net.get_iterator(rows, training=True) for m, (rows, _) in zip(ordering, ready, strict=True)]
         layers, units = [network.dropouts() for network in networks], self._stack.sizes[1:-1]
         # zip asks for a batch first: the order of the rows is drawn before any mask
         return zip(

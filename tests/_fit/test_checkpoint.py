@@ -122,6 +122,7 @@ CASES = {
     "own": ({"module": Own}, 4),
     "own, averaged, of two members": ({"module": Own, "n_members": 2, "averaged_epochs": 2}, 9),
     "stack": ({"n_members": 3}, 4),
+    "stack that learns from each other": ({"n_members": 3, "codistill_strength": 0.5}, 4),
     "stack some of which have stopped": ({**NOISE, "n_members": 4}, 8),
     "stack, onecycle": ({**NOISE, "n_members": 4, "learning_rate": "onecycle", "lr": 0.05}, 7),
     "teacher that is fitted": (HALF, 2),

@@ -40,6 +40,7 @@ CASES = [
     ("activation", "tanh", {"hidden_layer_sizes": ()}, {}, "a layer in 'hidden_layer_sizes'"),
     ("dropout", 0.1, MODULE, {}, "module=None"),
     ("dropout", 0.0, {"hidden_layer_sizes": []}, {}, "a layer in 'hidden_layer_sizes'"),
+    ("codistill_strength", 0.1, {}, {"n_members": 2}, "n_members > 1"),
     ("kl_penalty", "prior", {}, {"kl_strength": 0.1}, "kl_strength > 0"),
     ("kl_penalty", Confidence(), {"kl_strength": 0.0}, {"kl_strength": 0.1}, "kl_strength > 0"),
     ("temperature", 2.0, {}, TAUGHT, "a teacher"),

@@ -17,6 +17,7 @@ BAD_VALUES = {
     "dropout": [-0.1, 1.0, NAN, "half", None],
     "scale_inputs": [None, 1, "yes"],
     "n_members": [0, -1, 1.5, None, "many"],
+    "codistill_strength": [-1, None, "auto"],
     "module": ["mlp", 3, dict],
     "kl_penalty": ["entropy", None, 3, object()],
     "kl_strength": [-0.1, NAN, INF, "strong", None],
