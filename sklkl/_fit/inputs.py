@@ -216,7 +216,7 @@ def labelled_rows(
         weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes).astype(params.numpy_dtype)
     rows = Rows(inputs.X, codes, weight=weight, number=np.arange(len(codes)) if numbered else None)
     if weight is not None and not weight.all():
-        rows = rows.take(torch.from_numpy(np.flatnonzero(weight)))
+        rows = rows.part(torch.from_numpy(np.flatnonzero(weight)))
     return rows if params.device.type == "cpu" else rows.to(params.device)
 
 

@@ -23,9 +23,10 @@ from sklkl._utils.equality import same_value
 from sklkl._utils.progress import has_callbacks
 from sklkl._utils.seeding import borrowed_global_state
 from sklkl.callbacks import BestWeights, Progress
-from sklkl.data import Rows
+from sklkl.data import LazyRows, Rows
 from sklkl.distillation import Distillation
 from sklkl.modules import MLP, Scaling, accepted, build_module, input_scaling, scaling_of, uncompiled
+from sklkl.modules._input_scaling import drawn_rows
 from sklkl.net import EpochTasks, KLNet
 from sklkl.optim import OPTIMIZERS
 
@@ -67,7 +68,7 @@ def new_net(
     seed = random_state.randint(2**31 - 1)
     net = _initialized(params, training, len(classes), seed, alike=alike)
     if params.module is not None:
-        _check_logits(net, training.data.train)
+        _check_logits(net, training.data.train.shown)
     if params.init_from is not None:
         start_from(net, params.init_from, classes)
     return net
@@ -166,7 +167,7 @@ def _net(
     params: NetParams, training: Training, n_classes: int, seed: int, make_scaling: Callable[[], Scaling | None]
 ) -> KLNet:
     """Return a net that is not initialised; what can be refused is, before the scales of the inputs are learned."""
-    data, (n_rows, n_features) = training.data, training.data.train.X.shape[:2]
+    data, (n_rows, n_features) = training.data, training.data.train.shape[:2]
     module = _module_factory(params, n_features, n_classes)
     optimizer, others = _optimizer(params)
     callbacks = _callbacks(params)
@@ -221,7 +222,7 @@ def _scaling(params: NetParams, training: Training, alike: KLNet | None) -> Scal
         return None
     if params.init_from is not None:
         scaling = copy.deepcopy(scaling_to_start_from(params.init_from))
-        if scaling is None or scaling.n_features == training.data.train.X.shape[1]:
+        if scaling is None or scaling.n_features == training.data.train.shape[1]:
             return scaling
     found = None if alike is None else copy.deepcopy(scaling_of(alike.module_))
     return found or input_scaling(*_inputs_and_weights(training), stream=training.stream).to(params.dtype)
@@ -237,10 +238,12 @@ def _resumed_scaling(old: KLNet, training: Training) -> Scaling | None:
 
 def _inputs_and_weights(training: Training) -> tuple[Any, np.ndarray | None]:
     """Return X and the weights of the rows that have a label: others may be made up, or come from elsewhere."""
-    rows, n_labelled = training.data.train, training.n_labelled
-    X, weight = rows.X, rows.columns.get("weight")
-    if n_labelled is not None:
-        X, weight = X[:n_labelled], None if weight is None else weight[:n_labelled]
+    rows, n_rows = training.data.train.shown, training.n_labelled
+    if isinstance(rows, LazyRows):
+        rows, n_rows = rows.take(torch.from_numpy(drawn_rows(n_rows or len(rows)))), None
+    X, weight = rows.X, rows.weight
+    if n_rows is not None:
+        X, weight = X[:n_rows], None if weight is None else weight[:n_rows]
     return X.cpu().numpy() if isinstance(X, Tensor) else X, None if weight is None else weight.cpu().numpy()
 
 

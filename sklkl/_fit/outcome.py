@@ -48,7 +48,7 @@ class Outcome:
     @cached_property
     def rows(self) -> Rows:
         """Some of the rows that have a label."""
-        rows = self.training.data.train.labelled()
+        rows = self.training.data.train.shown.labelled()
         if len(rows) <= _N_ROWS:
             return rows
         return rows.take(torch.linspace(0, len(rows) - 1, _N_ROWS).long())
@@ -79,7 +79,7 @@ class Outcome:
         module: Any = net.module_
         plain = type(module) is MLP and is_built_in(module)
         scaling = module.scaling if plain else None
-        if scaling is None or not isinstance(self.rows.X, Tensor):
+        if scaling is None or not self.rows.is_whole:
             return logits_of(net, self.rows)
         net.set_mode(training=False)
         with torch.no_grad():
@@ -91,7 +91,7 @@ class Outcome:
 def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: Tensor) -> None:
     logits, shares = logits.double(), shares_of(rows)
     losses = row_losses(logits, rows.codes)
-    references = row_losses(_log_shares(training.data.train, logits), rows.codes)
+    references = row_losses(_log_shares(training.data.train.counted, logits), rows.codes)
     equal = row_losses(torch.zeros_like(logits), rows.codes)
     if "teacher_proba" in rows.columns:
         references = _TAUGHT * equal

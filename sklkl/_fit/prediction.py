@@ -25,7 +25,7 @@ from sklkl._utils.progress import CallbackSupportMixin
 from sklkl._utils.sklearn_private import available_if
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl._utils.types import MatrixLike
-from sklkl.data import is_sparse
+from sklkl.data._batch import is_sparse
 from sklkl.divergences import kl_divergence
 from sklkl.modules import MLP, is_built_in, log_softmax, takes_wide
 from sklkl.net import KLEnsemble, KLNet, TrainingHistory
@@ -180,6 +180,12 @@ def _tensor(part: np.ndarray, dtype: np.dtype, copy: bool) -> Tensor:
     return x
 
 
+def _is_finite(X: np.ndarray) -> bool:
+    """Whether all numbers of a table are finite, found for a part of them at a time."""
+    n_rows = max(1, _BATCH_ELEMENTS // max(1, X.shape[1]))
+    return all(bool(np.isfinite(X[start : start + n_rows]).all()) for start in range(0, len(X), n_rows))
+
+
 def _is_own_on_cpu(net: KLNet) -> bool:
     return is_built_in(net.module_) and torch.device(net.device).type == "cpu"
 
@@ -252,7 +258,7 @@ class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, Classifier
             and X.shape[0] > 0
             and X.shape[1] == self.n_features_in_
             and not hasattr(self, "feature_names_in_")
-            and bool(np.isfinite(X).all())
+            and _is_finite(X)
         )
 
     def predict_proba(self, X: MatrixLike) -> np.ndarray:

@@ -19,11 +19,11 @@ _AT_ONCE = 2**18
 def logits_of(net: KLNet, rows: Rows) -> Tensor:
     """Return logits in evaluation mode, of shape (n_rows, n_classes), where the net is and in its floating type."""
     module = net.module_
-    size = max(net.batch_size, _AT_ONCE // rows.X.shape[1]) if is_built_in(module) else net.batch_size
+    size = max(net.batch_size, _AT_ONCE // rows.shape[1]) if is_built_in(module) else net.batch_size
     edges = [*range(0, len(rows), size), len(rows)]
     net.set_mode(training=False)
     with torch.no_grad():
-        if takes_wide(module, rows.X):
+        if rows.is_sparse and takes_wide(module, rows.X):
             return torch.cat([module.forward_sparse(rows.X[i:j]) for i, j in pairwise(edges)])
         return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])
 

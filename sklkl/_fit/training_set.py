@@ -102,7 +102,7 @@ def _training(
         train, known = soft_targets.with_soft_targets(rows, weight, random_state)
     else:
         train, known = rows.with_columns(number=None), None
-    n_labelled, n_rows = rows.X.shape[0], train.X.shape[0]
+    n_labelled, n_rows = len(rows), len(train)
     epochs = math.ceil(params.net.max_epochs * min(1.0, 2 * n_labelled / n_rows))
     return Training(TrainingSet(train, valid, known), weight, epochs, n_labelled=n_labelled)
 
@@ -118,7 +118,7 @@ def _stops_early(params: FitParams, rows: Rows, distilled: bool) -> bool:
     wanted: bool | str = params.split.early_stopping
     if not isinstance(wanted, str):
         return wanted
-    enough = rows.X.shape[0] >= MIN_ROWS_TO_SPLIT and not distilled
+    enough = len(rows) >= MIN_ROWS_TO_SPLIT and not distilled
     return enough or bool(params.net.callbacks and wants_validation_part(params.net.callbacks))
 
 
@@ -152,7 +152,7 @@ def _settled_weight(
         # a copy, so that without any worth the student is that without a teacher, to the bit
         return weighed_teacher(params, soft_targets, rows, valid, copy.deepcopy(random_state), new_net)
     weight = _number(teacher)
-    if weight > 0 and soft_targets.calibrates_aside(rows.X.shape[0]):
+    if weight > 0 and soft_targets.calibrates_aside(len(rows)):
         train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:
             soft_targets.unseen_proba(train, valid)
@@ -214,7 +214,7 @@ def split_rows(params: SplitParams, rows: Rows, random_state: np.random.RandomSt
     train, valid = validation_split(rows.y.cpu().numpy(), params.validation_fraction, random_state)
     if len(valid) == 0:
         return rows, None
-    return rows.take(torch.from_numpy(train)), rows.take(torch.from_numpy(valid))
+    return rows.part(torch.from_numpy(train)), rows.part(torch.from_numpy(valid))
 
 
 def validation_split(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sklkl._fit.stored import optimizer_kept
+from sklkl._utils.optional import optional
 from sklkl._utils.replacing import replace_file
 from sklkl.io._archive import check_archive
 from sklkl.io._keys import check_keys
-from sklkl.io._optional import optional
 from sklkl.io._trusted import trusted_types
 
 __all__ = ["load", "save"]

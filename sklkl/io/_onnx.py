@@ -10,9 +10,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklkl._fit.prediction import NetClassifier
+from sklkl._utils.optional import optional
 from sklkl.classifier import KLClassifier
 from sklkl.distiller import Distiller
-from sklkl.io._optional import optional
 from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV
 from sklkl.modules import MLP, is_built_in, uncompiled
 from sklkl.net import members_of

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklkl.io._optional import optional
+from sklkl._utils.optional import optional
 
 
 def export_nodes(scope: Any, container: Any, module: nn.Module, x: str, shape: Sequence[Any]) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from sklkl._utils.optional import optional
 from sklkl.io._onnx_export import export_nodes
-from sklkl.io._optional import optional
 from sklkl.modules import MLP, DenseScaling, Ensemble, SparseScaling
 from sklkl.modules._input_scaling import BEND, FARTHEST
 

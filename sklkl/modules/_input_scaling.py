@@ -335,5 +335,12 @@ def _drawn(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.nda
     """Return as many of the rows as are looked at, always the same ones."""
     if len(X) <= _MOST_ROWS:
         return X, weight
-    rows = np.random.RandomState(0).choice(len(X), _MOST_ROWS, replace=False)
+    rows = drawn_rows(len(X))
     return X[rows], None if weight is None else weight[rows]
+
+
+def drawn_rows(n_rows: int) -> np.ndarray:
+    """Return the numbers of the rows that are looked at, of so many: always the same ones."""
+    if n_rows <= _MOST_ROWS:
+        return np.arange(n_rows)
+    return np.random.RandomState(0).choice(n_rows, _MOST_ROWS, replace=False)

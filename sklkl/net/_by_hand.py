@@ -75,7 +75,7 @@ def _is_plain_adamw(optimizer: Optimizer, module: nn.Module) -> bool:
 
 
 def _is_table(iterator: Any) -> bool:
-    return type(iterator) is Batches and iterator.rows.y is not None and len(iterator.rows.X.shape) == 2
+    return type(iterator) is Batches and iterator.rows.y is not None and len(iterator.rows.shape) == 2
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -184,9 +184,7 @@ class ByHand:
         if not isinstance(scaling, DenseScaling):
             return iterator
         rows = iterator.rows
-        if not isinstance(rows.X, Tensor):
-            return iterator
-        if len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
+        if not rows.is_whole or len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
             return iterator
         self._scales_batches = False
         if id(rows) not in self._rows:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklkl._utils.checks import invalid_input
-from sklkl.data import NO_LABEL, Batch, Rows, has_label
+from sklkl.data import NO_LABEL, Batch, Rows
+from sklkl.data._batch import has_label
 
 
 def weighted_rows(dataset: Any, X: Any, y: Any, sample_weight: Any) -> Rows:

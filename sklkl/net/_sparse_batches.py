@@ -33,7 +33,7 @@ def features_of(batch: Batch) -> Tensor | None:
 
 def are_gathered(rows: Rows, scaling: Any) -> bool:
     """Whether batches of these rows are to have some of the features only."""
-    return is_wide(rows.X) and (scaling is None or isinstance(scaling, SparseScaling))
+    return rows.is_sparse and is_wide(rows.X) and (scaling is None or isinstance(scaling, SparseScaling))
 
 
 class GatheredBatches:

@@ -43,7 +43,7 @@ def stacked(iterators: Sequence[Batches], scalings: Sequence[Any]) -> Iterator[B
 def _scaled(iterator: Batches, scaling: Any, share: int) -> Iterator[tuple[Batch, list[int]]]:
     """Yield as many batches in one, with their edges, as are in memory anyway: one of rows to scale or make dense."""
     for rows, edges in iterator.groups(share):
-        if iterator.shuffle and scaling is None and isinstance(rows.X, Tensor):
+        if iterator.shuffle and scaling is None and rows.is_whole:
             yield Batch(rows.X, rows.y, **rows.columns), edges
             continue
         for batch in rows.split(edges):

@@ -15,7 +15,8 @@ from torch import Tensor
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.callbacks import BestWeights, Progress
-from sklkl.data import Batch, own_copy
+from sklkl.data import Batch
+from sklkl.data._batch import own_copy
 from sklkl.losses import row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
 from sklkl.net._by_hand import ByHand, why_autograd

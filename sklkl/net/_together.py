@@ -316,7 +316,7 @@ class StackTraining:
     def _scaled_once(self, member: _Member, rows: Rows) -> tuple[Rows, Any]:
         """Return rows as the first layer of a net wants them, or, of sparse or many rows, what is to scale batches."""
         scaling: Any = member.net.module_.scaling  # not optional: torch's modules say Tensor
-        if not isinstance(scaling, DenseScaling) or not isinstance(rows.X, Tensor):
+        if not isinstance(scaling, DenseScaling) or not rows.is_whole:
             return rows, scaling
         n_sets = len({id(member.data) for member in self.members})
         if n_sets * len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
@@ -347,7 +347,7 @@ class StackTraining:
         first = self.members[0]
         # what has learned from the same rows scales them alike
         alike = all(member.train is first.train and member.valid is first.valid for member in self.members)
-        size = max(first.net.batch_size, 0 if is_wide(first.valid.X) else _VALIDATED_AT_ONCE)
+        size = max(first.net.batch_size, 0 if first.valid.is_sparse and is_wide(first.valid.X) else _VALIDATED_AT_ONCE)
         ready = [self._scaled_once(member, member.valid) for member in (self.members[:1] if alike else self.members)]
         return stacked([Batches(rows, size) for rows, _ in ready], [scaling for _, scaling in ready])
 

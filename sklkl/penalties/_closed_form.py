@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklkl.data import Batch, Rows, has_label
+from sklkl.data import Batch, Rows
+from sklkl.data._batch import has_label
 from sklkl.losses import expectation
 from sklkl.penalties._base import Penalty, PenaltyNet
 

@@ -1,4 +1,4 @@
-"""Packages that are needed by this room only."""
+"""Packages that need not be installed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Rows held as whole tensors and handed out batch by batch.
-
-A table in memory needs no per-row ``__getitem__``, no collation and no worker processes: a batch is a slice of a
-tensor. This is what makes a skorch net train as fast as a loop written by hand.
-"""
+"""Rows held as whole tensors."""
 
 from __future__ import annotations
 
@@ -18,80 +14,14 @@ from scipy import sparse
 from skorch.dataset import Dataset
 from torch import Tensor
 
-__all__ = ["NO_LABEL", "Batch", "Batches", "Rows", "TrainingSet"]
+from sklkl.data._batch import NO_LABEL, Batch, has_label, is_sparse
 
-# The class code of a row without a label, as in torch's own losses.
-NO_LABEL = -100
+__all__ = ["LazyRows", "Rows", "TrainingSet"]
 
 _Sparse: TypeAlias = sparse.csr_array | sparse.csr_matrix
 
-# Shuffled rows are gathered this many elements at a time (16 MiB of float32): one gather serves many batches and
-# the copy stays small beside the data.
-_GATHER_ELEMENTS = 2**22
-
-
-class Batch(tuple[Tensor, Any]):  # Any: who asks for labels knows that there are some
-    """A pair ``(x, y)``, as skorch expects of a batch, that also carries named per-row columns.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_rows, ...)
-        Inputs.
-    y : Tensor of shape (n_rows,) or None
-        Class codes.
-    **columns : Tensor of shape (n_rows, ...)
-        Further per-row values by name, for example ``weight``.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklkl.data import Batch
-    >>> batch = Batch(torch.zeros(2, 3), torch.tensor([0, 1]), weight=torch.ones(2))
-    >>> x, y = batch
-    >>> batch.weight
-    tensor([1., 1.])
-    """
-
-    columns: dict[str, Tensor]
-
-    def __new__(cls, x: Tensor, y: Tensor | None, **columns: Tensor) -> Batch:  # noqa: D102
-        batch = super().__new__(cls, (x, y))
-        batch.columns = columns
-        return batch
-
-    @property
-    def weight(self) -> Tensor | None:
-        """Row weights, or None where every row counts the same."""
-        return self.columns.get("weight")
-
-    def part(self, rows: slice) -> Batch:
-        """Return some of the rows, as views."""
-        x, y = self
-        columns = {name: values[rows] for name, values in self.columns.items()}
-        part = type(self)(x[rows], None if y is None else y[rows], **columns)
-        vars(part).update({name: value for name, value in vars(self).items() if name != "columns"})
-        return part
-
-
-def is_sparse(X: object) -> bool:
-    """Whether X is a scipy sparse matrix or array."""
-    return bool(sparse.issparse(X))
-
-
-def own_copy(x: Any) -> Any:
-    """Return inputs, in whatever containers, in memory of their own: a network from elsewhere might write to them."""
-    if type(x) is dict:  # others may be more than the values in them
-        return {name: own_copy(part) for name, part in x.items()}
-    if type(x) in (list, tuple):
-        return type(x)(map(own_copy, x))
-    if isinstance(x, Tensor):
-        return x.clone()
-    return x.copy() if isinstance(x, np.ndarray) else x
-
-
-def has_label(codes: Tensor) -> Tensor:
-    """Return which rows have a label, from class codes of shape (n_rows,) or (n_rows, n_labels)."""
-    return (codes if codes.ndim == 1 else codes[:, 0]) >= 0
+# A part of rows that has more elements than this (16 MiB of float32) is not copied as a whole.
+_LARGE = 2**22
 
 
 def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
@@ -158,7 +88,32 @@ class Rows(Dataset):
                 )
 
     def __len__(self) -> int:
-        return int(self.X.shape[0])
+        return int(self.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of X."""
+        return tuple(self.X.shape)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether X is one tensor in memory, of which a batch is a slice."""
+        return isinstance(self.X, Tensor)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether X is a sparse matrix."""
+        return is_sparse(self.X)
+
+    @property
+    def shown(self) -> Rows:
+        """Rows in memory by which to judge all: these, where they are."""
+        return self
+
+    @property
+    def counted(self) -> Rows:
+        """Rows in memory whose labels and weights have the class shares of all: these, where they are."""
+        return self
 
     def __getitem__(self, index: int) -> Batch:
         """One row as ``(x, y)``, for code that goes row by row."""
@@ -214,7 +169,15 @@ class Rows(Dataset):
 
     def labelled(self) -> Rows:
         """Return the rows that have a label."""
-        return self.take(torch.nonzero(self.has_label).flatten())
+        known = self.has_label
+        return self if bool(known.all()) else self.take(torch.nonzero(known).flatten())
+
+    def part(self, index: Tensor) -> Rows:
+        """Return the rows at ``index`` as :meth:`take` does, but a large part of a dense X is copied batch by batch."""
+        n_elements = len(index) * math.prod(self.shape[1:])
+        if not self.is_whole or self.X.device.type != "cpu" or n_elements <= _LARGE:
+            return self.take(index)
+        return LazyRows(self.X.numpy(force=True), self.y, self.X.dtype, **self.columns).part(index)
 
     def take(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, a tensor of integers, as new rows."""
@@ -248,79 +211,106 @@ class Rows(Dataset):
         return (torch.from_numpy(self.X[i:j].toarray()).to(self.device) for i, j in pairwise(edges))
 
 
-class Batches:
-    """Iterate over rows in batches of nearly equal size.
-
-    The sizes differ by at most one row, so there is no small rest, whose gradient would be noise. A batch has one row,
-    on which batch normalisation fails, only where ``batch_size`` or the number of rows leaves no choice.
+class LazyRows(Rows):
+    """Rows of a table that stays where and as it is: only what a batch needs is copied, in the type that it needs.
 
     Parameters
     ----------
-    rows : Rows
-        The data.
-    batch_size : int
-        Largest number of rows in a batch.
-    shuffle : bool, default=False
-        Whether each pass visits the rows in a new random order.
-    generator : torch.Generator, default=None
-        Source of that order; None means torch's global generator.
-
-    Raises
-    ------
-    TypeError
-        If ``rows`` is another kind of data set.
+    table : ndarray of shape (n_all, ...)
+        Numbers, such as a memory map.
+    y : Tensor of shape (n_rows,) or None
+        Class codes.
+    dtype : torch.dtype
+        Floating type of batches.
+    index : ndarray of shape (n_rows,), default=None
+        Which rows of the table these are; None for all.
+    **columns : Tensor of shape (n_rows, ...)
+        Further per-row values by name.
 
     Examples
     --------
+    >>> import numpy as np
     >>> import torch
-    >>> from sklkl.data import Batches, Rows
-    >>> [x.tolist() for x, y in Batches(Rows(torch.arange(5)), batch_size=3)]
-    [[0, 1], [2, 3, 4]]
+    >>> from sklkl.data import LazyRows
+    >>> table = np.arange(6, dtype=np.int16).reshape(3, 2)
+    >>> rows = LazyRows(table, None, torch.float32).part(torch.tensor([2, 0]))
+    >>> [x.tolist() for x, y in rows.split([0, 1, 2])]
+    [[[4.0, 5.0]], [[0.0, 1.0]]]
     """
 
     def __init__(
-        self, rows: Rows, batch_size: int, shuffle: bool = False, generator: torch.Generator | None = None
+        self,
+        table: np.ndarray,
+        y: ArrayLike | Tensor | None,
+        dtype: torch.dtype,
+        index: np.ndarray | None = None,
+        **columns: ArrayLike | Tensor | None,
     ) -> None:
-        if not isinstance(rows, Rows):
-            raise TypeError(
-                f"The 'rows' parameter of Batches must be sklkl.data.Rows. Got {type(rows).__name__} instead. For "
-                "other data sets use torch.utils.data.DataLoader as iterator_train and iterator_valid."
-            )
-        self.rows = rows
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.generator = generator
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for rows, edges in self.groups():
-            yield from rows.split(edges)
+        self.table, self.index, self._dtype = np.asarray(table), index, dtype
+        self.y = None if y is None else _as_tensor(y)
+        self.columns = {name: _as_tensor(values) for name, values in columns.items() if values is not None}
 
     @property
-    def edges(self) -> list[int]:
-        """How many rows come before each batch, and how many there are."""
-        return [i * len(self.rows) // len(self) for i in range(len(self) + 1)]
+    def X(self) -> Any:  # noqa: N802
+        """All inputs, copied."""
+        return self._read(slice(None))
 
-    def groups(self, share: int = 1) -> Iterator[tuple[Rows, list[int]]]:
-        """Yield rows in the order of a pass, many batches at a time, and the edges of batches among them.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of X."""
+        return (len(self.table) if self.index is None else len(self.index), *self.table.shape[1:])
 
-        Parameters
-        ----------
-        share : int, default=1
-            How many iterators like this one hold rows at a time.
-        """
-        edges = self.edges
-        if not self.shuffle:
-            yield self.rows, edges
-            return
-        order = torch.randperm(len(self.rows), generator=self.generator)
-        elements = self.batch_size * max(1, math.prod(self.rows.X.shape[1:]))
-        group = max(1, _GATHER_ELEMENTS // (elements * share))
-        for first in range(0, len(self), group):
-            part = edges[first : first + group + 1]
-            yield self.rows.take(order[part[0] : part[-1]]), [edge - part[0] for edge in part]
+    @property
+    def is_whole(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def is_sparse(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating type of a batch's inputs."""
+        return self._dtype
+
+    def _read(self, which: Any) -> Tensor:
+        """Return some rows, by number or as a slice, in memory of their own."""
+        part = self.table[which if self.index is None else self.index[which]]
+        dtype = np.dtype(str(self._dtype).removeprefix("torch."))
+        return torch.from_numpy(np.array(part, dtype=dtype, order="C"))
+
+    def with_columns(self, **columns: ArrayLike | Tensor | None) -> Rows:
+        """Return these rows with further per-row values, or with some replaced; one that is None is dropped."""
+        return LazyRows(self.table, self.y, self._dtype, self.index, **{**self.columns, **columns})
+
+    def take(self, index: Tensor) -> Rows:
+        """Return the rows at ``index``, a tensor of integers, as new rows in memory."""
+        y, columns = self._values_at(index)
+        return Rows(self._read(index.numpy()), y, **columns)
+
+    def part(self, index: Tensor) -> Rows:
+        """Return the rows at ``index``, of which nothing but class codes and columns is copied."""
+        (y, columns), numbers = self._values_at(index), index.numpy()
+        own = numbers if self.index is None else self.index[numbers]
+        return LazyRows(self.table, y, self._dtype, own, **columns)
+
+    def _values_at(self, index: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
+        y = None if self.y is None else self.y.index_select(0, index)
+        return y, {name: values.index_select(0, index) for name, values in self.columns.items()}
+
+    def to(self, device: torch.device | str) -> Rows:
+        """Return the rows on ``device``, copied unless that is the CPU."""
+        return self if torch.device(device).type == "cpu" else Rows(self.X, self.y, **self.columns).to(device)
+
+    def _split_X(self, edges: list[int]) -> Iterable[Tensor]:
+        return (self._read(slice(i, j)) for i, j in pairwise(edges))
 
 
 class TrainingSet(Dataset):
