@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from torch.utils.data import DataLoader
 
-import sklkl.data
+import sklkl.data._batches
 from sklkl.data import Batch, Batches, Rows
 
 
@@ -96,14 +96,14 @@ def test_a_generator_of_its_own_leaves_the_global_state_alone(global_state_untou
 @pytest.mark.parametrize("elements", [1, 7, 40, 10**6])
 def test_the_order_does_not_depend_on_how_many_rows_are_gathered_at_once(elements, monkeypatch):
     expected = [y.tolist() for _, y in shuffled(numbered(50), 8)]
-    monkeypatch.setattr(sklkl.data, "_GATHER_ELEMENTS", elements)
+    monkeypatch.setattr(sklkl.data._batches, "_GATHER_ELEMENTS", elements)
     assert [y.tolist() for _, y in shuffled(numbered(50), 8)] == expected
 
 
 def test_large_rows_are_gathered_a_few_batches_at_a_time(monkeypatch):
     taken = []
     take = Rows.take
-    monkeypatch.setattr(sklkl.data, "_GATHER_ELEMENTS", 2 * 8 * 100)  # two batches of eight rows
+    monkeypatch.setattr(sklkl.data._batches, "_GATHER_ELEMENTS", 2 * 8 * 100)  # two batches of eight rows
     monkeypatch.setattr(Rows, "take", lambda self, index: taken.append(len(index)) or take(self, index))
     list(shuffled(numbered(64, n_features=100), 8))
     assert taken == [16, 16, 16, 16]

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -135,7 +136,8 @@ def prepared(
     plain, gives_valid = is_plain(params.teacher, data), _gives_valid(data)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
     params, random_state = _seeded(params, plain)
-    inputs = read_inputs(estimator, params.inputs, data.X, data.y, classes=classes, reset=reset, multilabel=multilabel)
+    kinds: dict[str, Any] = {"classes": classes, "multilabel": multilabel, "in_place": plain and not stream}
+    inputs = read_inputs(estimator, params.inputs, data.X, data.y, reset=reset, **kinds)
     soft_targets = None
     if not plain:
         soft_targets = soft_targets_of(params, indexable(data), inputs, partial(read_more, estimator, params.inputs))

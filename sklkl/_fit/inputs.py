@@ -18,7 +18,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d, validate_data
 from torch.utils.data import DataLoader, Dataset
 
-from sklkl._fit.parameters import FitData, InputParams
+from sklkl._fit.in_place import check_finite, stays_in_place
+from sklkl._fit.parameters import FLOATS, FitData, InputParams
 from sklkl._fit.weights import row_weights
 from sklkl._utils.arrays import as_array, to_numpy
 from sklkl._utils.checks import invalid, invalid_input, refusal
@@ -26,7 +27,7 @@ from sklkl._utils.columns import is_missing
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call, _check_y
 from sklkl._utils.validation import check_readable
 from sklkl._utils.whole_numbers import check_whole_numbers
-from sklkl.data import Rows
+from sklkl.data import LazyRows, Rows
 
 TEXT_HINT = (
     "The network takes numbers only: encode the other columns in a Pipeline before it. sklkl.Distiller gives the "
@@ -102,7 +103,7 @@ class Inputs(NamedTuple):
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_rows, n_features)
-        Inputs in the network's floating type.
+        Inputs in the network's floating type, unless they stay in place.
     y : ndarray of shape (n_rows,) or (n_rows, n_labels)
         Labels, or a multilabel indicator.
     classes : ndarray of shape (n_classes,)
@@ -123,6 +124,7 @@ def read_inputs(
     classes: np.ndarray | None = None,
     reset: bool,
     multilabel: bool | None = None,
+    in_place: bool = False,
 ) -> Inputs:
     """Return validated inputs.
 
@@ -140,6 +142,8 @@ def read_inputs(
         Whether to learn the columns from X or to check them.
     multilabel : bool or None
         Whether y must be an indicator, as that of a training that is resumed; None for either.
+    in_place : bool
+        Whether a large table may stay as it is, of another type or order.
 
     Raises
     ------
@@ -147,8 +151,11 @@ def read_inputs(
         If the inputs or labels are invalid.
     """
     y = label_array(y)
-    types = {"module_dtype": params.module_dtype, "dtype": params.numpy_dtype}
-    X, y = validated(estimator, X, y, **types, order="C", multi_output=True, reset=reset)
+    kept = in_place and stays_in_place(X, params.numpy_dtype)
+    how: dict[str, Any] = {"dtype": "numeric"} if kept else {"dtype": params.numpy_dtype, "order": "C"}
+    X, y = validated(estimator, X, y, module_dtype=params.module_dtype, **how, multi_output=True, reset=reset)
+    if kept:
+        check_finite(X, params.numpy_dtype)
     return Inputs(X, *_target(y, classes, multilabel, "in the training that is resumed"))
 
 
@@ -214,7 +221,11 @@ def labelled_rows(
     weight = None
     if sample_weight is not None or params.class_weight is not None:
         weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes).astype(params.numpy_dtype)
-    rows = Rows(inputs.X, codes, weight=weight, number=np.arange(len(codes)) if numbered else None)
+    columns: dict[str, Any] = {"weight": weight, "number": np.arange(len(codes)) if numbered else None}
+    if stays_in_place(inputs.X, params.numpy_dtype):
+        rows: Rows = LazyRows(inputs.X, codes, FLOATS[params.numpy_dtype.name], **columns)
+    else:
+        rows = Rows(inputs.X, codes, **columns)
     if weight is not None and not weight.all():
         rows = rows.part(torch.from_numpy(np.flatnonzero(weight)))
     return rows if params.device.type == "cpu" else rows.to(params.device)

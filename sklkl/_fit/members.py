@@ -106,7 +106,7 @@ def _dealt(rows: np.ndarray, n_each: int, n_parts: int) -> np.ndarray:
 
 def _split(rows: Rows, valid: np.ndarray) -> TrainingSet:
     train = np.setdiff1d(np.arange(len(rows)), valid)
-    return TrainingSet(*(rows.take(torch.from_numpy(numbers)) for numbers in (train, valid)))
+    return TrainingSet(*(rows.part(torch.from_numpy(numbers)) for numbers in (train, valid)))
 
 
 def _of_each(params: NetParams, training: Training) -> list[tuple[NetParams, Training]]:

@@ -147,12 +147,19 @@ def _checked(logits: Tensor) -> Tensor:
 
 
 def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
-    n_rows = max(1, _BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])))
+    n_rows = max(1, min(_BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])), _most_rows(net)))
     for start in range(0, X.shape[0], n_rows):
         part = X[start : start + n_rows]
         part = part.toarray() if is_sparse(part) else part
         # a network from elsewhere might write to its input
         yield _tensor(part, dtype, copy=not _is_own_on_cpu(net)).to(net.device)
+
+
+def _most_rows(net: KLNet) -> int:
+    """Return of how many rows the built-in network's widest layer takes little memory."""
+    if not is_built_in(net.module_):
+        return _BATCH_ELEMENTS
+    return 4 * _BATCH_ELEMENTS // max(len(parameter) for parameter in net.module_.parameters())
 
 
 def _sparse_inputs(net: KLNet, X: Any) -> Iterator[Any]:

@@ -21,7 +21,7 @@ __all__ = ["LazyRows", "Rows", "TrainingSet"]
 _Sparse: TypeAlias = sparse.csr_array | sparse.csr_matrix
 
 # A part of rows that has more elements than this (16 MiB of float32) is not copied as a whole.
-_LARGE = 2**22
+LARGE = 2**22
 
 
 def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
@@ -175,9 +175,9 @@ class Rows(Dataset):
     def part(self, index: Tensor) -> Rows:
         """Return the rows at ``index`` as :meth:`take` does, but a large part of a dense X is copied batch by batch."""
         n_elements = len(index) * math.prod(self.shape[1:])
-        if not self.is_whole or self.X.device.type != "cpu" or n_elements <= _LARGE:
+        if not self.is_whole or self.X.device.type != "cpu" or n_elements <= LARGE:
             return self.take(index)
-        return LazyRows(self.X.numpy(force=True), self.y, self.X.dtype, **self.columns).part(index)
+        return LazyRows(self.X, self.y, self.X.dtype, **self.columns).part(index)
 
     def take(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, a tensor of integers, as new rows."""
@@ -216,13 +216,13 @@ class LazyRows(Rows):
 
     Parameters
     ----------
-    table : ndarray of shape (n_all, ...)
+    table : ndarray or Tensor of shape (n_all, ...)
         Numbers, such as a memory map.
     y : Tensor of shape (n_rows,) or None
         Class codes.
     dtype : torch.dtype
         Floating type of batches.
-    index : ndarray of shape (n_rows,), default=None
+    index : Tensor of shape (n_rows,), default=None
         Which rows of the table these are; None for all.
     **columns : Tensor of shape (n_rows, ...)
         Further per-row values by name.
@@ -240,13 +240,13 @@ class LazyRows(Rows):
 
     def __init__(
         self,
-        table: np.ndarray,
+        table: np.ndarray | Tensor,
         y: ArrayLike | Tensor | None,
         dtype: torch.dtype,
-        index: np.ndarray | None = None,
+        index: Tensor | None = None,
         **columns: ArrayLike | Tensor | None,
     ) -> None:
-        self.table, self.index, self._dtype = np.asarray(table), index, dtype
+        self.table, self.index, self._dtype = table, index, dtype
         self.y = None if y is None else _as_tensor(y)
         self.columns = {name: _as_tensor(values) for name, values in columns.items() if values is not None}
 
@@ -280,11 +280,14 @@ class LazyRows(Rows):
         """Floating type of a batch's inputs."""
         return self._dtype
 
-    def _read(self, which: Any) -> Tensor:
-        """Return some rows, by number or as a slice, in memory of their own."""
-        part = self.table[which if self.index is None else self.index[which]]
+    def _read(self, which: Tensor | slice) -> Tensor:
+        """Return some rows, by number or as a slice; a slice of what is right already is not copied."""
+        own = which if self.index is None else self.index[which]
+        if isinstance(self.table, Tensor):
+            return self.table[own] if isinstance(own, slice) else self.table.index_select(0, own)
+        part = self.table[own if isinstance(own, slice) else own.numpy()]
         dtype = np.dtype(str(self._dtype).removeprefix("torch."))
-        return torch.from_numpy(np.array(part, dtype=dtype, order="C"))
+        return torch.from_numpy(np.require(part, dtype, requirements=["C", "W"]))
 
     def with_columns(self, **columns: ArrayLike | Tensor | None) -> Rows:
         """Return these rows with further per-row values, or with some replaced; one that is None is dropped."""
@@ -293,13 +296,12 @@ class LazyRows(Rows):
     def take(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, a tensor of integers, as new rows in memory."""
         y, columns = self._values_at(index)
-        return Rows(self._read(index.numpy()), y, **columns)
+        return Rows(self._read(index), y, **columns)
 
     def part(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, of which nothing but class codes and columns is copied."""
-        (y, columns), numbers = self._values_at(index), index.numpy()
-        own = numbers if self.index is None else self.index[numbers]
-        return LazyRows(self.table, y, self._dtype, own, **columns)
+        y, columns = self._values_at(index)
+        return LazyRows(self.table, y, self._dtype, index if self.index is None else self.index[index], **columns)
 
     def _values_at(self, index: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
         y = None if self.y is None else self.y.index_select(0, index)

@@ -40,7 +40,7 @@ def _floating(dtype: torch.dtype) -> torch.dtype:
 def own_rows(part: Any, device: Any) -> Any:
     """Return a part of ``Rows`` as rows of its own to train on, on the device; all else as it is."""
     if isinstance(part, Subset) and isinstance(part.dataset, Rows):
-        part = part.dataset.take(torch.as_tensor(part.indices))
+        part = trainable(part.dataset).part(torch.as_tensor(part.indices))
     return trainable(part).to(device) if isinstance(part, Rows) else part
 
 
@@ -57,9 +57,14 @@ def trainable(rows: Rows) -> Rows:
         if y.dtype.is_complex or (y.dtype.is_floating_point and not bool((y == y.round()).all())):
             raise invalid_input("y", f"values of {y.dtype}", "class codes, whole numbers from 0", of="KLNet")
         rows = Rows(rows.X, y.long(), **rows.columns)
-    if any(isinstance(part, Tensor) and part.is_inference() for part in (rows.X, rows.y, *rows.columns.values())):
+    if any(isinstance(part, Tensor) and part.is_inference() for part in _held(rows)):
         rows = rows.take(torch.arange(len(rows)))
     return rows
+
+
+def _held(rows: Rows) -> tuple[Any, ...]:
+    """Return what rows hold in memory."""
+    return rows.X if rows.is_whole else None, rows.y, *rows.columns.values()
 
 
 def with_labels_only(cb_kwargs: dict[str, Any]) -> dict[str, Any]:

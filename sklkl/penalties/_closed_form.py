@@ -146,9 +146,9 @@ class Prior(Penalty):
 
 def _floating(rows: Rows) -> torch.dtype:
     """Return the rows' floating type."""
-    dtype = getattr(getattr(rows, "X", None), "dtype", None)
-    if not isinstance(dtype, torch.dtype):  # a scipy sparse matrix
-        dtype = torch.float64 if dtype == np.float64 else torch.float32
+    dtype = getattr(rows, "dtype", None)
+    if not isinstance(dtype, torch.dtype):  # another data set
+        dtype = torch.float32
     return dtype if dtype.is_floating_point else torch.get_default_dtype()
 
 
