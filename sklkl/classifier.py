@@ -19,6 +19,7 @@ from sklkl._fit.teaching import can_teach_a_stream
 from sklkl._utils.progress import followed
 from sklkl._utils.sklearn_private import available_if
 from sklkl._utils.types import Auto, FilePath, Labels, MatrixLike, Proba, Weight
+from sklkl.data import RowBlocks
 from sklkl.distillation import AugmentationName, DistillDivergence, DistillRows, Policy
 from sklkl.modules import ActivationName
 from sklkl.optim import LearningRateName, OptimizerName
@@ -102,8 +103,7 @@ class KLClassifier(NetClassifier):
         How the rate moves over ``max_epochs``. ``"kl_adaptive"`` finds it by how far a step moves the predictions, see
         :class:`sklkl.optim.KLAdaptiveLR`. In :meth:`partial_fit`, which knows no end, ``"onecycle"`` is constant.
     kl_target : float > 0 or None, default=None
-        KL divergence between the predictions before and after a step, in nats per row, at the peak of
-        ``"kl_adaptive"``. None takes one from the numbers of classes and steps, see :class:`sklkl.optim.Lock`.
+        KL(before‖after) of a step's predictions, nats a row, at the peak; None finds it, see :class:`sklkl.optim.Lock`.
     optimizer : {"adam", "sgd"} or torch.optim.Optimizer class, default="adam"
         ``"adam"`` decouples the weight decay (AdamW), ``"sgd"`` has Nesterov momentum 0.9. Every ``optimizer__...``
         parameter is passed on, such as ``optimizer__betas``.
@@ -292,8 +292,8 @@ class KLClassifier(NetClassifier):
     @followed
     def fit(
         self,
-        X: MatrixLike,
-        y: MatrixLike,
+        X: MatrixLike | RowBlocks,
+        y: MatrixLike | None = None,
         sample_weight: Weight = None,
         teacher_proba: Proba | None = None,
         X_unlabeled: MatrixLike | None = None,
@@ -306,10 +306,10 @@ class KLClassifier(NetClassifier):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or frame of shape (n_rows, n_features)
+        X : array-like, sparse matrix, frame or RowBlocks of shape (n_rows, n_features)
             Inputs; of shape (n_rows, n_features, ...) with a ``module`` of your own.
-        y : array-like of shape (n_rows,) or (n_rows, n_labels)
-            Labels of any type, or a multilabel indicator of zeros and ones.
+        y : array-like of shape (n_rows,) or (n_rows, n_labels), default=None
+            Labels of any type, or a multilabel indicator of zeros and ones; None where X is ``RowBlocks``.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights >= 0: a row of weight 2 counts as two rows, one of weight 0 as none. Only their ratios count.
         teacher_proba : array-like or frame of shape (n_rows, n_classes), default=None

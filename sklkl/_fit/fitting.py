@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from sklkl._fit.attempt import Attempt, Previous, Task, Trained
+from sklkl._fit.blocks import task_of_blocks
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of
 from sklkl._fit.idle import Circumstances, warn_of_idle
@@ -28,7 +29,7 @@ from sklkl._fit.training_set import Training, stream_training, training_of
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
-from sklkl.data import TrainingSet
+from sklkl.data import RowBlocks, TrainingSet
 from sklkl.net import KLNet
 from sklkl.net._training_state import TrainingCheckpoint
 
@@ -134,6 +135,8 @@ def prepared(
 ) -> Task:
     """Return what is to be learned from what was given to ``fit``."""
     plain, gives_valid = is_plain(params.teacher, data), _gives_valid(data)
+    if isinstance(data.X, RowBlocks) and not stream:
+        return task_of_blocks(estimator, params, data, previous, gives_valid)
     reset, multilabel = previous is None, None if previous is None else previous.net.multilabel
     params, random_state = _seeded(params, plain)
     kinds: dict[str, Any] = {"classes": classes, "multilabel": multilabel, "in_place": plain and not stream}

@@ -27,14 +27,17 @@ from sklkl._utils.columns import is_missing
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call, _check_y
 from sklkl._utils.validation import check_readable
 from sklkl._utils.whole_numbers import check_whole_numbers
-from sklkl.data import LazyRows, Rows
+from sklkl.data import LazyRows, RowBlocks, Rows
 
 TEXT_HINT = (
     "The network takes numbers only: encode the other columns in a Pipeline before it. sklkl.Distiller gives the "
     "teacher the rows as they are, and the network those that its Pipeline has encoded."
 )
 
-_CONTAINERS = "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs)"
+_CONTAINERS = (
+    "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs; what is read "
+    "block by block is for fit, as sklkl.data.RowBlocks)"
+)
 _LABEL_NUMBERS = (Real, np.bool_)
 _NAMES_OF_MISSING = {"nan": "NaN", "<NA>": "NA"}
 
@@ -62,7 +65,7 @@ def validated(
 
 def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
     """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
-    if isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader)):
+    if isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader, RowBlocks)):
         raise TypeError(refusal(name, type(X).__name__, allowed))
 
 
@@ -156,10 +159,10 @@ def read_inputs(
     X, y = validated(estimator, X, y, module_dtype=params.module_dtype, **how, multi_output=True, reset=reset)
     if kept:
         check_finite(X, params.numpy_dtype)
-    return Inputs(X, *_target(y, classes, multilabel, "in the training that is resumed"))
+    return Inputs(X, *target_of(y, classes, multilabel, "in the training that is resumed"))
 
 
-def _target(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: str) -> tuple[np.ndarray, np.ndarray]:
+def target_of(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: str) -> tuple[np.ndarray, np.ndarray]:
     """Return labels or an indicator, and the sorted labels; ``like`` says whose kind of target it must be."""
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
@@ -183,7 +186,7 @@ def read_more(estimator: BaseEstimator, params: InputParams, X: Any) -> Any:
 def read_more_labels(estimator: BaseEstimator, y: Any, inputs: Inputs, classes: np.ndarray) -> np.ndarray:
     """Return further labels, validated against those of the training rows; `classes` are all that are known."""
     y, multilabel = _check_y(label_array(y), multi_output=True, estimator=estimator), inputs.y.ndim == 2
-    y, _ = _target(y, classes, multilabel, "the target of the training rows")
+    y, _ = target_of(y, classes, multilabel, "the target of the training rows")
     if not multilabel:
         class_codes(y, classes)  # or an error
     return y

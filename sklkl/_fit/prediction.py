@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from sklkl._fit.block_scores import ScoresBlocks, of_blocks
 from sklkl._fit.inputs import validated
 from sklkl._fit.parameters import PassedOnParams
 from sklkl._fit.stored import attributes_from, estimator_state
@@ -25,6 +26,7 @@ from sklkl._utils.progress import CallbackSupportMixin
 from sklkl._utils.sklearn_private import available_if
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl._utils.types import MatrixLike
+from sklkl.data import RowBlocks
 from sklkl.data._batch import is_sparse
 from sklkl.divergences import kl_divergence
 from sklkl.modules import MLP, is_built_in, log_softmax, takes_wide
@@ -221,7 +223,7 @@ def _has_members(estimator: Any) -> bool:
     return True
 
 
-class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, ScoresBlocks, BaseEstimator):
     """A classifier with a fitted ``net_``: what it predicts, and what it shows of its training."""
 
     _passed_on_prefixes = ("module", "optimizer")
@@ -245,6 +247,8 @@ class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, Classifier
         return self.net_
 
     def _per_row(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        if isinstance(X, RowBlocks):
+            return of_blocks(X, lambda part: per_row(self.net_, self._validated(part), function))
         return per_row(self.net_, self._validated(X), function)
 
     def _validated(self, X: Any) -> Any:

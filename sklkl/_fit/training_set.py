@@ -68,16 +68,14 @@ def training_of(
 
     A validation part ``valid`` that was given serves wherever rows would be set aside.
     """
-    monitor = validation_monitor(params.net.callbacks) if valid is None and params.net.callbacks else None
-    if monitor is not None and params.split.early_stopping is False:
-        raise invalid("early_stopping", False, f"'auto' or True, as the callback {monitor}", of="KLClassifier")
+    monitor = checked_monitor(params, gives_valid=valid is not None)
     weight, distilled = _number(params.teacher), False
     if soft_targets is not None and soft_targets.teacher is not None:
         weight = _settled_weight(params, soft_targets, rows, valid, random_state, new_net)
         soft_targets.random_state_after = random_state.get_state()
         distilled = weight > 0
     train = rows
-    if valid is None and _stops_early(params, rows, distilled):
+    if valid is None and stops_early(params, len(rows), distilled):
         train, valid = split_rows(params.split, rows, random_state)
     if valid is None and monitor is not None:
         raise ValueError(
@@ -87,6 +85,14 @@ def training_of(
     if soft_targets is None:
         return Training(TrainingSet(train, valid), weight, params.net.max_epochs)
     return _training(params, soft_targets, weight, train, valid, random_state)
+
+
+def checked_monitor(params: FitParams, gives_valid: bool) -> str | None:
+    """Return which callback needs a validation part to be set aside, in words; raise a ValueError if none may be."""
+    monitor = validation_monitor(params.net.callbacks) if not gives_valid and params.net.callbacks else None
+    if monitor is not None and params.split.early_stopping is False:
+        raise invalid("early_stopping", False, f"'auto' or True, as the callback {monitor}", of="KLClassifier")
+    return monitor
 
 
 def _training(
@@ -113,12 +119,12 @@ def _number(params: TeacherParams) -> float:
     return AUTO_WEIGHT if isinstance(weight, str) else weight
 
 
-def _stops_early(params: FitParams, rows: Rows, distilled: bool) -> bool:
+def stops_early(params: FitParams, n_rows: int, distilled: bool) -> bool:
     """Whether to set rows aside; a teacher that labels every row is worth more than stopping early."""
     wanted: bool | str = params.split.early_stopping
     if not isinstance(wanted, str):
         return wanted
-    enough = len(rows) >= MIN_ROWS_TO_SPLIT and not distilled
+    enough = n_rows >= MIN_ROWS_TO_SPLIT and not distilled
     return enough or bool(params.net.callbacks and wants_validation_part(params.net.callbacks))
 
 
@@ -182,8 +188,8 @@ def weighed_teacher(
 
     def student(weight: float) -> KLNet:
         # as it would be trained on all rows: with early stopping or without
-        stops_early = given is not None or _stops_early(params, rows, weight > 0)
-        training = _training(params, soft_targets, weight, train, valid if stops_early else None, random_state)
+        validated = given is not None or stops_early(params, len(rows), weight > 0)
+        training = _training(params, soft_targets, weight, train, valid if validated else None, random_state)
         return new_net(training, copy.deepcopy(random_state)).partial_fit(training.data)
 
     soft_targets.check_rows(rows, random_state)

@@ -32,7 +32,7 @@ def row_weights(sample_weight: Weight, class_weight: Any, X: Any, codes: np.ndar
         return _within_range(weight)
     if codes.ndim == 2:
         raise ValueError("The 'class_weight' parameter must be None for multilabel targets; use 'sample_weight'.")
-    return _within_range(weight, _class_weights(class_weight, weight / weight.max(), codes, classes)[codes])
+    return _within_range(weight, class_weights(class_weight, weight / weight.max(), codes, classes)[codes])
 
 
 def ordinary_weights(sample_weight: Weight, X: MatrixLike) -> Weight:
@@ -67,7 +67,7 @@ def sample_weights(sample_weight: Weight, X: MatrixLike) -> np.ndarray:
     return np.asarray(weight, dtype=np.float64)
 
 
-def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return the weight of each class; a dict is read as scikit-learn does, for all classes, also those of no row."""
     used = weight > 0
     known = np.unique(codes[used]) if isinstance(class_weight, str) else np.arange(len(classes))
@@ -88,7 +88,7 @@ def _class_weights(class_weight: Any, weight: np.ndarray, codes: np.ndarray, cla
 def balanced_class_weight(sample_weight: Weight, X: Any, codes: np.ndarray, classes: np.ndarray) -> dict[Any, float]:
     """Return what ``"balanced"`` is for these rows, in a dict that serves for others too."""
     weight = sample_weights(sample_weight, X)
-    return dict(zip(classes, _class_weights("balanced", weight / weight.max(), codes, classes), strict=True))
+    return dict(zip(classes, class_weights("balanced", weight / weight.max(), codes, classes), strict=True))
 
 
 def _within_range(*factors: np.ndarray) -> np.ndarray:

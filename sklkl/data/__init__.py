@@ -6,6 +6,8 @@ tensor. This is what makes a skorch net train as fast as a loop written by hand.
 
 from sklkl.data._batch import NO_LABEL, Batch
 from sklkl.data._batches import Batches
+from sklkl.data._row_blocks import RowBlocks
 from sklkl.data._rows import LazyRows, Rows, TrainingSet
+from sklkl.data._streamed import StreamedRows
 
-__all__ = ["NO_LABEL", "Batch", "Batches", "LazyRows", "Rows", "TrainingSet"]
+__all__ = ["NO_LABEL", "Batch", "Batches", "LazyRows", "RowBlocks", "Rows", "StreamedRows", "TrainingSet"]

@@ -73,20 +73,13 @@ class Batches:
         return [i * len(self.rows) // len(self) for i in range(len(self) + 1)]
 
     def groups(self, share: int = 1) -> Iterator[tuple[Rows, list[int]]]:
-        """Yield rows in the order of a pass, many batches at a time, and the edges of batches among them.
+        """Iterate over rows in the order of a pass, many batches at a time, and the edges of batches among them.
 
         Parameters
         ----------
         share : int, default=1
             How many iterators like this one hold rows at a time.
         """
-        edges = self.edges
-        if not self.shuffle:
-            yield self.rows, edges
-            return
-        order = torch.randperm(len(self.rows), generator=self.generator)
         elements = self.batch_size * max(1, math.prod(self.rows.shape[1:]))
-        group = max(1, _GATHER_ELEMENTS // (elements * share))
-        for first in range(0, len(self), group):
-            part = edges[first : first + group + 1]
-            yield self.rows.take(order[part[0] : part[-1]]), [edge - part[0] for edge in part]
+        at_once = max(1, _GATHER_ELEMENTS // (elements * share))
+        return self.rows.groups(self.edges, at_once, self.shuffle, self.generator)

@@ -210,6 +210,21 @@ class Rows(Dataset):
             return _parts(self.X, edges)
         return (torch.from_numpy(self.X[i:j].toarray()).to(self.device) for i, j in pairwise(edges))
 
+    def groups(
+        self, edges: list[int], at_once: int, shuffle: bool, generator: torch.Generator | None
+    ) -> Iterator[tuple[Rows, list[int]]]:
+        """Yield rows in the order of a pass, so many batches at a time, and the edges of batches among them."""
+        if not shuffle:
+            yield self, edges
+            return
+        yield from self.gathered(torch.randperm(len(self), generator=generator), edges, at_once)
+
+    def gathered(self, order: Tensor, edges: list[int], at_once: int) -> Iterator[tuple[Rows, list[int]]]:
+        """Yield the rows in an order, so many batches at a time, and the edges of batches among them."""
+        for first in range(0, len(edges) - 1, at_once):
+            part = edges[first : first + at_once + 1]
+            yield self.take(order[part[0] : part[-1]]), [edge - part[0] for edge in part]
+
 
 class LazyRows(Rows):
     """Rows of a table that stays where and as it is: only what a batch needs is copied, in the type that it needs.

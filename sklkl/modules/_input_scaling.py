@@ -18,7 +18,7 @@ BEND = 3.0
 # What is farther from the median, in such units, looks the same: its square is finite in any floating type.
 FARTHEST = 1e6
 # From how many rows, drawn at random, the scales are learned.
-_MOST_ROWS = 20_000
+MOST_ROWS = 20_000
 # Up to how many numbers torch's own search is faster.
 _ONE_BY_ONE = 2**12
 
@@ -333,7 +333,7 @@ def _normal_scores_numpy(
 
 def _drawn(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Return as many of the rows as are looked at, always the same ones."""
-    if len(X) <= _MOST_ROWS:
+    if len(X) <= MOST_ROWS:
         return X, weight
     rows = drawn_rows(len(X))
     return X[rows], None if weight is None else weight[rows]
@@ -341,6 +341,6 @@ def _drawn(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.nda
 
 def drawn_rows(n_rows: int) -> np.ndarray:
     """Return the numbers of the rows that are looked at, of so many: always the same ones."""
-    if n_rows <= _MOST_ROWS:
+    if n_rows <= MOST_ROWS:
         return np.arange(n_rows)
-    return np.random.RandomState(0).choice(n_rows, _MOST_ROWS, replace=False)
+    return np.random.RandomState(0).choice(n_rows, MOST_ROWS, replace=False)

@@ -273,7 +273,8 @@ class KLNet(TrainStep):
         self._labelled_rows = train.labelled() if self.unlabeled_rows_ else None
         if self.kl_strength or isinstance(train, Rows):
             n_classes = 2 if self.multilabel else len(self.classes_)
-            self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, train, n_classes)
+            counted = train.counted if isinstance(train, Rows) else train
+            self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, counted, n_classes)
         if self.kl_strength:
             adapted(self.penalty_).check_net(self)
         check_shared(self, train, valid)

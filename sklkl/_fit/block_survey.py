@@ -1,0 +1,140 @@
+"""The first pass over blocks, which reads no inputs: labels, weights, and how many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sklkl._fit.inputs import label_array, target_of
+from sklkl._fit.parameters import InputParams
+from sklkl._fit.weights import class_weights
+from sklkl._utils.arrays import to_numpy
+from sklkl.data import RowBlocks
+
+_LARGEST, _SMALLEST = 2.0**30, 2.0**-30
+
+
+@dataclass
+class Survey:
+    """What is known of the rows of all blocks.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted labels.
+    n_rows : dict of int to int
+        How many rows of positive weight each block has.
+    multilabel : bool
+        Whether y is an indicator.
+    weighted : bool
+        Whether rows have weights.
+    by_class : ndarray of shape (n_classes,) or None
+        Weights of the classes; None where all count the same.
+    """
+
+    classes: np.ndarray
+    n_rows: dict[int, int]
+    multilabel: bool
+    weighted: bool
+    by_class: np.ndarray | None = None
+
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return sum(self.n_rows.values())
+
+
+def surveyed(source: RowBlocks, params: InputParams, previous: Any) -> Survey:
+    """Read all labels and weights.
+
+    Parameters
+    ----------
+    source : RowBlocks
+        What was given to ``fit``.
+    params : InputParams
+        Parameters.
+    previous : Previous or None
+        A net whose training is to be resumed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the labels or weights of a block are invalid, or there are no rows.
+    """
+    known = None if source.classes is None else np.unique(label_array(source.classes))
+    multilabel = None if previous is None else previous.net.multilabel
+    masses: dict[Any, float] = {}
+    found: list[np.ndarray] = []
+    survey = Survey(np.empty(0), {}, False, False)
+    for number, block in source.blocks(labels_only=True):
+        with told_of(number):
+            y = label_array(block.y)
+            weight = block_weights(block.sample_weight, len(y))
+            if len(y) == 0 or (weight is not None and not weight.any()):
+                continue
+            y, classes = target_of(y, known, multilabel, "that of the blocks before")
+            multilabel = y.ndim == 2
+            found.append(classes)
+            survey.n_rows[number] = len(y) if weight is None else int((weight > 0).sum())
+            survey = replace(survey, multilabel=multilabel, weighted=survey.weighted or weight is not None)
+            if params.class_weight is not None and not multilabel:
+                _add(masses, y, weight)
+    if not survey.n_rows:
+        raise ValueError("The 'X' parameter must be RowBlocks with rows of positive weight. Got none instead.")
+    survey.classes = found[0] if known is None and multilabel else np.unique(np.concatenate(found))
+    survey.classes = survey.classes if known is None or multilabel else known
+    survey.by_class = _by_class(params, survey, masses)
+    return survey
+
+
+def _add(masses: dict[Any, float], y: np.ndarray, weight: np.ndarray | None) -> None:
+    labels, places = np.unique(y, return_inverse=True)
+    for label, mass in zip(labels.tolist(), np.bincount(places, weight).tolist(), strict=True):
+        masses[label] = masses.get(label, 0.0) + mass
+
+
+def _by_class(params: InputParams, survey: Survey, masses: dict[Any, float]) -> np.ndarray | None:
+    if params.class_weight is None:
+        return None
+    if survey.multilabel:
+        raise ValueError("The 'class_weight' parameter must be None for multilabel targets; use 'sample_weight'.")
+    mass = np.array([masses.get(label, 0.0) for label in survey.classes.tolist()])
+    return class_weights(params.class_weight, mass / mass.max(), np.arange(len(mass)), survey.classes)
+
+
+def block_weights(given: Any, n_rows: int) -> np.ndarray | None:
+    """Return the weights of the rows of a block.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many finite numbers, each 0 or such as can be added to those of other blocks.
+    """
+    if given is None:
+        return None
+    try:
+        weight = np.asarray(to_numpy("sample_weight", given), dtype=np.float64)
+        # every comparison with NaN is false
+        valid = (weight == 0) | ((weight >= _SMALLEST) & (weight <= _LARGEST))
+    except (TypeError, ValueError):
+        weight, valid = np.empty(0), np.array(False)
+    if weight.shape != (n_rows,) or not valid.all():
+        raise ValueError(
+            f"The 'sample_weight' parameter must be {n_rows} numbers, one for each row of the block, that are 0 or "
+            f"from 2**-30 to 2**30."
+        )
+    return weight
+
+
+@contextmanager
+def told_of(number: int) -> Iterator[None]:
+    """Let an error say in which block it was found."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.add_note(f"This is of block {number}.")
+        raise

@@ -1,0 +1,234 @@
+"""From a source of blocks to a training set whose rows are read again in each epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+
+from sklkl._fit.attempt import Previous, Task
+from sklkl._fit.block_survey import Survey, block_weights, surveyed, told_of
+from sklkl._fit.inputs import Inputs, class_codes, read_inputs
+from sklkl._fit.parameters import FitData, FitParams, InputParams
+from sklkl._fit.training_set import Training, checked_monitor, stops_early, validation_split
+from sklkl._fit.validation_rows import validation_rows
+from sklkl._utils.checks import invalid_input
+from sklkl._utils.seeding import local_random_state
+from sklkl.data import RowBlocks, Rows, StreamedRows, TrainingSet, _rows
+from sklkl.data._streamed import joined
+from sklkl.modules._input_scaling import MOST_ROWS, drawn_rows
+
+# Of which the parameters of ``fit`` must be None.
+_IN_BLOCKS = {"y": "y is", "sample_weight": "weights are"}
+
+
+def task_of_blocks(
+    estimator: BaseEstimator, params: FitParams, data: FitData, previous: Previous | None, gives_valid: bool
+) -> Task:
+    """Return what is to be learned from blocks: of a validation part no more is in memory than of a block.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter needs all rows at once, or a block is invalid.
+    """
+    _check(params, data)
+    random_state = local_random_state(params.random_state)
+    survey = surveyed(data.X, params.inputs, previous)
+    if previous is not None:
+        previous.check(survey.classes)
+    monitor = checked_monitor(params, gives_valid)
+    reader = BlockReader(estimator, params.inputs, data.X, survey, reset=previous is None)
+    aside = not gives_valid and stops_early(params, survey.total, distilled=False)
+    share = _share(params, survey, reader) if aside else 0.0
+    train, valid = _learned(reader, share, random_state)
+    if gives_valid:
+        valid = _given_rows(estimator, params, data, train, survey)
+    if valid is None and monitor is not None:
+        raise ValueError(f"The callback {monitor}, but no row can be set aside. Pass 'X_val' and 'y_val' to fit.")
+    weight: Any = params.teacher.distill_weight
+    training = Training(TrainingSet(train, valid), 0.5 if isinstance(weight, str) else weight, params.net.max_epochs)
+    return Task(survey.classes, train, None, training, random_state)
+
+
+def _check(params: FitParams, data: FitData) -> None:
+    """Raise a ValueError for what cannot be done with blocks, before anything is read."""
+    for name, words in _IN_BLOCKS.items():
+        if getattr(data, name) is not None:
+            raise invalid_input(name, "an array", f"None where X is RowBlocks, as {words} in its blocks", of="fit")
+    teacher, alone = params.teacher, "where X is RowBlocks, as it needs all rows at once"
+    refused = {
+        "teacher": (teacher.teacher, None),
+        "teacher_proba": (data.teacher_proba, None),
+        "X_unlabeled": (data.X_unlabeled, None),
+        "n_members": (params.net.n_members, 1),
+        "n_generations": (teacher.n_generations, 1),
+    }
+    for name, (value, allowed) in refused.items():
+        if value is not allowed and not (isinstance(allowed, int) and value == allowed):
+            found = type(value).__name__ if allowed is None else str(value)
+            raise invalid_input(name, found, f"{allowed} {alone}", of="KLClassifier")
+
+
+class BlockReader:
+    """Reads blocks as validated rows, those of validation parts left out.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns the columns from the first block if ``reset`` is true; those of all others are checked.
+    params : InputParams
+        Parameters.
+    source : RowBlocks
+        Where they are.
+    survey : Survey
+        What is known of them.
+    reset : bool
+        Whether the columns are not known yet.
+    """
+
+    def __init__(
+        self, estimator: BaseEstimator, params: InputParams, source: RowBlocks, survey: Survey, reset: bool
+    ) -> None:
+        self.estimator, self.params, self.source, self.survey, self.reset = estimator, params, source, survey, reset
+        # the rows of each block that are trained on, where these are not all
+        self.trained_on: dict[int, torch.Tensor] = {}
+
+    def train(self, order: Sequence[int] | None) -> Iterator[Rows]:
+        """Yield the training rows of the blocks, in an order of places among those that have rows."""
+        numbers = list(self.survey.n_rows)
+        for number, rows in self.rows(None if order is None else [numbers[place] for place in order]):
+            own = self.trained_on.get(number)
+            yield rows if own is None else rows.part(own)
+
+    def rows(self, order: Sequence[int] | None) -> Iterator[tuple[int, Rows]]:
+        """Yield the numbers of blocks, and their rows of positive weight."""
+        chosen = list(self.survey.n_rows) if order is None else order
+        for number, block in self.source.blocks(chosen):
+            with told_of(number):
+                rows = self._rows(block) if number in self.survey.n_rows else None
+                if (0 if rows is None else len(rows)) != self.survey.n_rows.get(number, 0):
+                    raise ValueError("The blocks must have the same rows in each pass over them.")
+            if rows is not None:
+                yield number, rows
+
+    def _rows(self, block: Any) -> Rows:
+        if hasattr(block.X, "tocsr"):
+            raise invalid_input("X", "a sparse matrix", "dense in each block of RowBlocks")
+        classes, kind = self.survey.classes, self.survey.multilabel
+        X, y, _ = read_inputs(
+            self.estimator, self.params, block.X, block.y, classes=classes, reset=self.reset, multilabel=kind
+        )
+        self.reset = False
+        codes = y if kind else class_codes(y, classes)
+        weight = self._weights(block_weights(block.sample_weight, len(codes)), codes)
+        rows = Rows(X, codes, weight=weight)
+        if weight is None or weight.all():
+            return rows
+        return rows.part(torch.from_numpy(np.flatnonzero(weight)))
+
+    def _weights(self, weight: np.ndarray | None, codes: np.ndarray) -> np.ndarray | None:
+        by_class = self.survey.by_class
+        if not self.survey.weighted and by_class is None:
+            return None
+        weight = np.ones(len(codes)) if weight is None else weight
+        product = weight if by_class is None else weight * by_class[codes]
+        return product.astype(self.params.numpy_dtype)
+
+
+def _share(params: FitParams, survey: Survey, reader: BlockReader) -> float:
+    """Return the share of the rows to set aside: no more rows than a block has, or than take little memory."""
+    _, rows = next(iter(reader.rows(None)))
+    most = max(_rows.LARGE // max(1, rows.shape[1]), *survey.n_rows.values())
+    return min(params.split.validation_fraction, most / survey.total)
+
+
+def _learned(
+    reader: BlockReader, share: float, random_state: np.random.RandomState
+) -> tuple[StreamedRows, Rows | None]:
+    """Read all blocks: set a validation part aside, draw rows to learn scales from, and count labels."""
+    survey = reader.survey
+    states = _states(random_state, list(survey.n_rows)) if share else {}
+    valid: list[Rows] = []
+    shown: list[Rows] = []
+    counts, n_train = _Counts(len(survey.classes), survey.multilabel), 0
+    for number, rows in reader.rows(None):
+        if share:
+            own, others = _split(rows, share, states[number], alone=len(states) == 1)
+            if len(others):
+                reader.trained_on[number] = torch.from_numpy(own)
+                valid.append(rows.take(torch.from_numpy(others)))
+                rows = rows.part(torch.from_numpy(own))
+        if len(rows):
+            shown.append(rows.take(torch.from_numpy(_drawn(rows, number, survey))))
+        counts.add(rows)
+        n_train += len(rows)
+    some = joined(shown)
+    n_blocks = None if reader.source.n_blocks is None else len(survey.n_rows)
+    train = StreamedRows(reader.train, n_train, n_blocks, some, counts.rows(some))
+    return train, joined(valid) if valid else None
+
+
+def _states(random_state: np.random.RandomState, numbers: list[int]) -> dict[int, np.random.RandomState]:
+    """Return the source of each block's validation part: of one block it is that of rows in memory."""
+    if len(numbers) == 1:
+        return {numbers[0]: random_state}
+    seed = random_state.randint(2**31 - 1)
+    return {number: np.random.RandomState([seed, number]) for number in numbers}
+
+
+def _split(rows: Rows, share: float, random_state: np.random.RandomState, alone: bool) -> tuple[np.ndarray, np.ndarray]:
+    with warnings.catch_warnings():
+        if not alone:  # a class of one row in this block may have more in others
+            warnings.filterwarnings("ignore", message=r"\d+ classes have one row only")
+        return validation_split(rows.codes.numpy(), share, random_state)
+
+
+def _drawn(rows: Rows, number: int, survey: Survey) -> np.ndarray:
+    """Return numbers of rows to look at: of one block as many as of a table in memory, of several their share."""
+    if len(survey.n_rows) == 1:
+        return drawn_rows(len(rows))
+    wanted = max(1, round(MOST_ROWS * len(rows) / survey.total))
+    return np.random.RandomState(number).choice(len(rows), min(wanted, len(rows)), replace=False)
+
+
+class _Counts:
+    """The total weight of the rows of each class; of each label, and of all rows, for a multilabel indicator."""
+
+    def __init__(self, n_classes: int, multilabel: bool) -> None:
+        self.of_class, self.total, self.multilabel = np.zeros(n_classes), 0.0, multilabel
+
+    def add(self, rows: Rows) -> None:
+        codes, n_classes = rows.codes.numpy(), len(self.of_class)
+        weight = np.ones(len(codes)) if rows.weight is None else rows.weight.double().numpy()
+        self.of_class += weight @ codes if self.multilabel else np.bincount(codes, weight, n_classes)
+        self.total += float(weight.sum())
+
+    def rows(self, like: Rows) -> Rows:
+        """Return few rows with these counts: one of each class, or indicators of ever fewer of the labels."""
+        n_classes = len(self.of_class)
+        if self.multilabel:
+            order = np.argsort(self.of_class)
+            steps = np.diff(self.of_class[order], prepend=0.0, append=self.total)
+            codes = np.array([np.isin(np.arange(n_classes), order[first:]) for first in range(n_classes + 1)])
+            y, weight = codes.astype(np.int64), np.maximum(steps, 0.0)
+        else:
+            y, weight = np.arange(n_classes), self.of_class
+        there = weight > 0
+        X = torch.zeros((int(there.sum()), *like.shape[1:]), dtype=like.dtype)
+        return Rows(X, y[there], weight=weight[there])
+
+
+def _given_rows(
+    estimator: BaseEstimator, params: FitParams, data: FitData, train: StreamedRows, survey: Survey
+) -> Rows:
+    """Return the validation part that was given; class weights are those of the blocks."""
+    by_class = None if survey.by_class is None else dict(zip(survey.classes.tolist(), survey.by_class, strict=True))
+    own = replace(params, inputs=replace(params.inputs, class_weight=by_class))
+    inputs = Inputs(train.shown.X.numpy(), train.codes.numpy(), survey.classes)
+    return validation_rows(estimator, own, data, inputs, survey.classes)
