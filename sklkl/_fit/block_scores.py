@@ -50,7 +50,7 @@ class ScoresBlocks(ClassifierMixin):
         for _, (X, y, weight) in blocks.blocks():
             if len(y):
                 mass = float(len(y) if weight is None else np.sum(weight))
-                found = self.predict(X)  # type: ignore[attr-defined]
+                found = self.predict(X)
                 right += mass * accuracy_score(y, found, sample_weight=weight) if mass else 0.0
                 total += mass
         return right / total

@@ -13,6 +13,7 @@ from sklkl._fit.inputs import label_array, target_of
 from sklkl._fit.parameters import InputParams
 from sklkl._fit.weights import class_weights
 from sklkl._utils.arrays import to_numpy
+from sklkl._utils.checks import invalid_input
 from sklkl.data import RowBlocks
 
 _LARGEST, _SMALLEST = 2.0**30, 2.0**-30
@@ -66,35 +67,62 @@ def surveyed(source: RowBlocks, params: InputParams, previous: Any) -> Survey:
         If the labels or weights of a block are invalid, or there are no rows.
     """
     known = None if source.classes is None else np.unique(label_array(source.classes))
-    multilabel = None if previous is None else previous.net.multilabel
-    masses: dict[Any, float] = {}
-    found: list[np.ndarray] = []
-    survey = Survey(np.empty(0), {}, False, False)
+    labels = _Labels(known, None if previous is None else previous.net.multilabel)
     for number, block in source.blocks(labels_only=True):
         with told_of(number):
-            y = label_array(block.y)
-            weight = block_weights(block.sample_weight, len(y))
-            if len(y) == 0 or (weight is not None and not weight.any()):
-                continue
-            y, classes = target_of(y, known, multilabel, "that of the blocks before")
-            multilabel = y.ndim == 2
-            found.append(classes)
-            survey.n_rows[number] = len(y) if weight is None else int((weight > 0).sum())
-            survey = replace(survey, multilabel=multilabel, weighted=survey.weighted or weight is not None)
-            if params.class_weight is not None and not multilabel:
-                _add(masses, y, weight)
-    if not survey.n_rows:
+            labels.add(number, label_array(block.y), block.sample_weight)
+    if not labels.n_rows:
         raise ValueError("The 'X' parameter must be RowBlocks with rows of positive weight. Got none instead.")
-    survey.classes = found[0] if known is None and multilabel else np.unique(np.concatenate(found))
-    survey.classes = survey.classes if known is None or multilabel else known
-    survey.by_class = _by_class(params, survey, masses)
-    return survey
+    survey = Survey(labels.classes(), labels.n_rows, bool(labels.multilabel), labels.weighted)
+    return replace(survey, by_class=_by_class(params, survey, labels.masses))
 
 
-def _add(masses: dict[Any, float], y: np.ndarray, weight: np.ndarray | None) -> None:
-    labels, places = np.unique(y, return_inverse=True)
-    for label, mass in zip(labels.tolist(), np.bincount(places, weight).tolist(), strict=True):
-        masses[label] = masses.get(label, 0.0) + mass
+class _Labels:
+    """What is found in the labels and weights of one block after the other.
+
+    Parameters
+    ----------
+    known : ndarray or None
+        All labels, where they were given.
+    multilabel : bool or None
+        Whether y must be an indicator; None for either.
+    """
+
+    def __init__(self, known: np.ndarray | None, multilabel: bool | None) -> None:
+        self.known, self.multilabel, self.weighted = known, multilabel, False
+        self.n_rows: dict[int, int] = {}
+        self.masses: dict[Any, float] = {}
+        self._found: list[np.ndarray] = []
+
+    def add(self, number: int, y: Any, given: Any) -> None:
+        """Look at a block; one without rows of positive weight is left out."""
+        weight = block_weights(given, len(y))
+        if len(y) == 0 or (weight is not None and not weight.any()):
+            return
+        y, classes = target_of(y, self.known, self.multilabel, "that of the blocks before")
+        self.multilabel, self.weighted = y.ndim == 2, self.weighted or weight is not None
+        self.n_rows[number] = len(y) if weight is None else int((weight > 0).sum())
+        if not self.multilabel:
+            self._count(y, weight)
+        self._found = [self._joined([*self._found, classes])]
+
+    def _count(self, y: np.ndarray, weight: np.ndarray | None) -> None:
+        labels, places = np.unique(y, return_inverse=True)
+        for label, mass in zip(labels.tolist(), np.bincount(places, weight).tolist(), strict=True):
+            self.masses[label] = self.masses.get(label, 0.0) + mass
+
+    def _joined(self, found: list[np.ndarray]) -> np.ndarray:
+        if self.multilabel and len({len(labels) for labels in found}) > 1:
+            raise invalid_input("y", f"{len(found[-1])} labels", f"an indicator of {len(found[0])}, as in other blocks")
+        try:
+            return np.unique(np.concatenate(found))
+        except TypeError as error:
+            allowed = "labels that are uniformly strings or numbers, in all blocks"
+            raise invalid_input("y", "labels of several kinds", allowed) from error
+
+    def classes(self) -> np.ndarray:
+        """Return the sorted labels."""
+        return self._found[0] if self.known is None else self.known
 
 
 def _by_class(params: InputParams, survey: Survey, masses: dict[Any, float]) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,12 +20,15 @@ from sklkl._fit.training_set import Training, checked_monitor, stops_early, vali
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state
-from sklkl.data import RowBlocks, Rows, StreamedRows, TrainingSet, _rows
+from sklkl.data import RowBlocks, Rows, StreamedRows, TrainingSet
 from sklkl.data._streamed import joined
 from sklkl.modules._input_scaling import MOST_ROWS, drawn_rows
 
 # Of which the parameters of ``fit`` must be None.
 _IN_BLOCKS = {"y": "y is", "sample_weight": "weights are"}
+
+# So many elements (4 MiB of float32) a validation part may have, or as many as the largest block.
+_VALIDATED = 2**20
 
 
 def task_of_blocks(
@@ -144,7 +148,7 @@ class BlockReader:
 def _share(params: FitParams, survey: Survey, reader: BlockReader) -> float:
     """Return the share of the rows to set aside: no more rows than a block has, or than take little memory."""
     _, rows = next(iter(reader.rows(None)))
-    most = max(_rows.LARGE // max(1, rows.shape[1]), *survey.n_rows.values())
+    most = max(_VALIDATED // max(1, math.prod(rows.shape[1:])), *survey.n_rows.values())
     return min(params.split.validation_fraction, most / survey.total)
 
 

@@ -38,6 +38,8 @@ _CONTAINERS = (
     "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs; what is read "
     "block by block is for fit, as sklkl.data.RowBlocks)"
 )
+# Libraries of data that are in no memory.
+_SOURCES = ("pyarrow", "datasets")
 _LABEL_NUMBERS = (Real, np.bool_)
 _NAMES_OF_MISSING = {"nan": "NaN", "<NA>": "NA"}
 
@@ -65,7 +67,8 @@ def validated(
 
 def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
     """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
-    if isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader, RowBlocks)):
+    is_source = type(X).__module__.partition(".")[0] in _SOURCES and not hasattr(X, "__array__")
+    if is_source or isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader, RowBlocks)):
         raise TypeError(refusal(name, type(X).__name__, allowed))
 
 

@@ -40,7 +40,12 @@ def check_whole_numbers(X: Any, dtype: np.dtype, name: str = "X") -> None:
 
 
 def _whole_columns(X: Any) -> Iterator[np.ndarray]:
-    columns = [X[name] for name in X.columns] if hasattr(X, "columns") else [X.data if hasattr(X, "tocsr") else X]
+    if hasattr(X, "columns"):
+        columns = [
+            X[name] for name in getattr(X, "column_names", X.columns)
+        ]  # of pyarrow, columns are values
+    else:
+        columns = [X.data if hasattr(X, "tocsr") else X]
     for column in columns:
         values = np.asarray(column)
         if values.dtype.kind in "iu":

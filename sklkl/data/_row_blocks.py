@@ -179,7 +179,7 @@ class RowBlocks:
         check_integer("block_rows", block_rows, 1, of="RowBlocks")
         names = ArrowColumns.of(list(dataset.column_names or ()), target, sample_weight, columns)
         tables, labels = (dataset.select_columns(chosen).with_format("arrow") for chosen in (names.all, names.labels))
-        if hasattr(dataset, "__getitem__"):
+        if hasattr(dataset, "__len__"):
             n_blocks = -(-len(dataset) // block_rows)
 
             def one(source: Any) -> Callable[[int], Block]:

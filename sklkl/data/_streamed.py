@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklkl.data import _rows
 from sklkl.data._rows import Rows
 
 __all__ = ["StreamedRows"]
+
+# Blocks of fewer elements (8 MiB of float32) are joined.
+JOINED = 2**21
 
 # From block numbers, or None where they have an order of their own, to the rows of each.
 ReadBlocks = Callable[[list[int] | None], Iterator[Rows]]
@@ -124,7 +126,7 @@ class StreamedRows(Rows):
         n_done = n_read = 0
         for block in self.read(self._order(shuffle, generator)):
             held, n_read = block if held is None else joined([held, block]), n_read + len(block)
-            if n_read < self.n_rows and len(held) * math.prod(held.shape[1:]) < _rows.LARGE:
+            if n_read < self.n_rows and len(held) * math.prod(held.shape[1:]) < JOINED:
                 continue
             own = [edge - n_done for edge in edges[bisect_right(edges, n_done) - 1 : bisect_right(edges, n_read)]]
             order = torch.randperm(len(held), generator=generator) if shuffle else torch.arange(len(held))
