@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from skorch.dataset import ValidSplit
-from skorch.history import History
 from torch.utils.data import IterableDataset
 
 from sklkl._utils.checks import check_choice, check_integer, check_number
@@ -20,6 +19,7 @@ from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
 from sklkl.modules import Dropout, uncompiled
 from sklkl.net._datasets import own_rows
+from sklkl.net._history import EpochRecords
 from sklkl.net._moments import Remade, copy_moments
 from sklkl.net._penalty import fitted_penalty, pop_params, with_params
 from sklkl.net._shares import check_shared
@@ -206,7 +206,7 @@ class KLNet(TrainStep):
         finally:
             self._resumed = None
         self.generator_.set_state(net.generator_.get_state())
-        self.history = History(net.history)
+        self.history = EpochRecords(net.history)
         copy_moments(net.optimizer_, self.optimizer_)
         if self.stream:
             self.penalty_, self.rate_state_ = copy.deepcopy((net.penalty_, net.rate_state_))
