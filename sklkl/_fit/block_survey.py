@@ -114,11 +114,10 @@ class _Labels:
     def _joined(self, found: list[np.ndarray]) -> np.ndarray:
         if self.multilabel and len({len(labels) for labels in found}) > 1:
             raise invalid_input("y", f"{len(found[-1])} labels", f"an indicator of {len(found[0])}, as in other blocks")
-        try:
-            return np.unique(np.concatenate(found))
-        except TypeError as error:
+        if len({labels.dtype.kind in "OUS" for labels in found}) > 1:
             allowed = "labels that are uniformly strings or numbers, in all blocks"
-            raise invalid_input("y", "labels of several kinds", allowed) from error
+            raise invalid_input("y", "both", allowed)
+        return np.unique(np.concatenate(found))
 
     def classes(self) -> np.ndarray:
         """Return the sorted labels."""

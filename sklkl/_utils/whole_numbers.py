@@ -41,9 +41,7 @@ def check_whole_numbers(X: Any, dtype: np.dtype, name: str = "X") -> None:
 
 def _whole_columns(X: Any) -> Iterator[np.ndarray]:
     if hasattr(X, "columns"):
-        columns = [
-            X[name] for name in getattr(X, "column_names", X.columns)
-        ]  # of pyarrow, columns are values
+        columns = [X[name] for name in getattr(X, "column_names", X.columns)]  # of pyarrow, columns are values
     else:
         columns = [X.data if hasattr(X, "tocsr") else X]
     for column in columns:
