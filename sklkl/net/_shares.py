@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
@@ -14,8 +15,11 @@ from torch import Tensor
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.ranks import active_ranks
-from sklkl.data import Rows
+from sklkl.data import Rows, StreamedRows
 from sklkl.losses import TermMeans
+
+# So many numbers of rows are looked at together.
+_AT_ONCE = 2**20
 
 
 def shares(iterator: Iterable[Any], share: bool) -> Iterator[Any]:
@@ -87,7 +91,7 @@ def check_shared(net: Any, train: Any, valid: Any) -> None:
 
 def _why_not_shared(net: Any, train: Any, valid: Any) -> str | None:
     """Return what a training depends on that shares of a batch do not have."""
-    if not isinstance(train, Rows) or not (valid is None or isinstance(valid, Rows)):
+    if not _in_memory(train) or not (valid is None or _in_memory(valid)):
         return "its data are not rows in memory"
     if net._needs_closure:
         return f"the optimizer {type(net.optimizer_).__name__} evaluates the loss several times a step"
@@ -96,10 +100,20 @@ def _why_not_shared(net: Any, train: Any, valid: Any) -> str | None:
     return None
 
 
+def _in_memory(rows: Any) -> bool:
+    return isinstance(rows, Rows) and not isinstance(rows, StreamedRows)
+
+
 def _fingerprint(rows: Rows) -> list[int]:
     """Return the number of rows and checksums of what they are."""
-    X = rows.X
-    parts = [X] if isinstance(X, Tensor) else [torch.from_numpy(np.asarray(part)) for part in (X.data, X.indices)]
-    parts += [part for part in (rows.y, rows.weight) if part is not None]
-    flat = (part.cpu().contiguous().flatten().view(torch.uint8).numpy() for part in parts)
-    return [len(rows), *(zlib.crc32(values.data) for values in flat)]
+    values = [part for part in (rows.y, rows.weight) if part is not None]
+    if rows.is_sparse:
+        values += [torch.from_numpy(np.asarray(part)) for part in (rows.X.data, rows.X.indices)]
+        return [len(rows), *map(_checksum, values)]
+    edges = [*range(0, len(rows), max(1, _AT_ONCE // math.prod(rows.shape[1:]))), len(rows)]
+    of_inputs = reduce(lambda checksum, batch: _checksum(batch[0], checksum), rows.split(edges), 0)
+    return [len(rows), of_inputs, *map(_checksum, values)]
+
+
+def _checksum(values: Tensor, before: int = 0) -> int:
+    return zlib.crc32(values.cpu().contiguous().flatten().view(torch.uint8).numpy().data, before)
