@@ -125,7 +125,7 @@ class BlockReader:
         if hasattr(block.X, "tocsr"):
             raise invalid_input("X", "a sparse matrix", "dense in each block of RowBlocks")
         classes, kind = self.survey.classes, self.survey.multilabel
-        X, y, _ = read_inputs(
+        X, y, *_ = read_inputs(
             self.estimator, self.params, block.X, block.y, classes=classes, reset=self.reset, multilabel=kind
         )
         self.reset = False

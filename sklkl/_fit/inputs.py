@@ -114,11 +114,14 @@ class Inputs(NamedTuple):
         Labels, or a multilabel indicator.
     classes : ndarray of shape (n_classes,)
         Sorted labels.
+    in_place : bool, default=False
+        Whether X stays as it is, of another type or order than the network's, or read-only.
     """
 
     X: Any
     y: np.ndarray
     classes: np.ndarray
+    in_place: bool = False
 
 
 def read_inputs(
@@ -162,7 +165,8 @@ def read_inputs(
     X, y = validated(estimator, X, y, module_dtype=params.module_dtype, **how, multi_output=True, reset=reset)
     if kept:
         check_finite(X, params.numpy_dtype)
-    return Inputs(X, *target_of(y, classes, multilabel, "in the training that is resumed"))
+    y, classes = target_of(y, classes, multilabel, "in the training that is resumed")
+    return Inputs(X, y, classes, kept)
 
 
 def target_of(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: str) -> tuple[np.ndarray, np.ndarray]:
@@ -228,7 +232,7 @@ def labelled_rows(
     if sample_weight is not None or params.class_weight is not None:
         weight = row_weights(sample_weight, params.class_weight, inputs.X, codes, classes).astype(params.numpy_dtype)
     columns: dict[str, Any] = {"weight": weight, "number": np.arange(len(codes)) if numbered else None}
-    if stays_in_place(inputs.X, params.numpy_dtype):
+    if inputs.in_place:
         rows: Rows = LazyRows(inputs.X, codes, FLOATS[params.numpy_dtype.name], **columns)
     else:
         rows = Rows(inputs.X, codes, **columns)

@@ -241,7 +241,7 @@ def _inputs_and_weights(training: Training) -> tuple[Any, np.ndarray | None]:
     rows, n_rows = training.data.train.shown, training.n_labelled
     if isinstance(rows, LazyRows):
         rows, n_rows = rows.take(torch.from_numpy(drawn_rows(n_rows or len(rows)))), None
-    X, weight = rows.X, rows.weight
+    X, weight = rows.X, rows.columns.get("weight")
     if n_rows is not None:
         X, weight = X[:n_rows], None if weight is None else weight[:n_rows]
     return X.cpu().numpy() if isinstance(X, Tensor) else X, None if weight is None else weight.cpu().numpy()

@@ -75,7 +75,7 @@ def training_of(
         soft_targets.random_state_after = random_state.get_state()
         distilled = weight > 0
     train = rows
-    if valid is None and stops_early(params, len(rows), distilled):
+    if valid is None and stops_early(params, rows.shape[0], distilled):
         train, valid = split_rows(params.split, rows, random_state)
     if valid is None and monitor is not None:
         raise ValueError(
@@ -108,7 +108,7 @@ def _training(
         train, known = soft_targets.with_soft_targets(rows, weight, random_state)
     else:
         train, known = rows.with_columns(number=None), None
-    n_labelled, n_rows = len(rows), len(train)
+    n_labelled, n_rows = rows.shape[0], train.shape[0]
     epochs = math.ceil(params.net.max_epochs * min(1.0, 2 * n_labelled / n_rows))
     return Training(TrainingSet(train, valid, known), weight, epochs, n_labelled=n_labelled)
 
@@ -158,7 +158,7 @@ def _settled_weight(
         # a copy, so that without any worth the student is that without a teacher, to the bit
         return weighed_teacher(params, soft_targets, rows, valid, copy.deepcopy(random_state), new_net)
     weight = _number(teacher)
-    if weight > 0 and soft_targets.calibrates_aside(len(rows)):
+    if weight > 0 and soft_targets.calibrates_aside(rows.shape[0]):
         train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:
             soft_targets.unseen_proba(train, valid)
@@ -188,7 +188,7 @@ def weighed_teacher(
 
     def student(weight: float) -> KLNet:
         # as it would be trained on all rows: with early stopping or without
-        validated = given is not None or stops_early(params, len(rows), weight > 0)
+        validated = given is not None or stops_early(params, rows.shape[0], weight > 0)
         training = _training(params, soft_targets, weight, train, valid if validated else None, random_state)
         return new_net(training, copy.deepcopy(random_state)).partial_fit(training.data)
 

@@ -14,7 +14,7 @@ from scipy import sparse
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sklkl.data._batch import NO_LABEL, Batch, has_label, is_sparse
+from sklkl.data._batch import NO_LABEL, Batch, has_label
 
 __all__ = ["LazyRows", "Rows", "TrainingSet"]
 
@@ -65,6 +65,15 @@ class Rows(Dataset):
     ValueError
         If the columns differ in length.
 
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of X.
+    is_whole : bool
+        Whether X is one tensor in memory, of which a batch is a slice.
+    is_sparse : bool
+        Whether X is a sparse matrix.
+
     Examples
     --------
     >>> import numpy as np
@@ -74,9 +83,13 @@ class Rows(Dataset):
     [1, 2, 2]
     """
 
+    shape: tuple[int, ...]
+
     def __init__(self, X: Any, y: ArrayLike | Tensor | None = None, **columns: ArrayLike | Tensor | None) -> None:
         # Any: a Tensor or a sparse matrix, and who made these rows knows which
-        self.X: Any = X.tocsr() if is_sparse(X) else _as_tensor(X)
+        self.X: Any = X.tocsr() if hasattr(X, "tocsr") else _as_tensor(X)
+        self.shape, self.is_whole = tuple(self.X.shape), isinstance(self.X, Tensor)
+        self.is_sparse = not self.is_whole
         self.y: Tensor | None = None if y is None else _as_tensor(y)
         self.columns: dict[str, Tensor] = {
             name: _as_tensor(values) for name, values in columns.items() if values is not None
@@ -89,21 +102,6 @@ class Rows(Dataset):
 
     def __len__(self) -> int:
         return int(self.shape[0])
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of X."""
-        return tuple(self.X.shape)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether X is one tensor in memory, of which a batch is a slice."""
-        return isinstance(self.X, Tensor)
-
-    @property
-    def is_sparse(self) -> bool:
-        """Whether X is a sparse matrix."""
-        return is_sparse(self.X)
 
     @property
     def shown(self) -> Rows:
@@ -156,7 +154,7 @@ class Rows(Dataset):
         n_extra, codes = X.shape[0], self.codes
         y = torch.full((n_extra, *codes.shape[1:]), NO_LABEL, dtype=codes.dtype, device=codes.device)
         if isinstance(self.X, Tensor):
-            joined = torch.cat([self.X, Rows(X.toarray() if is_sparse(X) else X).to(self.device).X])
+            joined = torch.cat([self.X, Rows(X.toarray() if hasattr(X, "toarray") else X).to(self.device).X])
         else:
             joined = sparse.vstack([self.X, sparse.csr_array(X)])
         weight = None if self.weight is None else torch.cat([self.weight, self.weight.mean().expand(n_extra)])
@@ -262,6 +260,8 @@ class LazyRows(Rows):
         **columns: ArrayLike | Tensor | None,
     ) -> None:
         self.table, self.index, self._dtype = table, index, dtype
+        self.shape = (len(table if index is None else index), *table.shape[1:])
+        self.is_whole = self.is_sparse = False
         self.y = None if y is None else _as_tensor(y)
         self.columns = {name: _as_tensor(values) for name, values in columns.items() if values is not None}
 
@@ -269,21 +269,6 @@ class LazyRows(Rows):
     def X(self) -> Any:  # noqa: N802
         """All inputs, copied."""
         return self._read(slice(None))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of X."""
-        return (len(self.table) if self.index is None else len(self.index), *self.table.shape[1:])
-
-    @property
-    def is_whole(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def is_sparse(self) -> bool:
-        """No."""
-        return False
 
     @property
     def device(self) -> torch.device:

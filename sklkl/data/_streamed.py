@@ -58,6 +58,7 @@ class StreamedRows(Rows):
         self.read, self.n_rows, self.n_blocks = read, n_rows, n_blocks
         self._shown, self._counted = shown, counted
         self.y, self.columns = counted.y, shown.columns
+        self.shape, self.is_whole, self.is_sparse = (n_rows, *shown.shape[1:]), False, False
 
     @property
     def X(self) -> Any:  # noqa: N802
@@ -69,21 +70,6 @@ class StreamedRows(Rows):
             Always.
         """
         raise AttributeError("Rows that are read block by block have no X; iterate over Batches of them.")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of all inputs."""
-        return (self.n_rows, *self._shown.shape[1:])
-
-    @property
-    def is_whole(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def is_sparse(self) -> bool:
-        """No."""
-        return False
 
     @property
     def device(self) -> torch.device:

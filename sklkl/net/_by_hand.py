@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import add
 from typing import Any
@@ -24,7 +24,11 @@ from sklkl.penalties import Confidence, adapted
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
 # The views of scaled rows are made once for a training unless they take more than this many bytes.
-MOST_BYTES = 2**28
+MOST_BYTES = 2**25
+# So many numbers are scaled at a time: what is made on the way takes several times their memory.
+_SCALED_AT_ONCE = 2**18
+# Of what is gathered at a time, a quarter: scaled rows have twice as many columns.
+_SHARE = 4
 
 
 def why_autograd(net: Any, iterator: Any) -> str | None:
@@ -183,13 +187,12 @@ class ByHand:
             return GatheredBatches([iterator], [scaling])
         if not isinstance(scaling, DenseScaling):
             return iterator
-        rows = iterator.rows
+        rows, self._scales_batches = iterator.rows, False
         if not rows.is_whole or len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
-            return iterator
-        self._scales_batches = False
+            return ScaledBatches(iterator, scaling)
         if id(rows) not in self._rows:
             with torch.no_grad():
-                self._rows[id(rows)] = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
+                self._rows[id(rows)] = rows, scaled_rows(scaling, rows)
         return Batches(self._rows[id(rows)][1], iterator.batch_size, iterator.shuffle, iterator.generator)
 
     def _ready(self, batch: Batch) -> Tensor:
@@ -205,6 +208,45 @@ class ByHand:
 def _mass(batch: Batch) -> float | Tensor:
     weight = batch.weight
     return batch[0].shape[0] if weight is None else weight.sum()
+
+
+class ScaledBatches:
+    """Iterate over batches of rows that are scaled again in each pass, many batches at a time where they are gathered.
+
+    Parameters
+    ----------
+    iterator : Batches
+        Over the rows.
+    scaling : DenseScaling
+        What is to scale them.
+    """
+
+    def __init__(self, iterator: Batches, scaling: DenseScaling) -> None:
+        self.iterator, self.scaling = iterator, scaling
+
+    def __len__(self) -> int:
+        return len(self.iterator)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows, edges in self.iterator.groups(_SHARE):
+            if self.iterator.shuffle:
+                with torch.no_grad():
+                    scaled = scaled_rows(self.scaling, rows)
+                yield from scaled.split(edges)
+            else:
+                yield from map(self._scaled, rows.split(edges))
+
+    def _scaled(self, batch: Batch) -> Batch:
+        with torch.no_grad():
+            return Batch(self.scaling(batch[0]), batch[1], **batch.columns)
+
+
+def scaled_rows(scaling: DenseScaling, rows: Rows) -> Rows:
+    """Return rows of which X is scaled already."""
+    X, at_once = rows.X.new_empty((len(rows), scaling.n_outputs)), max(1, _SCALED_AT_ONCE // scaling.n_outputs)
+    for first in range(0, len(rows), at_once):
+        X[first : first + at_once] = scaling(rows.X[first : first + at_once])
+    return Rows(X, rows.y, **rows.columns)
 
 
 def is_own(penalty: Any) -> bool:

@@ -17,7 +17,7 @@ from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.losses import row_shares
 from sklkl.modules import DenseScaling, is_wide, label_log_proba
-from sklkl.net._by_hand import MOST_BYTES, has_formula
+from sklkl.net._by_hand import has_formula, scaled_rows
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
 from sklkl.net._net import KLNet
@@ -32,6 +32,8 @@ Stops = Callable[[int, Sequence[KLNet]], Sequence[KLNet]]
 
 # Rows of validation that go through a stack together.
 _VALIDATED_AT_ONCE = 1024
+# Their scaled rows are made once for a training unless they take more than this many bytes.
+_MOST_BYTES = 2**28
 
 
 def train_together(
@@ -319,11 +321,11 @@ class StackTraining:
         if not isinstance(scaling, DenseScaling) or not rows.is_whole:
             return rows, scaling
         n_sets = len({id(member.data) for member in self.members})
-        if n_sets * len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
+        if n_sets * len(rows) * scaling.n_outputs * rows.X.element_size() > _MOST_BYTES:
             return rows, scaling
         if id(rows) not in self._rows:
             with torch.no_grad():
-                self._rows[id(rows)] = rows, Rows(scaling(rows.X), rows.y, **rows.columns)
+                self._rows[id(rows)] = rows, scaled_rows(scaling, rows)
         return self._rows[id(rows)][1], None
 
     # Validation, and who stops
