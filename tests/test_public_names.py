@@ -15,7 +15,7 @@ NAMES = {
         KLClassifier
     """,
     "sklkl.data": """
-        Batch Batches Rows
+        Batch Batches LazyRows RowBlocks Rows StreamedRows
     """,
     "sklkl.distillation": """
         AUGMENTATIONS DISTILL_DIVERGENCES DISTILL_ROWS Distillation EstimatorTeacher FunctionTeacher ModuleTeacher
