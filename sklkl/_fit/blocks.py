@@ -16,7 +16,7 @@ from sklkl._fit.attempt import Previous, Task
 from sklkl._fit.block_survey import Survey, block_weights, surveyed, told_of
 from sklkl._fit.inputs import Inputs, class_codes, read_inputs
 from sklkl._fit.parameters import FitData, FitParams, InputParams
-from sklkl._fit.training_set import Training, checked_monitor, stops_early, validation_split
+from sklkl._fit.training_set import Training, checked_monitor, number_of, stops_early, validation_split
 from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state
@@ -55,9 +55,10 @@ def task_of_blocks(
         valid = _given_rows(estimator, params, data, train, survey)
     if valid is None and monitor is not None:
         raise ValueError(f"The callback {monitor}, but no row can be set aside. Pass 'X_val' and 'y_val' to fit.")
-    weight: Any = params.teacher.distill_weight
-    training = Training(TrainingSet(train, valid), 0.5 if isinstance(weight, str) else weight, params.net.max_epochs)
-    return Task(survey.classes, train, None, training, random_state)
+    device = params.inputs.device
+    data_set = TrainingSet(train.to(device), None if valid is None else valid.to(device))
+    training = Training(data_set, number_of(params.teacher), params.net.max_epochs)
+    return Task(survey.classes, data_set.train, None, training, random_state)
 
 
 def _check(params: FitParams, data: FitData) -> None:
@@ -68,6 +69,7 @@ def _check(params: FitParams, data: FitData) -> None:
     teacher, alone = params.teacher, "where X is RowBlocks, as it needs all rows at once"
     refused = {
         "teacher": (teacher.teacher, None),
+        "teacher_cv": (teacher.teacher_cv, None),
         "teacher_proba": (data.teacher_proba, None),
         "X_unlabeled": (data.X_unlabeled, None),
         "n_members": (params.net.n_members, 1),

@@ -69,7 +69,7 @@ def training_of(
     A validation part ``valid`` that was given serves wherever rows would be set aside.
     """
     monitor = checked_monitor(params, gives_valid=valid is not None)
-    weight, distilled = _number(params.teacher), False
+    weight, distilled = number_of(params.teacher), False
     if soft_targets is not None and soft_targets.teacher is not None:
         weight = _settled_weight(params, soft_targets, rows, valid, random_state, new_net)
         soft_targets.random_state_after = random_state.get_state()
@@ -113,7 +113,7 @@ def _training(
     return Training(TrainingSet(train, valid, known), weight, epochs, n_labelled=n_labelled)
 
 
-def _number(params: TeacherParams) -> float:
+def number_of(params: TeacherParams) -> float:
     """Return the weight of a teacher whose worth is not asked."""
     weight: float | str = params.distill_weight
     return AUTO_WEIGHT if isinstance(weight, str) else weight
@@ -135,7 +135,7 @@ def stream_training(
     monitor = validation_monitor(params.net.callbacks) if params.net.callbacks else None
     if monitor is not None:
         raise ValueError(f"The callback {monitor}, which partial_fit does not have; 'early_stopping' is for fit.")
-    weight = _number(params.teacher)
+    weight = number_of(params.teacher)
     if soft_targets is None:
         return Training(TrainingSet(rows), weight, epochs=1, stream=True)
     return replace(_training(params, soft_targets, weight, rows, None, random_state), epochs=1, stream=True)
@@ -157,7 +157,7 @@ def _settled_weight(
     if teacher.distill_weight == "auto" and teacher.distill_rows == "all" and teacher.teacher_classes == "same":
         # a copy, so that without any worth the student is that without a teacher, to the bit
         return weighed_teacher(params, soft_targets, rows, valid, copy.deepcopy(random_state), new_net)
-    weight = _number(teacher)
+    weight = number_of(teacher)
     if weight > 0 and soft_targets.calibrates_aside(rows.shape[0]):
         train, valid = split_rows(params.split, rows, random_state) if valid is None else (rows, valid)
         if valid is not None:

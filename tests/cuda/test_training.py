@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklkl import Distiller, KLClassifier
+from sklkl.data import RowBlocks
 from sklkl.distillation import DISTILL_DIVERGENCES
 from sklkl.optim import LEARNING_RATES
 from sklkl.penalties import PENALTIES
@@ -58,6 +59,7 @@ FOREST = {"teacher": RandomForestClassifier(10, random_state=0), "augment": None
 FITS = {
     "dense": lambda clf, X, y: clf.fit(X, y),
     "float32": lambda clf, X, y: clf.fit(X.astype(np.float32), y),
+    "blocks": lambda clf, X, y: clf.fit(RowBlocks.from_callable(lambda i: (X[i::2], y[i::2]), 2)),
     "tensors": lambda clf, X, y: clf.fit(*on_device(X, y, WEIGHT, SOFT)),
     "tensors of labels": lambda clf, X, y: clf.fit(*on_device(X, indicator(y), WEIGHT)),
     "tensors of a stream": lambda clf, X, y: as_stream(clf).partial_fit(*on_device(X, y, np.arange(3), WEIGHT)),
