@@ -3,7 +3,7 @@
 Every figure is of a process of its own, on one thread: memory is its peak beyond what it had with the data loaded (of a
 memory map, with all its pages read), time that of the processor. Rows have 50 columns of float32 and two classes; the
 network has one layer of 64 units and goes over them twice in batches of 1,024, that which predicts is the default one.
-Processes are forks, so this needs Linux or macOS.
+It needs Linux, which tells the peak of a process.
 
     python examples/benchmarks/scale.py          # some minutes, 400 MB of a temporary folder
     python examples/benchmarks/scale.py --quick  # seconds, only to see that it runs
@@ -11,8 +11,6 @@ Processes are forks, so this needs Linux or macOS.
 
 import argparse
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 import warnings
@@ -92,17 +90,18 @@ def warm_up():
 # Measurements, each in a process of its own
 
 
-def peak():
-    """Return the most memory that this process ever had, in MB."""
-    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found / (1e6 if sys.platform == "darwin" else 1e3)
+def memory(name):
+    """Return the memory in MB that this process has ("VmRSS"), or the most since that was forgotten ("VmHWM")."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name))
 
 
 def measured(work):
     """Return the peak memory in MB beyond that of now, and the seconds of processor time, of a function."""
-    before, start = peak(), time.process_time()
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before, start = memory("VmRSS"), time.process_time()
     work()
-    return peak() - before, time.process_time() - start
+    return memory("VmHWM") - before, time.process_time() - start
 
 
 def fitted(make, n_rows, folder, early_stopping=False):
@@ -126,8 +125,8 @@ def predicted(dtype, n_rows, folder):
     X, y = rows(n_rows, dtype=dtype)
     clf = KLClassifier(max_epochs=1, device="cpu", random_state=0).fit(X[:2000], y[:2000])
     clf.predict_proba(X[:1000])
-    memory, seconds = measured(lambda: clf.predict_proba(X))
-    return memory - 2 * 8 * n_rows / 1e6, seconds, X.nbytes / 1e6
+    taken, seconds = measured(lambda: clf.predict_proba(X))
+    return taken - 2 * 8 * n_rows / 1e6, seconds, X.nbytes / 1e6
 
 
 def streamed(calls, folder):
@@ -138,8 +137,8 @@ def streamed(calls, folder):
         start, n_before = time.process_time(), clf.n_iter_ if hasattr(clf, "net_") else 0
         while not hasattr(clf, "net_") or clf.n_iter_ < last:
             clf.partial_fit(X, y, classes=[0, 1])
-        found.append(((time.process_time() - start) * 1e3 / (last - n_before), peak()))
-    return [(milliseconds, memory - found[0][1]) for milliseconds, memory in found]
+        found.append(((time.process_time() - start) * 1e3 / (last - n_before), memory("VmRSS")))
+    return [(milliseconds, taken - found[0][1]) for milliseconds, taken in found]
 
 
 def alone(function, *arguments):
@@ -190,8 +189,8 @@ def table_of_fits(sizes, sizes_of_peer):
         show_fit("MLPClassifier, float32", n_rows, *alone(fitted_peer, n_rows))
 
 
-def show_fit(name, n_rows, memory, seconds, data):
-    cells = f"{n_rows:,}", f"{data:.0f}", f"{memory:.0f}", f"{memory / data:.2f}"
+def show_fit(name, n_rows, taken, seconds, data):
+    cells = f"{n_rows:,}", f"{data:.0f}", f"{taken:.0f}", f"{taken / data:.2f}"
     line(name, *cells, f"{seconds / n_rows / EPOCHS * 1e6:.1f}")
 
 
@@ -199,24 +198,24 @@ def table_of_blocks(numbers):
     head("`fit` of `RowBlocks`, early stopping", "blocks", "data, MB", "memory, MB", "µs a row and epoch")
     for name, make in {"files of NumPy": as_files, "row groups of Parquet": as_parquet}.items():
         for n_blocks in numbers:
-            memory, seconds, data = alone(lambda n, f: fitted_blocks(make, n, f), n_blocks)  # noqa: B023
+            taken, seconds, data = alone(lambda n, f: fitted_blocks(make, n, f), n_blocks)  # noqa: B023
             time_of_row = f"{seconds / n_blocks / BLOCK / EPOCHS * 1e6:.1f}"
-            line(name, str(n_blocks), f"{data:.0f}", f"{memory:.0f}", time_of_row)
+            line(name, str(n_blocks), f"{data:.0f}", f"{taken:.0f}", time_of_row)
 
 
 def table_of_predictions(sizes):
     head("`predict_proba`", "rows", "data, MB", "memory above data and result, MB", "µs a row")
     for dtype in (np.float32, np.float64):
         for n_rows in sizes:
-            memory, seconds, data = alone(lambda n, f: predicted(dtype, n, f), n_rows)  # noqa: B023
-            cells = f"{n_rows:,}", f"{data:.0f}", f"{memory:.0f}", f"{seconds / n_rows * 1e6:.1f}"
+            taken, seconds, data = alone(lambda n, f: predicted(dtype, n, f), n_rows)  # noqa: B023
+            cells = f"{n_rows:,}", f"{data:.0f}", f"{taken:.0f}", f"{seconds / n_rows * 1e6:.1f}"
             line(np.dtype(dtype).name, *cells)
 
 
 def table_of_calls(calls):
     head("`partial_fit` of 100 rows, up to call", "ms a call", "memory since the first, MB")
-    for last, (milliseconds, memory) in zip(calls, alone(streamed, calls), strict=True):
-        line(f"{last:,}", f"{milliseconds:.1f}", f"{memory:.1f}")
+    for last, (milliseconds, taken) in zip(calls, alone(streamed, calls), strict=True):
+        line(f"{last:,}", f"{milliseconds:.1f}", f"{taken:.1f}")
 
 
 def main(quick=False):
