@@ -102,15 +102,22 @@ class BlockReader:
         self, estimator: BaseEstimator, params: InputParams, source: RowBlocks, survey: Survey, reset: bool
     ) -> None:
         self.estimator, self.params, self.source, self.survey, self.reset = estimator, params, source, survey, reset
-        # the rows of each block that are trained on, where these are not all
-        self.trained_on: dict[int, torch.Tensor] = {}
+        # the numbers of the rows of each block that are set aside: few, unlike those of the others
+        self.aside: dict[int, np.ndarray] = {}
 
     def train(self, order: Sequence[int] | None) -> Iterator[Rows]:
         """Yield the training rows of the blocks, in an order of places among those that have rows."""
         numbers = list(self.survey.n_rows)
         for number, rows in self.rows(None if order is None else [numbers[place] for place in order]):
-            own = self.trained_on.get(number)
-            yield rows if own is None else rows.part(own)
+            yield self.without_aside(number, rows)
+
+    def without_aside(self, number: int, rows: Rows) -> Rows:
+        """Return the rows of a block that are trained on."""
+        if number not in self.aside:
+            return rows
+        kept = np.ones(len(rows), dtype=bool)
+        kept[self.aside[number]] = False
+        return rows.part(torch.from_numpy(np.flatnonzero(kept)))
 
     def rows(self, order: Sequence[int] | None) -> Iterator[tuple[int, Rows]]:
         """Yield the numbers of blocks, and their rows of positive weight."""
@@ -165,11 +172,11 @@ def _learned(
     counts, n_train = _Counts(len(survey.classes), survey.multilabel), 0
     for number, rows in reader.rows(None):
         if share:
-            own, others = _split(rows, share, states[number], alone=len(states) == 1)
-            if len(others):
-                reader.trained_on[number] = torch.from_numpy(own)
-                valid.append(rows.take(torch.from_numpy(others)))
-                rows = rows.part(torch.from_numpy(own))
+            aside = _aside(rows, share, states[number], alone=len(states) == 1)
+            if len(aside):
+                reader.aside[number] = aside
+                valid.append(rows.take(torch.from_numpy(aside)))
+                rows = reader.without_aside(number, rows)
         if len(rows):
             shown.append(rows.take(torch.from_numpy(_drawn(rows, number, survey))))
         counts.add(rows)
@@ -188,11 +195,12 @@ def _states(random_state: np.random.RandomState, numbers: list[int]) -> dict[int
     return {number: np.random.RandomState([seed, number]) for number in numbers}
 
 
-def _split(rows: Rows, share: float, random_state: np.random.RandomState, alone: bool) -> tuple[np.ndarray, np.ndarray]:
+def _aside(rows: Rows, share: float, random_state: np.random.RandomState, alone: bool) -> np.ndarray:
+    """Return the numbers of the rows of a block that are set aside."""
     with warnings.catch_warnings():
         if not alone:  # a class of one row in this block may have more in others
             warnings.filterwarnings("ignore", message=r"\d+ classes have one row only")
-        return validation_split(rows.codes.numpy(), share, random_state)
+        return validation_split(rows.codes.numpy(), share, random_state)[1]
 
 
 def _drawn(rows: Rows, number: int, survey: Survey) -> np.ndarray:
