@@ -58,7 +58,7 @@ def followed(fit: Method) -> Method:
     """Return a ``fit`` that tells how far it has come if its estimator has ``verbose`` set, or callbacks."""
 
     @wraps(fit)
-    def followed_fit(self: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+    def followed_fit(self: Any, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         if getattr(self, "_skl_callbacks", None):
             return _fit_with_callbacks(self, fit, X, y, *args, **kwargs)
         if not self.verbose:  # perhaps a part of one that is followed
