@@ -72,6 +72,7 @@ def _check(params: FitParams, data: FitData) -> None:
         "teacher_cv": (teacher.teacher_cv, None),
         "teacher_proba": (data.teacher_proba, None),
         "X_unlabeled": (data.X_unlabeled, None),
+        "checkpoint": (params.checkpoint.checkpoint, None),
         "n_members": (params.net.n_members, 1),
         "n_generations": (teacher.n_generations, 1),
     }

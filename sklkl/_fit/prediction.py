@@ -159,9 +159,7 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
 
 def _most_rows(net: KLNet) -> int:
     """Return of how many rows the built-in network's widest layer takes little memory."""
-    if not is_built_in(net.module_):
-        return _BATCH_ELEMENTS
-    return 4 * _BATCH_ELEMENTS // max(len(parameter) for parameter in net.module_.parameters())
+    return 4 * _BATCH_ELEMENTS // (max(map(len, net.module_.parameters())) if is_built_in(net.module_) else 4)
 
 
 def _sparse_inputs(net: KLNet, X: Any) -> Iterator[Any]:

@@ -122,6 +122,7 @@ def test_callbacks_a_part_of_ones_own_and_warm_starts(quick, large):
     [
         ({"n_members": 2}, {}, "n_members"),
         ({"n_generations": 2}, {}, "n_generations"),
+        ({"checkpoint": "file"}, {}, "checkpoint"),
         ({"teacher": DummyClassifier()}, {}, "teacher"),
         ({}, {"teacher_proba": np.ones((400, 3)) / 3}, "teacher_proba"),
         ({}, {"X_unlabeled": np.zeros((3, 5))}, "X_unlabeled"),
