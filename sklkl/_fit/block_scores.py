@@ -12,11 +12,19 @@ from sklearn.metrics import accuracy_score
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.types import MatrixLike, Weight
 from sklkl.data import RowBlocks
+from sklkl.data._row_blocks import told_of
 
 
 def of_blocks(blocks: RowBlocks, per_row: Callable[[Any], np.ndarray]) -> np.ndarray:
     """Return what a function gives of the X of each block, in one array."""
-    return np.concatenate([per_row(block.X) for _, block in blocks.blocks() if len(block.y)])
+    values = []
+    for number, (X, _, _) in blocks.blocks():
+        if X.shape[0] if hasattr(X, "shape") else len(X):
+            with told_of(number):
+                values.append(per_row(X))
+    if not values:
+        raise invalid_input("X", "none", "RowBlocks with rows")
+    return np.concatenate(values)
 
 
 class ScoresBlocks(ClassifierMixin):
@@ -47,10 +55,13 @@ class ScoresBlocks(ClassifierMixin):
 
     def _score_of_blocks(self, blocks: RowBlocks) -> float:
         right = total = 0.0
-        for _, (X, y, weight) in blocks.blocks():
-            if len(y):
+        for number, (X, y, weight) in blocks.blocks():
+            with told_of(number):
+                if y is None:
+                    raise invalid_input("y", "None", "labels in each block that is scored", of="RowBlocks")
                 mass = float(len(y) if weight is None else np.sum(weight))
-                found = self.predict(X)
-                right += mass * accuracy_score(y, found, sample_weight=weight) if mass else 0.0
+                right += mass * accuracy_score(y, self.predict(X), sample_weight=weight) if mass else 0.0
                 total += mass
+        if not total:
+            raise invalid_input("X", "none", "RowBlocks with rows of positive weight")
         return right / total

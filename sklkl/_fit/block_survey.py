@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +13,7 @@ from sklkl._fit.weights import class_weights
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import invalid_input
 from sklkl.data import RowBlocks
+from sklkl.data._row_blocks import told_of
 
 _LARGEST, _SMALLEST = 2.0**30, 2.0**-30
 
@@ -29,6 +28,8 @@ class Survey:
         Sorted labels.
     n_rows : dict of int to int
         How many rows of positive weight each block has.
+    n_blocks : int
+        How many blocks there are, those without such rows too.
     multilabel : bool
         Whether y is an indicator.
     weighted : bool
@@ -39,6 +40,7 @@ class Survey:
 
     classes: np.ndarray
     n_rows: dict[int, int]
+    n_blocks: int
     multilabel: bool
     weighted: bool
     by_class: np.ndarray | None = None
@@ -67,13 +69,17 @@ def surveyed(source: RowBlocks, params: InputParams, previous: Any) -> Survey:
         If the labels or weights of a block are invalid, or there are no rows.
     """
     known = None if source.classes is None else np.unique(label_array(source.classes))
+    if known is not None and not len(known):
+        raise invalid_input("classes", "none", "labels, or None", of="RowBlocks")
     labels = _Labels(known, None if previous is None else previous.net.multilabel)
     for number, block in source.blocks(labels_only=True):
         with told_of(number):
+            if block.y is None:
+                raise invalid_input("y", "None", "labels in each block that is trained on", of="RowBlocks")
             labels.add(number, label_array(block.y), block.sample_weight)
     if not labels.n_rows:
         raise ValueError("The 'X' parameter must be RowBlocks with rows of positive weight. Got none instead.")
-    survey = Survey(labels.classes(), labels.n_rows, bool(labels.multilabel), labels.weighted)
+    survey = Survey(labels.classes(), labels.n_rows, labels.n_blocks, bool(labels.multilabel), labels.weighted)
     return replace(survey, by_class=_by_class(params, survey, labels.masses))
 
 
@@ -91,11 +97,13 @@ class _Labels:
     def __init__(self, known: np.ndarray | None, multilabel: bool | None) -> None:
         self.known, self.multilabel, self.weighted = known, multilabel, False
         self.n_rows: dict[int, int] = {}
+        self.n_blocks = 0
         self.masses: dict[Any, float] = {}
         self._found: list[np.ndarray] = []
 
     def add(self, number: int, y: Any, given: Any) -> None:
         """Look at a block; one without rows of positive weight is left out."""
+        self.n_blocks += 1
         weight = block_weights(given, len(y))
         if len(y) == 0 or (weight is not None and not weight.any()):
             return
@@ -155,13 +163,3 @@ def block_weights(given: Any, n_rows: int) -> np.ndarray | None:
             f"from 2**-30 to 2**30."
         )
     return weight
-
-
-@contextmanager
-def told_of(number: int) -> Iterator[None]:
-    """Let an error say in which block it was found."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        error.add_note(f"This is of block {number}.")
-        raise

@@ -13,7 +13,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from sklkl._fit.attempt import Previous, Task
-from sklkl._fit.block_survey import Survey, block_weights, surveyed, told_of
+from sklkl._fit.block_survey import Survey, block_weights, surveyed
 from sklkl._fit.inputs import Inputs, class_codes, read_inputs
 from sklkl._fit.parameters import FitData, FitParams, InputParams
 from sklkl._fit.training_set import Training, checked_monitor, number_of, stops_early, validation_split
@@ -21,6 +21,7 @@ from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state
 from sklkl.data import RowBlocks, Rows, StreamedRows, TrainingSet
+from sklkl.data._row_blocks import told_of
 from sklkl.data._streamed import joined
 from sklkl.modules._input_scaling import MOST_ROWS, drawn_rows
 
@@ -122,14 +123,20 @@ class BlockReader:
 
     def rows(self, order: Sequence[int] | None) -> Iterator[tuple[int, Rows]]:
         """Yield the numbers of blocks, and their rows of positive weight."""
-        chosen = list(self.survey.n_rows) if order is None else order
+        chosen, n_blocks = list(self.survey.n_rows) if order is None else order, 0
         for number, block in self.source.blocks(chosen):
+            n_blocks += 1
             with told_of(number):
                 rows = self._rows(block) if number in self.survey.n_rows else None
                 if (0 if rows is None else len(rows)) != self.survey.n_rows.get(number, 0):
                     raise ValueError("The blocks must have the same rows in each pass over them.")
             if rows is not None:
                 yield number, rows
+        if self.source.n_blocks is None and n_blocks != self.survey.n_blocks:
+            raise ValueError(
+                f"The blocks must be the same in each pass over them: {self.survey.n_blocks}. Got {n_blocks} instead. "
+                "A function that returns all must make them anew in each call."
+            )
 
     def _rows(self, block: Any) -> Rows:
         if hasattr(block.X, "tocsr"):

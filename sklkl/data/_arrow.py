@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from sklkl._utils.checks import invalid_input
 
 _OWNER = "RowBlocks"
+# What pandas calls an index without a name.
+_INDEX = re.compile(r"__index_level_\d+__")
 
 
 class ArrowColumns(NamedTuple):
@@ -22,24 +25,35 @@ class ArrowColumns(NamedTuple):
 
     @classmethod
     def of(
-        cls, names: list[str], target: str | Sequence[str], sample_weight: str | None, columns: Sequence[str] | None
+        cls,
+        names: list[str],
+        target: str | Sequence[str] | None,
+        sample_weight: str | None,
+        columns: Sequence[str] | None,
+        index: Sequence[str] = (),
     ) -> ArrowColumns:
-        """Return the columns of a table; those of X are all others unless they are given.
+        """Return the columns of a table; those of X are all others but the index of a frame unless they are given.
 
         Raises
         ------
         ValueError
-            If there is no such column.
+            If there is no such column, or one is named twice.
         """
-        indicator = not isinstance(target, str)
-        targets, weight = list(target) if indicator else [str(target)], [] if sample_weight is None else [sample_weight]
-        inputs = [name for name in names if name not in (*targets, *weight)] if columns is None else list(columns)
-        for parameter, wanted in {"target": targets, "sample_weight": weight, "columns": inputs}.items():
+        targets, weight = _names(target), _names(sample_weight)
+        others = (name for name in names if name not in (*targets, *weight, *index) and not _INDEX.fullmatch(name))
+        inputs = list(others) if columns is None else _names(columns)
+        may_lack = {"target": target is None, "sample_weight": True, "columns": False}
+        for parameter, wanted in zip(may_lack, (targets, weight, inputs), strict=True):
             missing = [name for name in wanted if name not in names]
-            if missing or (not wanted and parameter != "sample_weight"):
+            if missing or not (wanted or may_lack[parameter]):
                 found = repr(missing[0]) if missing else "none"
                 raise invalid_input(parameter, found, f"of the columns {names}", of=_OWNER)
-        return cls(inputs, targets, weight, indicator)
+        chosen = [*targets, *weight, *inputs]
+        twice = [name for name in chosen if chosen.count(name) > 1]
+        if twice:
+            of = ("target", "sample_weight", "columns")
+            raise invalid_input(of, f"{twice[0]!r} twice", "columns of which none is named twice", of=_OWNER)
+        return cls(inputs, targets, weight, is_indicator=not isinstance(target, str) and target is not None)
 
     @property
     def all(self) -> list[str]:
@@ -54,7 +68,7 @@ class ArrowColumns(NamedTuple):
     def split(self, table: Any) -> tuple[Any, Any, Any]:
         """Return X, y and weights, of a table that has all columns or no inputs, whose X is None."""
         targets = [_values(table.column(name)) for name in self.target]
-        y = np.column_stack(targets) if self.is_indicator else targets[0]
+        y = np.column_stack(targets) if self.is_indicator else targets[0] if targets else None
         weight = _values(table.column(self.weight[0])) if self.weight else None
         return self._inputs(table) if table.num_columns > len(self.labels) else None, y, weight
 
@@ -64,6 +78,18 @@ class ArrowColumns(NamedTuple):
             (column,) = inputs.columns
             return _of_lists(column.combine_chunks(), len(table))
         return inputs
+
+
+def index_of(schema: Any) -> list[str]:
+    """Return the columns that were the index of a frame of pandas."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in index if isinstance(name, str)]  # one of consecutive numbers is no column
+
+
+def _names(given: Any) -> list[Any]:
+    if given is None:
+        return []
+    return [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
 
 
 def _values(column: Any) -> np.ndarray:
@@ -76,11 +102,10 @@ def _values(column: Any) -> np.ndarray:
 def _of_lists(column: Any, n_rows: int) -> np.ndarray:
     """Return a column of lists of equal length as a matrix."""
     chunks = column.chunks if hasattr(column, "chunks") else [column]
+    missing = any(chunk.null_count for chunk in chunks)
+    if missing or len({length for chunk in chunks for length in chunk.value_lengths().unique().to_pylist()}) > 1:
+        found = "a missing list" if missing else "lists of several lengths"
+        raise invalid_input("columns", found, "numbers, or one of lists of equal length", of=_OWNER)
     values = [np.asarray(chunk.flatten()) for chunk in chunks]
     flat = np.concatenate(values) if len(values) != 1 else values[0]
-    lengths = {int(length) for chunk in chunks for length in np.unique(np.asarray(chunk.value_lengths()))}
-    if len(lengths) > 1 or any(chunk.null_count for chunk in chunks):
-        raise invalid_input(
-            "columns", "lists of several lengths", "numbers, or one of lists of equal length", of=_OWNER
-        )
     return flat.reshape(n_rows, -1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from typing import Any, NamedTuple
 
-from sklkl._utils.checks import check_integer, invalid_input
+from sklkl._utils.checks import check_integer, invalid_input, refusal
 from sklkl._utils.optional import optional
-from sklkl.data._arrow import ArrowColumns
+from sklkl.data._arrow import ArrowColumns, index_of
 
 __all__ = ["RowBlocks"]
 
@@ -30,8 +32,8 @@ class RowBlocks:
     Parameters
     ----------
     read : callable
-        From the number of a block to ``(X, y)`` or ``(X, y, sample_weight)``; without ``n_blocks`` called without
-        an argument, and returns an iterable over all blocks.
+        From the number of a block to ``(X, y)`` or ``(X, y, sample_weight)``; y may be None in what is predicted.
+        Without ``n_blocks`` called without an argument, and returns an iterable over all blocks.
     n_blocks : int >= 1 or None, default=None
         Number of blocks, which are then read in random order. None takes them in the order in which they come.
     classes : array-like of shape (n_classes,), default=None
@@ -61,6 +63,9 @@ class RowBlocks:
         classes: Any = None,
         read_labels: Callable[..., Any] | None = None,
     ) -> None:
+        if not callable(read):
+            allowed = "a function, such as one with yield in it, as it is called again for each pass"
+            raise TypeError(refusal("read", type(read).__name__, allowed, of="RowBlocks"))
         if n_blocks is not None:
             check_integer("n_blocks", n_blocks, 1, of="RowBlocks")
         self.read, self.n_blocks, self.classes = read, n_blocks, classes
@@ -95,7 +100,7 @@ class RowBlocks:
 
     @classmethod
     def from_arrow(
-        cls, dataset: Any, target: str | Sequence[str], *, sample_weight: str | None = None,
+        cls, dataset: Any, target: str | Sequence[str] | None = None, *, sample_weight: str | None = None,
         columns: Sequence[str] | None = None, classes: Any = None,
     ) -> RowBlocks:  # fmt: skip
         """Return the blocks of a ``pyarrow.dataset.Dataset``: the row groups of Parquet, or other fragments.
@@ -104,16 +109,19 @@ class RowBlocks:
         ----------
         dataset : pyarrow.dataset.Dataset
             The data.
-        target : str or sequence of str
-            Column of the labels; several for a multilabel indicator.
+        target : str, sequence of str or None, default=None
+            Column of the labels; several for a multilabel indicator; None where there are none, to predict them.
         sample_weight : str or None, default=None
             Column of the weights.
         columns : sequence of str or None, default=None
-            Columns of X: numbers, or one of lists of equal length. None for all others.
+            Columns of X: numbers, or one of lists of equal length. None for all others but the index of a frame.
         classes : array-like of shape (n_classes,), default=None
             All labels, of which the target has some; None finds them.
         """
-        names = ArrowColumns.of(dataset.schema.names, target, sample_weight, columns)
+        if not hasattr(dataset, "get_fragments"):
+            allowed = "a pyarrow.dataset.Dataset, as pyarrow.dataset.dataset(table) is"
+            raise TypeError(refusal("dataset", type(dataset).__name__, allowed, of="RowBlocks"))
+        names = ArrowColumns.of(dataset.schema.names, target, sample_weight, columns, index_of(dataset.schema))
         fragments = [part for fragment in dataset.get_fragments() for part in _row_groups(fragment)]
 
         def read(number: int) -> Block:
@@ -126,7 +134,7 @@ class RowBlocks:
 
     @classmethod
     def from_parquet(
-        cls, path: Any, target: str | Sequence[str], *, sample_weight: str | None = None,
+        cls, path: Any, target: str | Sequence[str] | None = None, *, sample_weight: str | None = None,
         columns: Sequence[str] | None = None, classes: Any = None,
     ) -> RowBlocks:  # fmt: skip
         """Return the row groups of Parquet files.
@@ -134,7 +142,7 @@ class RowBlocks:
         Parameters
         ----------
         path : str, Path or list of them
-            A file, a folder or several files.
+            A file, a folder or several files; a folder named ``place=Oslo`` is a column as well.
         target, sample_weight, columns, classes
             As in :meth:`from_arrow`.
 
@@ -156,12 +164,12 @@ class RowBlocks:
         ...     RowBlocks.from_parquet(folder, target="label")
         RowBlocks(n_blocks=4)
         """
-        dataset = optional("pyarrow.dataset", "stream").dataset(path, format="parquet")
+        dataset = optional("pyarrow.dataset", "stream").dataset(path, format="parquet", partitioning="hive")
         return cls.from_arrow(dataset, target, sample_weight=sample_weight, columns=columns, classes=classes)
 
     @classmethod
     def from_huggingface(
-        cls, dataset: Any, target: str | Sequence[str], *, sample_weight: str | None = None,
+        cls, dataset: Any, target: str | Sequence[str] | None = None, *, sample_weight: str | None = None,
         columns: Sequence[str] | None = None, classes: Any = None, block_rows: int = 10_000,
     ) -> RowBlocks:  # fmt: skip
         """Return so many rows at a time of a ``datasets.Dataset`` of Hugging Face, or of an ``IterableDataset``.
@@ -199,11 +207,40 @@ class RowBlocks:
         """Yield the number of each block and the block, in an order if they have none of their own."""
         read = self.read_labels if labels_only else self.read
         if self.n_blocks is None:
-            found: Iterable[tuple[int, Any]] = enumerate(read())
-        else:
-            found = ((number, read(number)) for number in (range(self.n_blocks) if order is None else order))
-        for number, block in found:
-            yield number, _block(block)
+            yield from _in_their_order(read())
+            return
+        for number in range(self.n_blocks) if order is None else order:
+            with told_of(number):
+                block = _block(read(number))
+            yield number, block
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise a TypeError, in place of scikit-learn's for what has no rows."""
+        raise TypeError(
+            "The 'X' parameter must be rows in memory here. Got RowBlocks instead, which fit, score and the predict "
+            "methods of KLClassifier take."
+        )
+
+
+@contextmanager
+def told_of(number: int) -> Iterator[None]:
+    """Let an error say in which block it was found."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"This is of block {number}.")
+        raise
+
+
+def _in_their_order(blocks: Iterable[Any]) -> Iterator[tuple[int, Block]]:
+    following, end = iter(blocks), object()
+    for number in count():
+        with told_of(number):
+            given = next(following, end)
+            block = None if given is end else _block(given)
+        if block is None:
+            return
+        yield number, block
 
 
 def _block(given: Any) -> Block:

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EpochScoring
 from torch import nn
 
+from sklkl import Distiller, KLClassifier
 from sklkl._fit import blocks as of_fit
 from sklkl.data import RowBlocks, _streamed
+from sklkl.model_selection import StackedGridSearchCV
 
 
 def in_blocks(*arrays, size=100, **params):
@@ -132,13 +137,70 @@ def test_callbacks_a_part_of_ones_own_and_warm_starts(quick, large):
 )
 def test_what_needs_all_rows_is_refused_before_any_is_read(quick, params, given, name):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of .* must be .* where X is RowBlocks"):
-        quick(**params).fit(RowBlocks.from_callable(None, 1), **given)
+        quick(**params).fit(RowBlocks.from_callable(len, 1), **given)
 
 
 def test_a_stream_takes_one_block_at_a_time(quick, large):
     X, y, _ = large
     with pytest.raises(TypeError, match="'X' parameter must be an array.* Got RowBlocks"):
         quick().partial_fit(in_blocks(X, y), y, classes=["blue", "green", "red"])
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("passes", [[2, 0, 0], [2, 1, 1], [2, 3, 3], [2, 2, 2, 1]], ids=str)
+def test_blocks_of_a_generator_that_come_or_go_are_told(quick, large, passes, early_stopping):
+    X, y, _ = large
+    left = iter(passes)
+    source = RowBlocks.from_callable(lambda: iter([(X, y)] * next(left)))
+    with pytest.raises(ValueError, match=f"the same in each pass over them: 2. Got {passes[-1]} instead"):
+        quick(early_stopping=early_stopping).fit(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (RowBlocks.from_callable(lambda number: ([[0.0]], None), 1), "'y' parameter of RowBlocks must be labels"),
+        (RowBlocks.from_callable(lambda number: ([[0.0]], [0]), 1, classes=[]), "'classes' parameter .* Got none"),
+    ],
+)
+def test_labels_are_needed_to_fit(quick, source, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(source)
+
+
+def test_predictions_need_no_labels_and_scores_do(quick, large):
+    X, y, _ = large
+    clf = quick().fit(X, y)
+    unlabelled = RowBlocks.from_callable(lambda number: (X[: 400 * number], None), 2)
+    np.testing.assert_array_equal(clf.predict(unlabelled), clf.predict(X[:400]))
+    with pytest.raises(ValueError, match="labels in each block that is scored") as found:
+        clf.score(unlabelled)
+    assert "block 0" in found.value.__notes__[0]
+    with pytest.raises(ValueError, match="Input X contains NaN") as found:
+        clf.predict(RowBlocks.from_callable(lambda number: (X + [0, np.nan][number], None), 2))
+    assert "block 1" in found.value.__notes__[0]
+
+
+@pytest.mark.parametrize("method", ["predict", "score"])
+def test_no_rows_are_refused(quick, large, method):
+    X, y, _ = large
+    with pytest.raises(ValueError, match="must be RowBlocks with rows.* Got none"):
+        getattr(quick().fit(X, y), method)(RowBlocks.from_callable(lambda number: (X[:0], y[:0]), 1))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda blocks: StackedGridSearchCV(KLClassifier(), {"kl_strength": [0, 1]}, cv=2).fit(blocks),
+        lambda blocks: make_pipeline(StandardScaler(), KLClassifier()).fit(blocks),
+        lambda blocks: Distiller(KLClassifier(), DummyClassifier()).fit(blocks, [0, 1]),
+        lambda blocks: train_test_split(blocks),
+    ],
+    ids=["search", "Pipeline", "Distiller", "split"],
+)
+def test_what_takes_rows_in_memory_refuses_blocks_by_name(use):
+    with pytest.raises((TypeError, ValueError), match="'X' parameter must be .*Got RowBlocks"):
+        use(RowBlocks.from_callable(len, 1))
 
 
 def changing(X, y):

@@ -100,6 +100,10 @@ def test_all_other_columns_are_inputs_unless_they_are_named(made):
     [
         ({"target": "sort"}, "'target' parameter of RowBlocks must be of the columns .*'kind'.* Got 'sort'"),
         ({"target": "kind", "columns": ["x"]}, "'columns' parameter .* Got 'x'"),
+        ({"target": []}, "'target' parameter .* Got none"),
+        ({"target": 3}, "'target' parameter .* Got 3"),
+        ({"target": "kind", "columns": "x"}, "'columns' parameter .* Got 'x'"),
+        ({"target": "kind", "columns": ["on", "kind"]}, "none is named twice. Got 'kind' twice"),
         ({"target": "kind", "columns": []}, "'columns' parameter .* Got none"),
         ({"target": "kind", "sample_weight": "w"}, "'sample_weight' parameter .* Got 'w'"),
     ],
@@ -107,6 +111,40 @@ def test_all_other_columns_are_inputs_unless_they_are_named(made):
 def test_columns_that_are_not_there_are_named(made, params, message):
     with pytest.raises(ValueError, match=message):
         made(**params)
+
+
+def test_without_a_target_there_are_no_labels(made):
+    for labels_only in (False, True):
+        assert [block.y for _, block in made(columns=["on"]).blocks(labels_only=labels_only)] == [None] * 3
+
+
+def test_the_index_of_a_frame_is_no_input(tmp_path):
+    for index in (None, "number"):
+        frame = pd.DataFrame({"a": [1.0, 2.0], "y": [0, 1]}, index=pd.Index([5, 3], name=index))
+        frame.to_parquet(tmp_path / "rows.parquet")
+        _, block = next(RowBlocks.from_parquet(tmp_path, "y").blocks())
+        assert block.X.column_names == ["a"]
+    table = Ready(pa.Table.from_pandas(frame.rename_axis(index=None)))
+    _, block = next(RowBlocks.from_huggingface(table, "y").blocks())
+    assert block.X.column_names == ["a"]
+
+
+def test_folders_are_columns(tmp_path):
+    for place in ("Bergen", "Oslo"):
+        (tmp_path / f"place={place}").mkdir()
+        pq.write_table(pa.table({"a": [1.0, 2.0]}), tmp_path / f"place={place}" / "rows.parquet")
+    blocks = RowBlocks.from_parquet(tmp_path, "place")
+    for labels_only in (False, True):
+        found = [block.y.tolist() for _, block in blocks.blocks(labels_only=labels_only)]
+        assert found == [["Bergen"] * 2, ["Oslo"] * 2]
+    assert next(blocks.blocks())[1].X.column_names == ["a"]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.list_(pa.float64(), 2)], ids=str)
+def test_a_missing_list_is_refused(kind):
+    table = pa.table({"x": pa.array([None, [1.0, 2.0]], kind), "y": [0, 1]})
+    with pytest.raises(ValueError, match="one of lists of equal length. Got a missing list"):
+        next(RowBlocks.from_arrow(pyarrow.dataset.dataset(table), "y").blocks())
 
 
 def test_lists_of_several_lengths_are_refused():
@@ -126,6 +164,29 @@ def test_blocks_of_functions():
         next(RowBlocks.from_callable(lambda number: block(number)[0], 3).blocks())
     with pytest.raises(ValueError, match="'n_blocks' parameter of RowBlocks must be an integer >= 1. Got 0"):
         RowBlocks.from_callable(block, 0)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RowBlocks.from_callable(iter([])), "'read' parameter of RowBlocks must be a function"),
+        (lambda: RowBlocks.from_arrow(TABLE, "kind"), "'dataset' parameter of RowBlocks must be a pyarrow.* Got Table"),
+    ],
+)
+def test_what_is_no_source_is_named(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_an_error_of_the_source_says_in_which_block(numbered):
+    def read(number):
+        return {0: ([[0.0]], [0])}[number]
+
+    source = RowBlocks.from_callable(read, 2) if numbered else RowBlocks.from_callable(lambda: map(read, range(2)))
+    with pytest.raises(KeyError) as found:
+        list(source.blocks())
+    assert found.value.__notes__ == ["This is of block 1."]
 
 
 def test_what_is_not_installed_is_named(monkeypatch):
