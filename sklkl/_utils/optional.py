@@ -17,5 +17,5 @@ def optional(name: str, extra: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        package = name.split(".")[0]
+        package = (error.name or name).split(".")[0]  # what the package itself needs may be missing
         raise ImportError(f'This needs {package}, which is not installed: pip install "sklkl[{extra}]"') from error

@@ -185,7 +185,11 @@ class RowBlocks:
             Number of rows in a block.
         """
         check_integer("block_rows", block_rows, 1, of="RowBlocks")
-        names = ArrowColumns.of(list(dataset.column_names or ()), target, sample_weight, columns)
+        known = getattr(dataset, "column_names", None)  # None for some streams, before they are read
+        if not known:
+            allowed = "a data set of Hugging Face whose column_names are known"
+            raise TypeError(refusal("dataset", f"{type(dataset).__name__} without them", allowed, of="RowBlocks"))
+        names = ArrowColumns.of(list(known), target, sample_weight, columns)
         tables, labels = (dataset.select_columns(chosen).with_format("arrow") for chosen in (names.all, names.labels))
         if hasattr(dataset, "__len__"):
             n_blocks = -(-len(dataset) // block_rows)

@@ -171,6 +171,7 @@ def test_blocks_of_functions():
     [
         (lambda: RowBlocks.from_callable(iter([])), "'read' parameter of RowBlocks must be a function"),
         (lambda: RowBlocks.from_arrow(TABLE, "kind"), "'dataset' parameter of RowBlocks must be a pyarrow.* Got Table"),
+        (lambda: RowBlocks.from_huggingface([], "kind"), "'dataset' parameter .* column_names are known. Got list"),
     ],
 )
 def test_what_is_no_source_is_named(make, message):
