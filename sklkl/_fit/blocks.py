@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from sklkl._fit.attempt import Previous, Task
+from sklkl._fit.block_aside import RowsAside
 from sklkl._fit.block_survey import Survey, block_weights, surveyed
 from sklkl._fit.inputs import Inputs, class_codes, read_inputs
 from sklkl._fit.parameters import FitData, FitParams, InputParams
@@ -174,17 +174,16 @@ def _learned(
 ) -> tuple[StreamedRows, Rows | None]:
     """Read all blocks: set a validation part aside, draw rows to learn scales from, and count labels."""
     survey = reader.survey
-    states = _states(random_state, list(survey.n_rows)) if share else {}
+    aside_of = _chooser(share, survey, random_state)
     valid: list[Rows] = []
     shown: list[Rows] = []
     counts, n_train = _Counts(len(survey.classes), survey.multilabel), 0
     for number, rows in reader.rows(None):
-        if share:
-            aside = _aside(rows, share, states[number], alone=len(states) == 1)
-            if len(aside):
-                reader.aside[number] = aside
-                valid.append(rows.take(torch.from_numpy(aside)))
-                rows = reader.without_aside(number, rows)
+        aside = aside_of(number, rows.codes.numpy())
+        if len(aside):
+            reader.aside[number] = aside
+            valid.append(rows.take(torch.from_numpy(aside)))
+            rows = reader.without_aside(number, rows)
         if len(rows):
             shown.append(rows.take(torch.from_numpy(_drawn(rows, number, survey))))
         counts.add(rows)
@@ -195,20 +194,20 @@ def _learned(
     return train, joined(valid) if valid else None
 
 
-def _states(random_state: np.random.RandomState, numbers: list[int]) -> dict[int, np.random.RandomState]:
-    """Return the source of each block's validation part: of one block it is that of rows in memory."""
-    if len(numbers) == 1:
-        return {numbers[0]: random_state}
+def _chooser(
+    share: float, survey: Survey, random_state: np.random.RandomState
+) -> Callable[[int, np.ndarray], np.ndarray]:
+    """Return what chooses, by a block's number and its class codes, the rows that are set aside.
+
+    Of one block they are those of rows in memory.
+    """
+    if not share:
+        return lambda number, codes: np.empty(0, dtype=np.intp)
+    if len(survey.n_rows) == 1:
+        return lambda number, codes: validation_split(codes, share, random_state)[1]
     seed = random_state.randint(2**31 - 1)
-    return {number: np.random.RandomState([seed, number]) for number in numbers}
-
-
-def _aside(rows: Rows, share: float, random_state: np.random.RandomState, alone: bool) -> np.ndarray:
-    """Return the numbers of the rows of a block that are set aside."""
-    with warnings.catch_warnings():
-        if not alone:  # a class of one row in this block may have more in others
-            warnings.filterwarnings("ignore", message=r"\d+ classes have one row only")
-        return validation_split(rows.codes.numpy(), share, random_state)[1]
+    aside = RowsAside(share, 1 if survey.multilabel else len(survey.classes), np.random.RandomState(seed))
+    return lambda number, codes: aside.choose(codes, np.random.RandomState([seed, number]))
 
 
 def _drawn(rows: Rows, number: int, survey: Survey) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_validation_rows_are_few_never_trained_on_and_always_the_same(quick, lar
     monkeypatch.setattr("sklkl._fit.fitting.task_of_blocks", lambda *args: task.append(make(*args)) or task[0])
     quick(max_epochs=2).fit(source)
     data = task[0].training.data
-    assert 20 <= len(data.valid) <= 40
+    assert abs(len(data.valid) - 40) <= 3  # of each of the three classes its share, but for rounding
     assert len(data.train) + len(data.valid) == 400
     for _ in range(2):
         trained_on = torch.cat([rows.X for rows in data.train.read(None)])
