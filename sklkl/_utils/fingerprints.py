@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pickle import PicklingError
 from types import CodeType, FunctionType
 from typing import Any
 
 import torch
 from joblib.hashing import NumpyHasher
+from scipy.sparse import issparse
+from skorch.callbacks import EpochTimer
+from skorch.history import History
 from torch import Tensor
 
 __all__ = ["fingerprint"]
@@ -35,7 +39,16 @@ class _Hasher(NumpyHasher):
 
     def save(self, obj: Any) -> None:
         """Add an object."""
-        super().save(_comparable(obj))
+        try:
+            super().save(_comparable(obj))
+        except TypeError as error:  # joblib would take it for keys without an order, and go on
+            raise PicklingError(str(error)) from error
+
+    def _batch_setitems(self, items: Any, *args: Any) -> None:
+        items = list(items)
+        if any(isinstance(key, Tensor) for key, _ in items):  # as an optimiser's, which joblib would sort by its keys
+            items = list(enumerate(items))
+        super()._batch_setitems(items, *args)
 
 
 def _comparable(value: Any) -> Any:
@@ -43,6 +56,14 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, Tensor) and value.layout is torch.strided:
         flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         return "tensor", str(value.dtype), tuple(value.shape), flat.numpy()
+    if issparse(value):
+        # whether its indices are known to be sorted is found out when somebody asks
+        return type(value).__qualname__, {name: part for name, part in vars(value).items() if "has_" not in name}
+    # without the times of a network that was trained again in the same way
+    if isinstance(value, History):
+        return "history", [{name: part for name, part in record.items() if name != "dur"} for record in value.to_list()]
+    if isinstance(value, EpochTimer):
+        return "timer"
     if isinstance(value, torch.Generator):
         return "generator", value.get_state().numpy(force=True)
     if isinstance(value, CodeType):
@@ -57,9 +78,15 @@ def _comparable(value: Any) -> Any:
 def _of_local(value: Any) -> Any:
     """Return what stands for a class or function that its module does not have under its name."""
     if isinstance(value, type):
-        return "class", value.__module__, value.__qualname__
-    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    return "function", value.__qualname__, value.__code__, value.__defaults__, cells
+        methods = {name: part for name, part in vars(value).items() if isinstance(part, FunctionType)}
+        return "class", value.__module__, value.__qualname__, value.__bases__, methods
+    cells = [_held(cell.cell_contents) for cell in value.__closure__ or ()]
+    return "function", value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, cells
+
+
+def _held(value: Any) -> Any:
+    """Return what stands for what a function refers to: of a class, such as that of a method, the name."""
+    return ("class", value.__module__, value.__qualname__) if isinstance(value, type) else value
 
 
 def _is_found(item: Any) -> bool:

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
 
 from sklkl import KLClassifier
 from sklkl._utils.fingerprints import fingerprint
@@ -40,6 +43,20 @@ def test_they_are_the_same_in_another_process():
 X = np.arange(6.0).reshape(2, 3)
 
 
+def local(n):
+    def function(x, *, factor=n):
+        return factor * x
+
+    return function
+
+
+def fitted(lr=0.1):
+    rows = np.arange(12.0).reshape(6, 2)
+    params = {"learning_rate": "constant", "hidden_layer_sizes": (), "max_epochs": 1, "random_state": 0}
+    clf = KLClassifier(**params, lr=lr).fit(rows, [0, 1] * 3)
+    return FrozenEstimator(clf.set_params(lr=1))  # only what it has learned is another
+
+
 @pytest.mark.parametrize(
     ("a", "b"),
     [
@@ -54,6 +71,10 @@ X = np.arange(6.0).reshape(2, 3)
         (KLClassifier(lr=0.1), KLClassifier(lr=0.2)),
         (RandomForestClassifier, RandomForestClassifier()),
         (np.random.RandomState(0), np.random.RandomState(1)),
+        (local(1), local(2)),
+        ({1: 0, "a": 1}, {1: 0, "a": 2}),
+        (sparse.csr_array(X), sparse.csr_array(2 * X)),
+        (fitted(lr=0.1), fitted(lr=0.2)),
     ],
 )
 def test_what_differs_has_another_one(a, b):
@@ -68,5 +89,14 @@ def test_where_it_is_does_not_matter(tmp_path):
     assert fingerprint(torch.from_numpy(X)) == fingerprint(torch.from_numpy(X.T).T)
 
 
-def test_what_no_other_process_could_compare_has_none():
-    assert fingerprint([sys.stdout]) is None
+@pytest.mark.parametrize("value", [[sys.stdout], {"a": sys.stdout, "b": 1}, SimpleNamespace(a=sys.stdout, b=1)])
+def test_what_no_other_process_could_compare_has_none(value):
+    assert fingerprint(value) is None
+
+
+def test_times_and_what_was_asked_in_between_do_not_matter():
+    assert fingerprint(fitted()) == fingerprint(fitted())
+    table = sparse.csr_array(X)
+    before = fingerprint(table)
+    assert table.has_sorted_indices
+    assert fingerprint(table) == before
