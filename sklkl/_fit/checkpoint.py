@@ -6,6 +6,7 @@ a teacher has said of them is in the file, as it may be dear, or say something e
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sklkl._fit.comparison import Described, differences, what_is_fitted
+from sklkl._fit.comparison import Described, check_comparable, differences, what_is_fitted
 from sklkl._fit.parameters import FitData, FitParams
 from sklkl._fit.soft_targets import Settled, SoftTargets
 from sklkl._fit.training_set import Training
@@ -32,6 +33,7 @@ from sklkl.net._training_state import ended_state, restore_ended
 # The number goes up when what is stored is no longer understood by code that knows the one before.
 FORMAT = 1
 
+_PARTS = {"described", "begun_with", "drawn_with", "settled", "generation", "targets", "state", "ended", "n_together"}
 _REMOVE = "Pass the same, or another 'checkpoint', or a folder, which has a file for each fit; or remove the file."
 
 
@@ -213,7 +215,9 @@ def checkpoint_of(
         If there is the checkpoint of another fit that has not ended, or a file that is damaged or none; if a folder
         was given and no seed; if several processes train one network.
     TypeError
-        If the data cannot be compared with those of another process.
+        If the data, or for a file in a folder a parameter, cannot be compared with those of another process.
+    FileNotFoundError
+        If the folder in which the file is to be is not there.
     """
     path, every = params.checkpoint.checkpoint, params.checkpoint.checkpoint_every
     if path is None:
@@ -223,10 +227,12 @@ def checkpoint_of(
         raise invalid("checkpoint", path, allowed, of="KLClassifier")
     described, path = what_is_fitted(params, data, previous, same_data, halved_with), os.fsdecode(path)
     if not is_folder(path):
+        _check_place(path)
         return FitCheckpoint(path, every, described)
     if params.random_state is None:
         allowed = "an int or a RandomState where 'checkpoint' is a folder, in which a fit finds its file by it"
         raise invalid("random_state", None, allowed, of="KLClassifier")
+    check_comparable(described)
     os.makedirs(path, exist_ok=True)
     return FitCheckpoint(_file_in(path, described), every, described)
 
@@ -256,6 +262,12 @@ def leave_file(classifier: Any) -> None:
         classifier.set_params(checkpoint=None)
 
 
+def _check_place(path: str) -> None:
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, f"The folder of the 'checkpoint' {path!r} is not there", folder)
+
+
 def _file_in(folder: str, described: Described) -> str:
     name = fingerprint({name: digest for name, (digest, _) in described.items()})
     return os.path.join(folder, f"{name}.checkpoint")
@@ -268,7 +280,13 @@ def _read(path: str) -> dict[str, Any]:
         content: dict[str, Any] = from_bytes(data)
         number = content["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"The checkpoint {path!r} is damaged, or no such file: {error}. Remove it.") from error
+        raise _unusable(path, error) from error
     if number != FORMAT:
         raise ValueError(f"The checkpoint {path!r} is of format {number!r}; this version knows {FORMAT}. {_REMOVE}")
+    if not content.keys() >= _PARTS:
+        raise _unusable(path, f"its parts are {', '.join(map(str, content))}")
     return content
+
+
+def _unusable(path: str, why: object) -> ValueError:
+    return ValueError(f"The 'checkpoint' {path!r} is damaged, or no checkpoint: {why}. Pass another one, or remove it.")

@@ -19,6 +19,7 @@ Described = Mapping[str, tuple[str, str]]
 
 # Without any effect on what is learned.
 _NO_MATTER = ("checkpoint", "checkpoint_every", "verbose")
+_BY_CLASS = "class "
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
@@ -35,7 +36,7 @@ def what_is_fitted(
     TypeError
         If a part of the data cannot be compared with that of another process.
     """
-    given = {name: value for name, value in params.given.items() if name not in _NO_MATTER}
+    given = _without_idle(params.given)
     given |= {"teacher": params.teacher.teacher, "callbacks": _kinds(params.net.callbacks)}
     parts = {name: (_of_parameter(value), _SHORT.repr(value)) for name, value in given.items()}
     parts |= {"the net that is resumed": _of_net(previous)}
@@ -44,10 +45,32 @@ def what_is_fitted(
     return parts | {name: known.get(name) or _of_data(name, value) for name, value in _arguments(data).items()}
 
 
+def what_matters(estimator: Any) -> dict[str, Any]:
+    """Return those parameters of a classifier that have an effect on what is learned."""
+    return _without_idle(estimator.get_params(deep=False))
+
+
+def _without_idle(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in _NO_MATTER}
+
+
+def check_comparable(described: Described) -> None:
+    """Raise a TypeError if two different values of a parameter could be taken for the same one."""
+    for name, (digest, called) in described.items():
+        if digest.startswith(_BY_CLASS):
+            allowed = "what other processes can compare where 'checkpoint' is a folder, in which files are found by it"
+            raise TypeError(refusal(name, f"{called}, which cannot be pickled", allowed, "KLClassifier"))
+
+
 def differences(before: Described, now: Described) -> list[str]:
     """Return a sentence for each part in which two fits differ."""
     names = [name for name in [*before, *(now.keys() - before.keys())] if _digest(before, name) != _digest(now, name)]
-    return [f"{name!r} was {_called(before, name)} and is {_called(now, name)}" for name in names]
+    return [_difference(name, _called(before, name), _called(now, name)) for name in names]
+
+
+def _difference(name: str, before: str, now: str) -> str:
+    was = f"{name!r} was {before}"
+    return f"{was} and is another one of that name" if before == now else f"{was} and is {now}"
 
 
 def _digest(described: Described, name: str) -> str | None:
@@ -64,7 +87,7 @@ def _arguments(data: FitData) -> dict[str, Any]:
 
 def _of_parameter(value: Any) -> str:
     # what no other process could compare, such as an open connection, counts by its class
-    return fingerprint(value) or type(value).__qualname__
+    return fingerprint(value) or f"{_BY_CLASS}{type(value).__qualname__}"
 
 
 def _of_data(name: str, value: Any) -> tuple[str, str]:

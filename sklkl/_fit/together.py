@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sklkl._fit.attempt import Attempt, Task, Trained
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of, checkpoint_of_stack
+from sklkl._fit.comparison import what_matters
 from sklkl._fit.fitting import is_plain, prepared, tell_of_idle, train
 from sklkl._fit.halving import Halving
 from sklkl._fit.net_factory import new_net
@@ -58,7 +59,7 @@ def fit_together(
     with OwnTorchState():
         fits: list[_Fit] = []
         # what is learned is then a matter of all that compete
-        halved_with = None if halve_after is None else [halve_after, [one.get_params(deep=False) for one in estimators]]
+        halved_with = None if halve_after is None else [halve_after, *map(what_matters, estimators)]
         for estimator in estimators:
             fits.append(_Fit(estimator, data, fits, halved_with))
         for group in _groups([fit for fit in fits if fit.is_prepared]):

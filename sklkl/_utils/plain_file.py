@@ -18,17 +18,21 @@ from torch import Tensor
 __all__ = ["from_bytes", "is_plain", "to_bytes"]
 
 _SCALARS = (bool, int, float, str, type(None))
+# Kinds of numpy's types: truth values, integers, floats, complex numbers, texts, times.
+_KINDS = "biufcSUmM"
 _TREE, _NUMBERS = "tree.json", "numbers"
 
 
 def is_plain(value: Any) -> bool:
     """Whether a value can be stored: numbers, texts, arrays, tensors, and lists, tuples and dicts of these."""
-    if type(value) in _SCALARS or isinstance(value, np.generic):
+    if isinstance(value, np.generic):
+        return type(value.item()) in _SCALARS
+    if type(value) in _SCALARS:
         return True
     if isinstance(value, Tensor):
         return value.layout is torch.strided and not (value.is_meta or value.is_quantized)
     if isinstance(value, np.ndarray):
-        return not value.dtype.hasobject
+        return value.dtype.kind in _KINDS
     if type(value) in (list, tuple):
         return all(map(is_plain, value))
     return type(value) is dict and all(is_plain(part) for item in value.items() for part in item)
@@ -73,7 +77,7 @@ def from_bytes(data: bytes) -> Any:
 def _encoded(value: Any, blocks: list[bytes]) -> Any:
     if type(value) in _SCALARS:
         return value
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and is_plain(value):
         return value.item()
     if not isinstance(value, (list, tuple, dict)):
         return _encoded_numbers(value, blocks)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Protocol
 
-from skorch.history import History
 from torch import Tensor
 from torch.optim import Optimizer
 
 from sklkl._utils.plain_file import is_plain
 from sklkl._utils.torch_state import insist
+from sklkl.callbacks import Progress
 from sklkl.data import TrainingSet
+from sklkl.net._epoch_tasks import EpochTasks
+from sklkl.net._history import EpochRecords
 from sklkl.net._weight_average import WeightAverage
+
+# Callbacks that only look on, which another fit of the same kind may have or not.
+_LOOK_ON = (Progress, EpochTasks)
 
 
 class TrainingCheckpoint(Protocol):
@@ -82,7 +87,7 @@ def state_of(net: Any) -> dict[str, Any]:
         "borrowed": [generator.get_state() for generator in net._borrowed],
         "history": [_plain_only(record) for record in net.history],
         "penalty": _attributes(net.penalty_),
-        "callbacks": [_attributes(callback) for _, callback in net.callbacks_],
+        "callbacks": list(map(_attributes, _taking_part(net))),
         "average": None if average is None else [average.n_averaged, average.own, average.mean],
         "lr": float(net.lr_),
     }
@@ -106,8 +111,18 @@ def ended_state(net: Any) -> dict[str, Any]:
 
 
 def restore(net: Any, state: dict[str, Any]) -> None:
-    """Put a net that was made in the same way into a state, all of it also if that is interrupted."""
-    if insist(partial(_restore, net, state)):
+    """Put a net that was made in the same way into a state, all of it also if that is interrupted.
+
+    Raises
+    ------
+    ValueError
+        If it is that of another net.
+    """
+    try:
+        interrupted = insist(partial(_restore, net, state))
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"What the 'checkpoint' has is not the state of such a network: {error}") from error
+    if interrupted:
         raise KeyboardInterrupt
 
 
@@ -127,9 +142,9 @@ def _restore(net: Any, state: dict[str, Any]) -> None:
     net.generator_.set_state(state["generator"])
     for generator, own in zip(net._borrowed, state["borrowed"], strict=False):
         generator.set_state(own)
-    net.history = History(map(dict, state["history"]))
+    net.history = EpochRecords(map(dict, state["history"]))
     _set_attributes(net.penalty_, state["penalty"])
-    for (_, callback), attributes in zip(net.callbacks_, state["callbacks"], strict=True):
+    for callback, attributes in zip(_taking_part(net), state["callbacks"], strict=True):
         _set_attributes(callback, attributes)
     net._average = None
     if state["average"] is not None:
@@ -138,6 +153,10 @@ def _restore(net: Any, state: dict[str, Any]) -> None:
         on_device = ([values.to(net.device) for values in own] for own in weights)
         net._average.n_averaged, (net._average.own, net._average.mean) = n_averaged, on_device
     net.lr_ = state["lr"]
+
+
+def _taking_part(net: Any) -> list[Any]:
+    return [callback for _, callback in net.callbacks_ if not isinstance(callback, _LOOK_ON)]
 
 
 def _plain_only(values: Any) -> dict[str, Any]:

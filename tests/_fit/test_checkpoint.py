@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import resource
+import threading
 
 import numpy as np
 import pytest
@@ -106,6 +107,11 @@ class Losses(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         self.losses.append(net.history[-1, "train_loss"])
+
+
+class Holding(Callback):
+    def __init__(self, value):
+        self.value = value
 
 
 NOISE = {"max_epochs": 30, "n_iter_no_change": 3}
@@ -286,7 +292,15 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, killed):
     killed(lambda: small(checkpoint=path).fit(X, Y), 3)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match="is damaged, or no such file: BadZipFile"):
+    with pytest.raises(ValueError, match="'checkpoint' .* is damaged, or no checkpoint: BadZipFile"):
+        small(checkpoint=path).fit(X, Y)
+    path.write_bytes(to_bytes({"format": 1}))
+    with pytest.raises(ValueError, match="is damaged, or no checkpoint: its parts are format"):
+        small(checkpoint=path).fit(X, Y)
+    content = from_bytes(data)
+    content["state"]["generator"] = torch.zeros(3)
+    path.write_bytes(to_bytes(content))
+    with pytest.raises(ValueError, match="What the 'checkpoint' has is not the state of such a network"):
         small(checkpoint=path).fit(X, Y)
     path.write_bytes(to_bytes(from_bytes(data) | {"format": 2}))
     with pytest.raises(ValueError, match="is of format 2; this version knows 1"):
@@ -379,7 +393,7 @@ def test_a_full_disk_ends_no_training(killed, tmp_path):
 
 
 def test_a_file_that_cannot_be_begun_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="The folder of the 'checkpoint'"):
         small(checkpoint=tmp_path / "none" / "fit").fit(X, Y)
 
 
@@ -418,3 +432,40 @@ def test_a_frozen_teacher_is_known_by_what_it_has_learned(killed, tmp_path):
     with pytest.raises(ValueError, match="'teacher' was FrozenEstimator"):
         fit(teachers[2])
     fit(teachers[1])
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("before", [0, 1])
+def test_whether_it_is_shown_does_not_matter(killed, tmp_path, capsys, before, n_members):
+    fit = lambda verbose: small(checkpoint=tmp_path / "fit", n_members=n_members, verbose=verbose).fit(X, Y)  # noqa: E731
+    killed(lambda: fit(before), 3)
+    assert_same(fit(1 - before), small(n_members=n_members).fit(X, Y))
+
+
+def test_teachers_of_a_grid_have_files_of_their_own(tmp_path):
+    teachers = [FrozenEstimator(small(max_epochs=2).fit(X, labels)) for labels in (Y, (Y + 1) % 3)]
+    search = lambda path: GridSearchCV(  # noqa: E731
+        small(checkpoint=path, distill_weight=1.0, max_epochs=2), {"teacher": teachers}, cv=2
+    )
+    np.testing.assert_equal(scores_of(search(tmp_path).fit(X, Y)), scores_of(search(None).fit(X, Y)))
+
+
+def test_a_parameter_that_cannot_be_compared_has_no_file_in_a_folder(tmp_path):
+    def teacher_with(lock):
+        return lambda rows: proba_of(rows) if lock else None
+
+    with pytest.raises(TypeError, match="'teacher' parameter of KLClassifier must be what other processes can compare"):
+        small(checkpoint=tmp_path, teacher=teacher_with(threading.Lock())).fit(X, Y)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_random_state_that_has_moved_on_is_another_one(killed, tmp_path):
+    fit = small(checkpoint=tmp_path / "fit", random_state=np.random.RandomState(0)).fit
+    killed(lambda: fit(X, Y), 3)
+    with pytest.raises(ValueError, match="'random_state' was RandomState.* and is another one of that name"):
+        fit(X, Y)
+
+
+@pytest.mark.parametrize("value", [np.complex64(1j), np.datetime64("2020-01-01"), np.zeros(2, "i4,f4")])
+def test_a_callback_may_hold_what_no_file_keeps(tmp_path, value):
+    assert small(checkpoint=tmp_path / "fit", callbacks=[Losses([]), Holding(value)]).fit(X, Y).n_iter_ == 6

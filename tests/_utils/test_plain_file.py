@@ -45,7 +45,16 @@ def test_all_comes_back():
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1, 2}, torch.nn.Linear(2, 2), np.array([None]), [torch.zeros(2).to_sparse()]]
+    "value",
+    [
+        object(),
+        {1, 2},
+        torch.nn.Linear(2, 2),
+        np.array([None]),
+        np.complex64(1j),
+        np.zeros(1, "i4,f4"),
+        [torch.zeros(2).to_sparse()],
+    ],
 )
 def test_what_is_not_plain_is_refused(value):
     assert not is_plain(value)
