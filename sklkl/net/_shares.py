@@ -15,9 +15,22 @@ from torch import Tensor
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.ranks import active_ranks
+from sklkl.callbacks import BestWeights
 from sklkl.data import Rows, StreamedRows
 from sklkl.losses import TermMeans
 
+# Of a net, those by which its training is another one.
+_SETTINGS = (
+    "max_epochs",
+    "batch_size",
+    "lr",
+    "learning_rate",
+    "kl_target",
+    "kl_strength",
+    "distill_weight",
+    "distill_rows",
+    "averaged_epochs",
+)
 # So many numbers of rows are looked at together.
 _AT_ONCE = 2**20
 
@@ -83,10 +96,21 @@ def check_shared(net: Any, train: Any, valid: Any) -> None:
     reason = _why_not_shared(net, train, valid)
     if reason is not None:
         raise ValueError(f"A training cannot be shared by data_parallel if {reason}.")
-    settings = [net.max_epochs, net.batch_size, sum(values.numel() for values in net.module_.parameters())]
+    settings = [zlib.crc32(repr(_settings(net)).encode())]
     if not ranks.are_alike([*settings, *_fingerprint(train), *([] if valid is None else _fingerprint(valid))]):
         found = f"{len(train)} rows of its own on process {ranks.rank} of {ranks.size}, or other settings"
         raise invalid_input("X", found, "the same rows, in the same order, on all processes", of="data_parallel")
+
+
+def _settings(net: Any) -> list[Any]:
+    """Return what has to be the same for all, without what another device or a progress bar makes different."""
+    layers = [(type(layer).__name__, getattr(layer, "p", None)) for layer in net.module_.modules()]
+    shapes = [tuple(values.shape) for values in net.module_.parameters()]
+    groups = net.optimizer_.param_groups
+    options = [{name: part for name, part in group.items() if name != "params"} for group in groups]
+    patience = [callback.patience for _, callback in net.callbacks_ if isinstance(callback, BestWeights)]
+    kinds = [type(part).__name__ for part in (net.optimizer_, net.criterion_, net.penalty_)]
+    return [layers, shapes, options, patience, kinds, *(getattr(net, name) for name in _SETTINGS)]
 
 
 def _why_not_shared(net: Any, train: Any, valid: Any) -> str | None:

@@ -56,6 +56,10 @@ def test_processes_without_a_seed_have_the_same_one(ranks):
     [
         ("rows", "must be the same rows, in the same order, on all processes. Got"),
         ("settings", "or other settings"),
+        ("strength", "or other settings"),
+        ("rate", "or other settings"),
+        ("dropout", "or other settings"),
+        ("patience", "or other settings"),
         ("batch norm", "cannot be shared by data_parallel if the module has statistics of batches"),
         ("closure", "the optimizer LBFGS evaluates the loss several times a step"),
         ("nested", "within another data_parallel"),
