@@ -1,5 +1,6 @@
 """Small data, quick estimators and guards that the tests share."""
 
+import signal
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,6 +22,8 @@ settings.load_profile("sklkl")
 torch.set_num_threads(1)
 threadpool_limits(1)
 torch.manual_seed(0)  # for networks that are made while tests are collected
+# A job in the background of a shell is started without it, and tests interrupt themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
