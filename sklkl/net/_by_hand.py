@@ -185,7 +185,7 @@ class ByHand:
         if are_gathered(iterator.rows, scaling):
             self._scales_batches = False
             return GatheredBatches([iterator], [scaling])
-        if not isinstance(scaling, DenseScaling):
+        if not isinstance(scaling, DenseScaling) or iterator.rows.is_sparse:  # a stream may bring either
             return iterator
         rows, self._scales_batches = iterator.rows, False
         if not rows.is_whole or len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:

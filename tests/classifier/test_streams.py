@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import clone
 from skorch.callbacks import EpochScoring
 from torch import nn
@@ -150,6 +151,13 @@ def test_one_row_after_another(stream, table):
     for row in range(10):
         clf.partial_fit(X[[row]], y[[row]], classes=[0, 1, 2])
     assert clf.n_iter_ == 10
+
+
+def test_sparse_parts_after_a_dense_one(stream, table, same_but_for_rounding):
+    X, y = table[0] * (table[0] > 0), table[1]
+    kinds = (np.asarray, sparse.csr_array)
+    streams = [stream().partial_fit(X[:50], y[:50], classes=[0, 1, 2]).partial_fit(kind(X), y) for kind in kinds]
+    same_but_for_rounding(*(clf.predict_proba(X) for clf in streams))
 
 
 def test_the_automatic_batch_size_is_that_of_each_part(stream, make_table):
