@@ -103,8 +103,6 @@ class FitCheckpoint:
         ValueError
             If synthetic rows are others than before.
         """
-        if self.path is None:
-            return
         rows, columns = training.data.train, training.data.train.columns
         digest = str(fingerprint(rows.X))
         if self.settled is not None and digest != self.settled.rows:

@@ -102,7 +102,7 @@ def fit_net(
             break
         attempt.trainings.append(trained)
         try:
-            train(net, training, checkpoint.begin_training(generation, targets))
+            train(net, training, checkpoint.begin_training(generation, targets) if checkpoint.path else None)
         except KeyboardInterrupt:
             if not net.has_learned_:
                 raise
@@ -158,7 +158,7 @@ def prepared(
         training = training_of(params, rows, valid, soft_targets, random_state, build)
         if params.net.n_members > 1 and not params.net.codistill_strength:
             training = with_own_parts(training, rows, params.net.n_members, random_state)
-    if soft_targets is not None:
+    if soft_targets is not None and checkpoint.path:
         checkpoint.settle(soft_targets, training)
     return Task(found, rows, soft_targets, training, random_state)
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-
-from sklkl.data import _rows
 
 # So many numbers are converted at a time.
 _AT_ONCE = 2**20
 
 
-def stays_in_place(X: Any, dtype: np.dtype) -> bool:
-    """Whether a copy in the network's type is to be saved: X is large, and a tensor of it would be a copy."""
-    if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray) or X.size <= _rows.LARGE:
+def stays_in_place(X: np.ndarray, dtype: np.dtype) -> bool:
+    """Whether a large table is read as it is: a tensor of it would be a copy."""
+    if isinstance(X, np.ma.MaskedArray):
         return False
     is_right = X.dtype == dtype and X.flags.c_contiguous and X.flags.writeable
     return X.dtype.kind in "fiu" and X.dtype.itemsize <= 8 and not is_right

@@ -27,7 +27,7 @@ from sklkl._utils.columns import is_missing
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call, _check_y
 from sklkl._utils.validation import check_readable
 from sklkl._utils.whole_numbers import check_whole_numbers
-from sklkl.data import LazyRows, RowBlocks, Rows
+from sklkl.data import LazyRows, RowBlocks, Rows, _rows
 
 TEXT_HINT = (
     "The network takes numbers only: encode the other columns in a Pipeline before it. sklkl.Distiller gives the "
@@ -160,7 +160,8 @@ def read_inputs(
         If the inputs or labels are invalid.
     """
     y = label_array(y)
-    kept = in_place and stays_in_place(X, params.numpy_dtype)
+    is_large = in_place and isinstance(X, np.ndarray) and X.size > _rows.LARGE
+    kept = is_large and stays_in_place(X, params.numpy_dtype)
     how: dict[str, Any] = {"dtype": "numeric"} if kept else {"dtype": params.numpy_dtype, "order": "C"}
     X, y = validated(estimator, X, y, module_dtype=params.module_dtype, **how, multi_output=True, reset=reset)
     if kept:

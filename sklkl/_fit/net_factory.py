@@ -20,7 +20,7 @@ from sklkl._fit.starting_weights import scaling_to_start_from, start_from
 from sklkl._fit.training_set import Training
 from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.equality import same_value
-from sklkl._utils.progress import has_callbacks
+from sklkl._utils.progress import current_fit
 from sklkl._utils.seeding import borrowed_global_state
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import LazyRows, Rows
@@ -170,7 +170,7 @@ def _net(
     data, (n_rows, n_features) = training.data, training.data.train.shape[:2]
     module = _module_factory(params, n_features, n_classes)
     optimizer, others = _optimizer(params)
-    callbacks = _callbacks(params)
+    callbacks, averaged_epochs = _callbacks(params), _averaged_epochs(params, training.epochs)
     scaling = make_scaling()
     if "teacher_proba" in data.train.columns:
         others["distillation"] = Distillation(params.distill_divergence, params.temperature, data.known_classes)
@@ -179,7 +179,7 @@ def _net(
         classes=np.arange(n_classes),
         multilabel=data.train.y is not None and data.train.y.ndim == 2,
         stream=training.stream,
-        averaged_epochs=_averaged_epochs(params, training.epochs),
+        averaged_epochs=averaged_epochs,
         lr=params.lr,
         learning_rate=params.learning_rate,
         kl_target=params.kl_target,
@@ -238,7 +238,9 @@ def _resumed_scaling(old: KLNet, training: Training) -> Scaling | None:
 
 def _inputs_and_weights(training: Training) -> tuple[Any, np.ndarray | None]:
     """Return X and the weights of the rows that have a label: others may be made up, or come from elsewhere."""
-    rows, n_rows = training.data.train.shown, training.n_labelled
+    rows, n_rows = training.data.train, training.n_labelled
+    if not rows.is_whole:
+        rows = rows.shown
     if isinstance(rows, LazyRows):
         rows, n_rows = rows.take(torch.from_numpy(drawn_rows(n_rows or len(rows)))), None
     X, weight = rows.X, rows.columns.get("weight")
@@ -331,8 +333,10 @@ def _callbacks(params: NetParams) -> list[Any]:
         if not all(hasattr(callback, method) for method in ("initialize", "on_epoch_end", "set_params")):
             allowed = "a list of skorch callbacks, or of pairs of a name and a callback"
             raise invalid("callbacks", given, allowed, of=_OWNER)
-    own = [Progress()] if params.verbose else []
-    return [*map(_own_callback, given), *own, *([EpochTasks()] if has_callbacks() else [])]
+    own: list[Any] = [Progress()] if params.verbose else []
+    if current_fit.get() is not None:
+        own.append(EpochTasks())
+    return [*map(_own_callback, given), *own]
 
 
 def _own_callback(item: Any) -> Any:

@@ -28,7 +28,7 @@ except ImportError:  # before scikit-learn 1.9 there are none
         return method
 
 
-__all__ = ["CallbackSupportMixin", "Followed", "followed", "has_callbacks", "new_task", "task"]
+__all__ = ["CallbackSupportMixin", "Followed", "current_fit", "followed", "new_task", "task"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -51,7 +51,8 @@ class Followed(NamedTuple):
     verbose: bool
 
 
-_current: ContextVar[Followed | None] = ContextVar("_current", default=None)
+# The fit that is followed and under way, None if none is.
+current_fit: ContextVar[Followed | None] = ContextVar("current_fit", default=None)
 
 
 def followed(fit: Method) -> Method:
@@ -81,22 +82,16 @@ def _fit_with_callbacks(estimator: Any, fit: Any, X: Any, y: Any, *args: Any, **
 
 @contextmanager
 def _following(what: Followed) -> Iterator[None]:
-    token = _current.set(what)
+    token = current_fit.set(what)
     try:
         yield
     finally:
-        _current.reset(token)
-
-
-def has_callbacks() -> bool:
-    """Whether callbacks follow the fit that is under way."""
-    current = _current.get()
-    return current is not None and current.context is not None
+        current_fit.reset(token)
 
 
 def new_task(name: str, max_subtasks: int) -> tuple[Any, Any]:
-    """Return the estimator, and the context of a new task that the caller begins and ends; see `has_callbacks`."""
-    current = _current.get()
+    """Return the estimator, and the context of a new task that the caller begins and ends; None without callbacks."""
+    current = current_fit.get()
     if current is None or current.context is None:
         return None, None
     return current.estimator, current.context.subcontext(task_name=name, max_subtasks=max_subtasks)
@@ -105,7 +100,7 @@ def new_task(name: str, max_subtasks: int) -> tuple[Any, Any]:
 @contextmanager
 def task(name: str) -> Iterator[None]:
     """Tell who follows the fit that this is being done, and how long it took."""
-    current = _current.get()
+    current = current_fit.get()
     if current is None:
         yield
         return

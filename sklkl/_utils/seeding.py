@@ -36,10 +36,10 @@ def local_random_state(random_state: int | np.random.RandomState | None) -> np.r
     Processes that train together get one of the same seed.
     """
     found = np.random.RandomState() if random_state is None else check_random_state(random_state)
-    ranks = active_ranks()
-    if ranks is None or isinstance(random_state, Integral):
+    if isinstance(random_state, Integral):
         return found
-    return np.random.RandomState(ranks.seed(found.randint(2**31 - 1)))
+    ranks = active_ranks()
+    return found if ranks is None else np.random.RandomState(ranks.seed(found.randint(2**31 - 1)))
 
 
 def make_generator(random_state: int | np.random.RandomState | None) -> torch.Generator:

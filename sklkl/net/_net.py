@@ -169,6 +169,8 @@ class KLNet(TrainStep):
         self.unlabeled_rows_ = False
         if not isinstance(self.optimizer, Remade):
             import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
+        if self.history_ is None:
+            self.history_ = EpochRecords()
         with OwnTorchState():
             return super().initialize()
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from sklkl._utils.torch_state import usable, use_one_thread_after_fork
 from sklkl.modules import build_module
-from sklkl.net._history import EpochRecords
 from sklkl.net._storage import (
     copied,
     parametrized_again,
@@ -74,12 +73,6 @@ class SkorchNet(NeuralNetClassifier):
         # walking through all submodules is a noticeable part of a small step
         if self.module_.training != training:
             super()._set_training(training)
-
-    def initialize_history(self) -> Self:
-        """Begin an empty history."""
-        if self.history_ is None:
-            self.history_ = EpochRecords()
-        return super().initialize_history()
 
     def proba(self, logits: Tensor) -> Tensor:
         """Return probabilities from logits."""

@@ -69,11 +69,11 @@ FROZEN = {"teacher": FrozenEstimator(TEACHER), "augment": None}
 @pytest.mark.parametrize(
     ("most", "params"),
     [
-        (48, {}),
-        (56, {"teacher_proba": TEACHER.predict_proba(X)}),
-        (62, {"teacher_proba": TEACHER.predict_proba(X), "distill_weight": 0.5}),
-        (59, FROZEN),
-        (65, {**FROZEN, "distill_weight": 0.5}),
+        (36, {}),
+        (45, {"teacher_proba": TEACHER.predict_proba(X)}),
+        (48, {"teacher_proba": TEACHER.predict_proba(X), "distill_weight": 0.5}),
+        (48, FROZEN),
+        (51, {**FROZEN, "distill_weight": 0.5}),
     ],
     ids=["labels", "teacher_proba", "teacher_proba of a weight", "frozen", "frozen of a weight"],
 )

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from sklkl import Distiller, KLClassifier
-from sklkl._utils.progress import has_callbacks
+from sklkl._utils.progress import current_fit
 from sklkl.drift import DriftDetector
 from sklkl.model_selection import StackedGridSearchCV
 
@@ -56,7 +56,7 @@ def test_epochs_are_tasks_and_the_training_is_the_same():
     assert clf.net_.why_autograd_ is None
     np.testing.assert_allclose(clf.predict_proba(X), classifier().fit(X, y).predict_proba(X), rtol=1e-6)
     assert pickle.loads(pickle.dumps(clf.net_)).history[-1, "epoch"] == 3
-    assert not has_callbacks()
+    assert current_fit.get() is None
 
 
 @needs_callbacks
@@ -71,7 +71,7 @@ def test_callbacks_are_torn_down_after_an_error():
     with pytest.raises(ValueError, match="max_epochs"):
         classifier(max_epochs=0).set_callbacks(recorder).fit(X, y)
     assert recorder.told[-1] == ("teardown", "KLClassifier")
-    assert not has_callbacks()
+    assert current_fit.get() is None
 
 
 @needs_callbacks
