@@ -165,6 +165,23 @@ def message_of():
 
 
 @pytest.fixture
+def file_size_limit():
+    """Return a context in which no file can grow beyond so many bytes, as if the disk were full."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limit(n_bytes):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
+
+
+@pytest.fixture
 def global_state_untouched():
     """Return a context that fails if numpy's or torch's global random state or the number of threads changed."""
 

@@ -75,10 +75,7 @@ def fit_net(
     """
     if previous is not None:
         check_structure(previous.net, params.net)
-    checkpoint = NO_CHECKPOINT
-    if params.checkpoint.checkpoint is not None and not stream:
-        checkpoint = checkpoint_of(params, data, None if previous is None else previous.net)
-        params = checkpoint.begun(params)
+    checkpoint, params = _checkpoint(params, data, previous, stream)
     task = prepared(attempt.draft, params, data, previous, classes, stream, checkpoint)
     training, net, targets = task.training, None, checkpoint.targets
     tells = tells and not (stream and previous is not None)
@@ -99,20 +96,37 @@ def fit_net(
         trained = Trained(net, task)
         if checkpoint.ended is not None:
             checkpoint.restore(net, training)
-            break
+            return trained._replace(interrupted=False)
         attempt.trainings.append(trained)
-        try:
-            train(net, training, checkpoint.begin_training(generation, targets) if checkpoint.path else None)
-        except KeyboardInterrupt:
-            if not net.has_learned_:
-                raise
+        keeper = checkpoint.begin_training(generation, targets) if checkpoint.path else None
+        if not _learns(net, training, params, keeper):
             return trained
-        check_outcome(net, training)
-        if params.split.calibrate:
-            calibrate(net, training)
-    if checkpoint.ended is None:
-        checkpoint.end(trained.net)
+    checkpoint.end(trained.net)
     return trained._replace(interrupted=False)
+
+
+def _checkpoint(
+    params: FitParams, data: FitData, previous: Previous | None, stream: bool
+) -> tuple[FitCheckpoint, FitParams]:
+    """Return how far a fit has come already, and parameters with the random state with which it began."""
+    if params.checkpoint.checkpoint is None or stream:
+        return NO_CHECKPOINT, params
+    checkpoint = checkpoint_of(params, data, None if previous is None else previous.net)
+    return checkpoint, checkpoint.begun(params)
+
+
+def _learns(net: KLNet, training: Training, params: FitParams, keeper: TrainingCheckpoint | None) -> bool:
+    """Train a net, and set its confidence; return whether it came to its end, or was interrupted after some epochs."""
+    try:
+        train(net, training, keeper)
+    except KeyboardInterrupt:
+        if not net.has_learned_:
+            raise
+        return False
+    check_outcome(net, training)
+    if params.split.calibrate:
+        calibrate(net, training)
+    return True
 
 
 def tell_of_idle(estimator: NetClassifier, params: FitParams, data: FitData, task: Task) -> None:

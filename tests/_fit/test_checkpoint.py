@@ -1,8 +1,6 @@
 """A fit that was killed goes on from its checkpoint, and its result is that of one that was not, to the bit."""
 
-import contextlib
 import copy
-import resource
 import threading
 
 import numpy as np
@@ -371,17 +369,7 @@ def test_what_has_ended_in_a_folder_is_not_trained_again(tmp_path, trained_on):
 # Troubles
 
 
-@contextlib.contextmanager
-def file_size_limit(n_bytes):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_ends_no_training(killed, tmp_path):
+def test_a_full_disk_ends_no_training(killed, tmp_path, file_size_limit):
     path = tmp_path / "fit"
     killed(lambda: small(checkpoint=path).fit(X, Y), 3)
     before = path.read_bytes()

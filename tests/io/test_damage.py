@@ -1,11 +1,9 @@
 """Files that are damaged, cut off, written by others, or being written when the process dies."""
 
-import contextlib
 import gc
 import io
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -237,17 +235,7 @@ def test_a_file_that_is_not_there_is_missing(tmp_path):
 # While it is written
 
 
-@contextlib.contextmanager
-def file_size_limit(n_bytes):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_keeps_the_old_file(whole, tmp_path):
+def test_a_full_disk_keeps_the_old_file(whole, tmp_path, file_size_limit):
     path = tmp_path / "model.skops"
     path.write_bytes(b"old")
     with file_size_limit(len(whole[0]) // 2), pytest.raises(OSError, match="File too large"):
