@@ -238,9 +238,8 @@ def _resumed_scaling(old: KLNet, training: Training) -> Scaling | None:
 
 def _inputs_and_weights(training: Training) -> tuple[Any, np.ndarray | None]:
     """Return X and the weights of the rows that have a label: others may be made up, or come from elsewhere."""
-    rows, n_rows = training.data.train, training.n_labelled
-    if not rows.is_whole:
-        rows = rows.shown
+    train, n_rows = training.data.train, training.n_labelled
+    rows = train if train.is_whole else train.shown
     if isinstance(rows, LazyRows):
         rows, n_rows = rows.take(torch.from_numpy(drawn_rows(n_rows or len(rows)))), None
     X, weight = rows.X, rows.columns.get("weight")
@@ -333,10 +332,9 @@ def _callbacks(params: NetParams) -> list[Any]:
         if not all(hasattr(callback, method) for method in ("initialize", "on_epoch_end", "set_params")):
             allowed = "a list of skorch callbacks, or of pairs of a name and a callback"
             raise invalid("callbacks", given, allowed, of=_OWNER)
-    own: list[Any] = [Progress()] if params.verbose else []
-    if current_fit.get() is not None:
-        own.append(EpochTasks())
-    return [*map(_own_callback, given), *own]
+    own = [Progress()] if params.verbose else []
+    tasks = [EpochTasks()] if current_fit.get() is not None else []
+    return [*map(_own_callback, given), *own, *tasks]
 
 
 def _own_callback(item: Any) -> Any:
