@@ -14,8 +14,8 @@ from sklkl.net import KLNet
 class Halving:
     """Ends, at some epochs, the trainings of the worse half of the nets that compete, by their validation log-losses.
 
-    A penalty takes confidence away, which the temperature gives back in the end: so nets are compared at theirs. They
-    compete with those of the same seed, or with all if every one has its own, as long as they are trained.
+    A penalty takes confidence away, which the temperature gives back in the end: so nets that get one are compared at
+    theirs. They compete with those of the same seed, or with all if every one has its own, as long as they are trained.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ class Halving:
         All nets of the stack.
     valid : sequence of Rows
         The validation part of each.
+    calibrated : sequence of bool
+        Whether each gets a temperature in the end.
     after : int >= 1
         Number of epochs before the first halving; the next ones come whenever it has doubled.
 
@@ -32,9 +34,9 @@ class Halving:
     arXiv:1502.07943.
     """
 
-    def __init__(self, nets: Sequence[KLNet], valid: Sequence[Rows], after: int) -> None:
+    def __init__(self, nets: Sequence[KLNet], valid: Sequence[Rows], calibrated: Sequence[bool], after: int) -> None:
         self.after = after
-        self.valid = {id(net): rows for net, rows in zip(nets, valid, strict=True)}
+        self.judged_by = dict(zip(map(id, nets), zip(valid, calibrated, strict=True), strict=True))
         self.seeds = len({net.random_state for net in nets}) < len(nets)
 
     def __call__(self, epoch: int, nets: Sequence[KLNet]) -> list[KLNet]:
@@ -52,7 +54,7 @@ class Halving:
         return order[-(-len(order) // 2) :]
 
     def _loss(self, net: KLNet) -> float:
-        rows = self.valid[id(net)]
-        logits = logits_of(net, rows).double() / likely_temperature(net, rows)
+        rows, calibrated = self.judged_by[id(net)]
+        logits = logits_of(net, rows).double() / (likely_temperature(net, rows) if calibrated else 1.0)
         loss = float(row_losses(logits, rows.codes) @ shares_of(rows))
         return loss if math.isfinite(loss) else math.inf

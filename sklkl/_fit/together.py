@@ -18,7 +18,6 @@ from sklkl._fit.parameters import FitData, FitParams, checked_params
 from sklkl._fit.prediction import NetClassifier
 from sklkl._utils.equality import same_value
 from sklkl._utils.torch_state import OwnTorchState
-from sklkl.data import TrainingSet
 from sklkl.net import KLNet, train_together, why_apart
 
 # A larger stack gains little by its size, and what does not fit into the processor's cache loses some of it.
@@ -211,14 +210,17 @@ def _train_stack(fits: list[_Fit], halve_after: int | None, checkpoint: FitCheck
     for fit in fits:
         if checkpoint.path is not None and fit.checkpoint.settled is not None and not fit.has_ended:
             fit.checkpoint.begin_training(0, [])  # what a teacher has said is in the file of its fit
-    sets = [fit.task.training.data for fit in fits]
-    nets, keeper = [fit.net for fit in fits], checkpoint.begin_training(0, [])
-    return train_together(nets, sets, stops=_halving(nets, sets, halve_after), checkpoint=keeper)
+    nets, sets = [fit.net for fit in fits], [fit.task.training.data for fit in fits]
+    keeper = checkpoint.begin_training(0, [])
+    return train_together(nets, sets, stops=_halving(fits, halve_after), checkpoint=keeper)
 
 
-def _halving(nets: list[KLNet], sets: list[TrainingSet], halve_after: int | None) -> Halving | None:
-    valid = [data.valid for data in sets if data.valid is not None]
-    return None if halve_after is None or len(valid) < len(nets) else Halving(nets, valid, halve_after)
+def _halving(fits: list[_Fit], halve_after: int | None) -> Halving | None:
+    valid = [fit.task.training.data.valid for fit in fits]
+    parts = [part for part in valid if part is not None]
+    if halve_after is None or len(parts) < len(fits):
+        return None
+    return Halving([fit.net for fit in fits], parts, [fit.params.split.calibrate for fit in fits], halve_after)
 
 
 def _train_alone(fit: _Fit) -> Exception | None:

@@ -49,6 +49,11 @@ def test_nets_are_compared_at_their_temperatures(table, monkeypatch):
     assert sorted(compared) == sorted([*STRENGTHS, *BETTER])  # after four epochs, and after eight
 
 
+def test_nets_without_a_temperature_are_compared_as_they_are(table, monkeypatch):
+    monkeypatch.setattr(halving, "likely_temperature", None)
+    assert n_epochs(fitted(table, 1, calibrate=False)) == EPOCHS
+
+
 def test_who_is_left_is_as_trained_without_halving(table):
     halved, whole = (fitted(table, after, dtype="float64")[0] for after in (1, None))
     np.testing.assert_allclose(halved.predict_proba(table[0]), whole.predict_proba(table[0]), rtol=1e-9)
