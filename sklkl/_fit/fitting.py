@@ -15,7 +15,7 @@ from sklkl._fit.attempt import Attempt, Previous, Task, Trained
 from sklkl._fit.blocks import task_of_blocks
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of
-from sklkl._fit.idle import Circumstances, warn_of_idle
+from sklkl._fit.idle import warn_of_idle
 from sklkl._fit.inputs import indexable, labelled_rows, read_inputs, read_more
 from sklkl._fit.members import check_structure, new_members, resumed_nets, with_own_parts
 from sklkl._fit.monitors import asks_for_validation
@@ -91,7 +91,7 @@ def fit_net(
         else:
             net = resumed_nets(previous.net, params.net, training)
         if tells:  # of what is valid
-            tell_of_idle(attempt.draft, params, data, task)
+            warn_of_idle(attempt.draft, params, data, task)
             tells = False
         trained = Trained(net, task)
         if checkpoint.ended is not None:
@@ -127,15 +127,6 @@ def _learns(net: KLNet, training: Training, params: FitParams, keeper: TrainingC
     if params.split.calibrate:
         calibrate(net, training)
     return True
-
-
-def tell_of_idle(estimator: NetClassifier, params: FitParams, data: FitData, task: Task) -> None:
-    """Warn of parameters that cannot have an effect."""
-    has_valid = task.training.data.valid is not None or params.split.early_stopping is True
-    stream, given = task.training.stream, data.X_val is not None
-    keeps = params.checkpoint.checkpoint is not None
-    fit = Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given, keeps)
-    warn_of_idle(estimator, params.given, fit)
 
 
 def prepared(
@@ -202,7 +193,7 @@ def _seeded(params: FitParams, plain: bool) -> tuple[FitParams, np.random.Random
 def train(net: KLNet, training: Training, checkpoint: TrainingCheckpoint | None = None) -> None:
     """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
     try:
-        net.partial_fit(training.parts or training.data, checkpoint=checkpoint)
+        net.train_on(training.parts or training.data, checkpoint=checkpoint)
     except KeyError as error:
         if training.data.valid is None and asks_for_validation(error):
             raise ValueError(_NO_VALIDATION.format(error)) from error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sklkl._fit.parameters import NetParams, TeacherParams, refused
+from sklkl._fit.attempt import Task
+from sklkl._fit.parameters import FitData, FitParams, NetParams, TeacherParams, refused
 from sklkl._fit.soft_targets import SoftTargets
 from sklkl._utils.equality import same_value
 from sklkl._utils.warn_once import WarnsOnce
@@ -178,7 +179,7 @@ _OFF = {
 }
 
 
-def warn_of_idle(estimator: WarnsOnce, given: Mapping[str, Any], fit: Circumstances) -> None:
+def warn_of_idle(estimator: WarnsOnce, params: FitParams, data: FitData, task: Task) -> None:
     """Warn of every parameter that was given to an estimator, is not its default and cannot have an effect.
 
     Warns
@@ -186,18 +187,31 @@ def warn_of_idle(estimator: WarnsOnce, given: Mapping[str, Any], fit: Circumstan
     UserWarning
         For each such parameter; clones of one estimator do so once.
     """
-    of_init = inspect.signature(type(estimator)).parameters
+    of_init, given = inspect.signature(type(estimator)).parameters, params.given
     defaults = {name: of_init[name].default for name in given if name in of_init}  # others are passed on
     changed = {name for name, value in given.items() if name not in defaults or value is not defaults[name]}
-    needs: dict[str, str] = {}
-    for need in NEEDS:
-        names = changed.intersection(need.names)
-        if names and not need.is_met(fit):
-            needs = dict.fromkeys(names, need.words) | needs  # the first is kept
+    needs = _unmet(changed, _circumstances(params, data, task))
     for name in filter(needs.__contains__, given):
         asks_for_nothing = [places[name] for places in (defaults, _OFF) if name in places]
         if not any(same_value(given[name], value) for value in asks_for_nothing):
             estimator._warn_once(
                 f"The {name!r} parameter of {type(estimator).__name__} has no effect; {needs[name]} would give it one.",
-                stacklevel=6,
+                stacklevel=5,
             )
+
+
+def _circumstances(params: FitParams, data: FitData, task: Task) -> Circumstances:
+    has_valid = task.training.data.valid is not None or params.split.early_stopping is True
+    stream, given = task.training.stream, data.X_val is not None
+    keeps = params.checkpoint.checkpoint is not None
+    return Circumstances(params.net, params.teacher, task.rows, task.soft_targets, stream, has_valid, given, keeps)
+
+
+def _unmet(changed: set[str], fit: Circumstances) -> dict[str, str]:
+    """Return what would give those of the parameters an effect that have none, in words."""
+    needs: dict[str, str] = {}
+    for need in NEEDS:
+        names = changed.intersection(need.names)
+        if names and not need.is_met(fit):
+            needs = dict.fromkeys(names, need.words) | needs  # the first is kept
+    return needs

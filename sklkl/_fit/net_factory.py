@@ -133,7 +133,7 @@ def _initialized(
     scaling = partial(_scaling, params, training, alike) if old is None else partial(_resumed_scaling, old, training)
     net = _net(params, training, n_classes, seed, scaling)
     try:
-        net = net.initialize() if old is None else net.resume(old)
+        net = net.make_parts() if old is None else net.resume(old)
     except Exception as error:
         if hasattr(net, "module_") and not hasattr(net, "optimizer_"):
             raise _unsuited(net.optimizer, error) from error

@@ -10,8 +10,9 @@ from sklkl._fit.attempt import Attempt, Task, Trained
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of, checkpoint_of_stack
 from sklkl._fit.comparison import what_matters
-from sklkl._fit.fitting import is_plain, prepared, tell_of_idle, train
+from sklkl._fit.fitting import is_plain, prepared, train
 from sklkl._fit.halving import Halving
+from sklkl._fit.idle import warn_of_idle
 from sklkl._fit.net_factory import new_net
 from sklkl._fit.outcome import Outcome
 from sklkl._fit.parameters import FitData, FitParams, checked_params
@@ -110,7 +111,7 @@ class _Fit:
         random_state = copy.deepcopy(self.random_state)
         net = None if alike is None else alike.net
         self.net = new_net(self.params.net, self.task.classes, self.task.training, random_state, alike=net)
-        tell_of_idle(draft, self.params, data, self.task)
+        warn_of_idle(draft, self.params, data, self.task)
 
     @property
     def has_ended(self) -> bool:

@@ -190,7 +190,7 @@ def weighed_teacher(
         # as it would be trained on all rows: with early stopping or without
         validated = given is not None or stops_early(params, rows.shape[0], weight > 0)
         training = _training(params, soft_targets, weight, train, valid if validated else None, random_state)
-        return new_net(training, copy.deepcopy(random_state)).partial_fit(training.data)
+        return new_net(training, copy.deepcopy(random_state)).train_on(training.data)
 
     soft_targets.check_rows(rows, random_state)
     proba, alone = soft_targets.unseen_proba(train, valid), student(0.0)  # what fails does so before a training

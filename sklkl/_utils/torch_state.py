@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from importlib import import_module
-from threading import Thread
+from contextlib import ExitStack
 from typing import Any, Self
 
 import torch
@@ -46,23 +43,6 @@ def insist(step: Callable[[], object]) -> bool:
         insist(step)
         return True
     return False
-
-
-def import_whole(name: str) -> None:
-    """Import a module that takes long in a thread, where no interruption strikes, unless it was imported before.
-
-    Python removes a module whose import is interrupted but keeps what that has imported so far, and for a package such
-    as torch's compiler all later imports in this process may fail. An error is left to who uses the module.
-    """
-
-    def run() -> None:
-        with suppress(Exception):
-            import_module(name)
-
-    if name not in sys.modules:
-        thread = Thread(target=run)
-        thread.start()
-        thread.join()
 
 
 def usable(device: str | torch.device) -> torch.device:

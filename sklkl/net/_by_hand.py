@@ -145,7 +145,7 @@ class ByHand:
         self.stack.backward(gradient)
         step = {"loss": loss, "terms": means, "mass": _mass(batch)}
         weight = joined(step, [self.stack.gradient], batch)
-        net.learning_rate_.step(step["loss"], x, weight)
+        net.take_step(step["loss"], x, weight)
         return step
 
     def _masks(self, n_rows: int) -> list[Tensor] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -82,23 +82,16 @@ class KLEnsemble(KLNet):
         """Return the nets that have learned something; an interruption may come before the first epoch of some."""
         return [net for net in self.members_ if len(net.history)] or self.members_
 
-    def partial_fit(
-        self,
-        X: Any,
-        y: Any = None,
-        classes: Any = None,
-        sample_weight: Any = None,
-        *,
-        checkpoint: TrainingCheckpoint | None = None,
-        **fit_params: Any,
-    ) -> KLEnsemble:
+    def train_on(
+        self, X: Any, y: Any = None, *, checkpoint: TrainingCheckpoint | None = None, **fit_params: Any
+    ) -> Self:
         """Train the nets further: as one stack if that is possible, else one after the other.
 
         Parameters
         ----------
         X : TrainingSet or sequence of them
             What all nets are trained on, or one for each.
-        y, classes, sample_weight, **fit_params
+        y, **fit_params
             Not used.
         checkpoint : object or None, default=None
             What keeps the state of the training, which goes on from there if it had kept one.
@@ -140,7 +133,7 @@ class KLEnsemble(KLNet):
             if part is not None and part.state is not None and part.has_ended:
                 restore_ended(net, data, part.state)
                 continue
-            net.partial_fit(data, checkpoint=part)
+            net.train_on(data, checkpoint=part)
             if part is not None:
                 part.end(net)
 

@@ -27,7 +27,6 @@ from sklkl.net._shares import joint_means, shares
 from sklkl.net._skorch import SkorchNet
 from sklkl.net._training_state import TrainingCheckpoint, put_rate, rate_of, restore, state_of
 from sklkl.net._weight_average import WeightAverage
-from sklkl.optim import ConstantRate
 
 # later versions of skorch tell their loop which method routes metadata
 _ROUTED = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
@@ -56,7 +55,8 @@ class TrainingLoop(SkorchNet):
     """
 
     generator_: torch.Generator
-    learning_rate_: Any
+    # None outside of a training, where the optimiser's own rate is that of a step
+    learning_rate_: Any = None
     stream: bool
     averaged_epochs: int
     rate_state_: dict[str, Any] | None = None
@@ -105,12 +105,19 @@ class TrainingLoop(SkorchNet):
         with OwnTorchState():
             if not self.initialized_:
                 self.initialize()
-            self._checkpoint = checkpoint
-            self._goes_on_from = None if checkpoint is None else checkpoint.state
-            try:
-                self._train(X, y, **fit_params)
-            finally:
-                self._labelled_rows = self._checkpoint = self._goes_on_from = None
+            return self.train_on(X, y, checkpoint=checkpoint, **fit_params)
+
+    @torch.enable_grad()
+    def train_on(
+        self, X: Any, y: Any = None, *, checkpoint: TrainingCheckpoint | None = None, **fit_params: Any
+    ) -> Self:
+        """Train further as `partial_fit` does, but in torch's state as it is: for who has made it their own before."""
+        self._checkpoint = checkpoint
+        self._goes_on_from = None if checkpoint is None else checkpoint.state
+        try:
+            self._train(X, y, **fit_params)
+        finally:
+            self._labelled_rows = self._checkpoint = self._goes_on_from = None
         return self
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> None:
@@ -230,8 +237,7 @@ class TrainingLoop(SkorchNet):
             rate.close()  # a cycle ends at no rate at all
         self._stop_by_hand()
         self._average = None
-        constant = ConstantRate(self.optimizer_, None)
-        self.rate_state_, self.learning_rate_, self._rate_runs = state, constant, False
+        self.rate_state_, self.learning_rate_, self._rate_runs = state, None, False
 
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Begin a record, and train the weights further that were trained, not their average."""
@@ -253,7 +259,8 @@ class TrainingLoop(SkorchNet):
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Record the rate, and what was measured for it; an epoch that has a rate is finished."""
-        for name, value in self.learning_rate_.report().items():
+        report = {} if self.learning_rate_ is None else self.learning_rate_.report()
+        for name, value in report.items():
             self.history.record(name, value)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
 
@@ -262,7 +269,7 @@ class TrainingLoop(SkorchNet):
         if iterator is None:
             return
         iterator = self._begin_epoch(iterator, training, fit_params)
-        if training and self.learning_rate_ is None:
+        if training and self._rate_runs and self.learning_rate_ is None:
             self._start_learning_rate(_n_batches(iterator))
         try:
             means = self._run_batches(iterator, training, prefix, step_fn, **fit_params)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
+from contextlib import suppress
+from importlib import import_module
+from threading import Thread
 from typing import Any
 
 import torch
@@ -13,7 +17,7 @@ from torch.utils.data import IterableDataset
 
 from sklkl._utils.checks import check_choice, check_integer, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
-from sklkl._utils.torch_state import OwnTorchState, import_whole
+from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import Batches, Rows, TrainingSet
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
@@ -25,7 +29,7 @@ from sklkl.net._penalty import fitted_penalty, pop_params, with_params
 from sklkl.net._shares import check_shared
 from sklkl.net._steps import TrainStep
 from sklkl.net._storage import copied
-from sklkl.optim import ConstantRate, LearningRateName
+from sklkl.optim import LearningRateName
 from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]
@@ -162,6 +166,11 @@ class KLNet(TrainStep):
 
     def initialize(self) -> KLNet:
         """Make every part afresh, the random generator first."""
+        with OwnTorchState():
+            return self.make_parts()
+
+    def make_parts(self) -> KLNet:
+        """Do as `initialize` in torch's state as it is: for who has made it their own before."""
         check_parameters(self.kl_strength, self.distill_weight, self.distill_rows)
         check_integer("averaged_epochs", self.averaged_epochs, 1, of="KLNet")
         self.generator_ = make_generator(self.random_state)
@@ -171,8 +180,7 @@ class KLNet(TrainStep):
             import_whole("torch._dynamo")  # torch's optimisers do so, which takes seconds the first time
         if self.history_ is None:
             self.history_ = EpochRecords()
-        with OwnTorchState():
-            return super().initialize()
+        return super().initialize()
 
     def set_params(self, **params: Any) -> KLNet:
         """Set parameters, see :meth:`skorch.NeuralNet.set_params`; those of a net that is initialised are checked."""
@@ -262,7 +270,10 @@ class KLNet(TrainStep):
         self._grad_hooks = False
         closure = inspect.signature(self.optimizer_.step).parameters.get("closure")
         self._needs_closure = closure is not None and closure.default is not None
-        self.learning_rate_, self.lr_ = ConstantRate(self.optimizer_, None), self.lr
+        self.lr_ = self.lr
+        if self._rate_runs:  # a callback wants another one
+            self._stop_by_hand()
+            self._renew_learning_rate()
         return self
 
     # Data
@@ -311,6 +322,23 @@ class KLNet(TrainStep):
                 f"{type(iterator).__name__} would lose {sorted(dataset.columns)} of the rows; use Batches."
             )
         return iterator
+
+
+def import_whole(name: str) -> None:
+    """Import a module that takes long in a thread, where no interruption strikes, unless it was imported before.
+
+    Python removes a module whose import is interrupted but keeps what that has imported so far, and for a package such
+    as torch's compiler all later imports in this process may fail. An error is left to who uses the module.
+    """
+
+    def run() -> None:
+        with suppress(Exception):
+            import_module(name)
+
+    if name not in sys.modules:
+        thread = Thread(target=run)
+        thread.start()
+        thread.join()
 
 
 def check_parameters(kl_strength: Any, distill_weight: Any, distill_rows: Any) -> None:

@@ -25,7 +25,7 @@ from sklkl.net._epoch_tasks import EpochTasks
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._shares import align, joined, of_all_rows
 from sklkl.net._terms import loss_terms
-from sklkl.optim import LearningRate, LearningRateName, make_learning_rate
+from sklkl.optim import ConstantRate, LearningRate, LearningRateName, make_learning_rate
 
 _OWN_CALLBACKS = (BestWeights, EpochTasks, EpochTimer, PrintLog, Progress)
 _EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
@@ -137,7 +137,8 @@ class TrainStep(TrainingLoop):
         if self._by_hand is not None:
             return self._by_hand.step(self, batch)
         if self._needs_closure:
-            self.learning_rate_.before_step()
+            if self.learning_rate_ is not None:
+                self.learning_rate_.before_step()
             return super().train_step(batch, **fit_params)
         self._zero_grad_optimizer()
         step = self.train_step_single(batch, **fit_params)
@@ -145,8 +146,19 @@ class TrainStep(TrainingLoop):
         if self._grad_hooks:
             parameters = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
-        self.learning_rate_.step(step["loss"], (batch[0], fit_params), weight)
+        self.take_step(step["loss"], (batch[0], fit_params), weight)
         return step
+
+    def take_step(self, loss: Tensor, inputs: Any, weight: Tensor | None) -> None:
+        """Take the step of the rate under way; outside of a training one of the optimiser's own rate."""
+        rate = self.learning_rate_
+        if rate is None:
+            rate = ConstantRate(self._stepping(), None)
+        rate.step(loss, inputs, weight)
+
+    def _stepping(self) -> Any:
+        """Return what takes the steps: the optimiser, or the engine in its place."""
+        return self.optimizer_ if self._by_hand is None else self._by_hand.optimizer
 
     def _gradients(self) -> list[Tensor]:
         parameters = (parameter for group in self.optimizer_.param_groups for parameter in group["params"])
@@ -154,11 +166,17 @@ class TrainStep(TrainingLoop):
 
     def make_learning_rate(self, total_steps: int | None) -> LearningRate:
         """Return the rule that ``learning_rate`` names, for a training of so many steps."""
-        optimizer: Any = self.optimizer_
-        predict: Any = self._measured
-        if self._by_hand is not None:
-            optimizer, predict = self._by_hand.optimizer, partial(self._by_hand.predict, self.multilabel)
-        return make_learning_rate(self.learning_rate, optimizer, total_steps, of_all_rows(predict), self.kl_target)
+        by_hand, predict = self._by_hand, of_all_rows(self._measured)
+        if by_hand is not None:
+            predict = of_all_rows(partial(by_hand.predict, self.multilabel))
+        return make_learning_rate(self.learning_rate, self._stepping(), total_steps, predict, self.kl_target)
+
+    def _renew_learning_rate(self) -> None:
+        """Go on with the rate under way where something else takes its steps."""
+        if self.learning_rate_ is not None:
+            state = self.learning_rate_.state_dict()
+            self.learning_rate_ = self.make_learning_rate(self._total_steps)
+            self.learning_rate_.load_state_dict(state)
 
     def _measured(self, inputs: tuple[Any, dict[str, Any]]) -> Tensor:
         x, fit_params = inputs
@@ -203,10 +221,7 @@ class TrainStep(TrainingLoop):
         self._stop_by_hand()
         if why is None:
             self._by_hand = ByHand(self)
-        if self.learning_rate_ is not None:
-            state = self.learning_rate_.state_dict()
-            self.learning_rate_ = self.make_learning_rate(self._total_steps)
-            self.learning_rate_.load_state_dict(state)
+        self._renew_learning_rate()
 
     def has_own_step(self) -> bool:
         """Whether this is a net of a class that computes or takes its steps in another way."""

@@ -1,4 +1,4 @@
-"""The way from a user's arguments to a training: each room is entered once or twice, and none for nothing."""
+"""The way from a user's arguments to a training: few moves between files, and no room is entered for nothing."""
 
 import os
 import sys
@@ -69,11 +69,11 @@ FROZEN = {"teacher": FrozenEstimator(TEACHER), "augment": None}
 @pytest.mark.parametrize(
     ("most", "params"),
     [
-        (36, {}),
-        (45, {"teacher_proba": TEACHER.predict_proba(X)}),
-        (48, {"teacher_proba": TEACHER.predict_proba(X), "distill_weight": 0.5}),
-        (48, FROZEN),
-        (51, {**FROZEN, "distill_weight": 0.5}),
+        (30, {}),
+        (39, {"teacher_proba": TEACHER.predict_proba(X)}),
+        (42, {"teacher_proba": TEACHER.predict_proba(X), "distill_weight": 0.5}),
+        (42, FROZEN),
+        (45, {**FROZEN, "distill_weight": 0.5}),
     ],
     ids=["labels", "teacher_proba", "teacher_proba of a weight", "frozen", "frozen of a weight"],
 )

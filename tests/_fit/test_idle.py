@@ -226,7 +226,10 @@ def test_a_search_for_something_else_says_nothing(table):
 
 @pytest.mark.parametrize(
     "fit",
-    [lambda clf, *table: cross_val_score(clf, *table, cv=3), lambda clf, *table: BaggingClassifier(clf, 3).fit(*table)],
+    [
+        lambda clf, *table: cross_val_score(clf, *table, cv=3),
+        lambda clf, *table: BaggingClassifier(clf, 3, random_state=0).fit(*table),
+    ],
     ids=["scores", "bagging"],
 )
 def test_other_clones_say_it_once(table, fit):

@@ -19,9 +19,10 @@ from torch import nn
 import sklkl
 from sklkl import KLClassifier
 from sklkl._utils import seeding
-from sklkl._utils.torch_state import import_whole, insist
+from sklkl._utils.torch_state import insist
 from sklkl.callbacks import StopTraining
 from sklkl.net._interrupts import asks_to_stop
+from sklkl.net._net import import_whole
 
 HOOKS = ["on_train_begin", "on_epoch_begin", "on_batch_begin", "on_batch_end", "on_epoch_end", "on_train_end"]
 FIRST = {"on_train_begin", "on_epoch_begin", "on_batch_begin", "on_batch_end"}  # before an epoch is finished

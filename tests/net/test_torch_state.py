@@ -114,6 +114,16 @@ def test_an_error_or_exit_leaves_the_state(quick, table, state):
             assert snapshot() == before
 
 
+def test_a_teacher_may_turn_gradients_off(quick, table):
+    def teacher(X):
+        torch.set_grad_enabled(False)  # and leaves it so
+        return np.full((len(X), 3), 1 / 3)
+
+    for weight in ("auto", 0.5):
+        assert quick(teacher=teacher, augment=None, distill_weight=weight).fit(*table).n_iter_ > 0
+        assert torch.is_grad_enabled()
+
+
 def test_own_state_may_be_nested():
     with torch.inference_mode(), OwnTorchState(), torch.no_grad(), OwnTorchState():
         x = torch.ones(2, requires_grad=True)
