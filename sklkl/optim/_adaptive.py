@@ -372,7 +372,8 @@ class KLAdaptiveLR:
             raise invalid("state", name, f"one of the rule {own}", "KLAdaptiveLR.load_state_dict")
         if state["rule"] is not None:
             self.step_ = ScaledStep(self.optimizer, tuple(state["stack"]))
-            self.step_.ratios = list(state["ratios"])
+            if len(state["ratios"]) == len(self.step_.ratios):  # an optimiser of other groups has its own
+                self.step_.ratios = list(state["ratios"])
             self.rule.load_state_dict(state["rule"])
         self.started_ = state["rule"] is not None
         self.first_rate, self.step_kl_ = as_array(state["first_rate"]), _plain(as_array(state["step_kl"]))

@@ -136,5 +136,6 @@ class OneCycle(ConstantRate):
         """Resume from a state; the optimiser's own must be loaded before."""
         super().load_state_dict(state)
         self.n_steps = state["n_steps"]
-        if self.total_steps is not None:  # within a cycle the optimiser has but the rate of the last step
+        # within a cycle the optimiser has but the rate of the last step, unless it is another one, of other groups
+        if self.total_steps is not None and len(state["base_rates"]) == len(self.base_rates):
             self.base_rates = list(state["base_rates"])

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from sklkl import KLNet
 from sklkl.data import Rows
 from sklkl.modules import MLP
+from sklkl.optim import LEARNING_RATES
 
 
 @pytest.fixture
@@ -221,6 +222,39 @@ def test_training_goes_on_from_a_checkpoint(train, tmp_path):
     second = train(checkpoint, LoadInitState(checkpoint))
     assert len(second.history) == 6
     assert second.history[3, "train_loss"] < first.history[0, "train_loss"]
+
+
+class RenewsOptimizer(Callback):
+    """Make the optimiser anew in the middle of a training, with a group more or not."""
+
+    def __init__(self, regrouped):
+        self.regrouped = regrouped
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 2:
+            if self.regrouped:
+                net.optimizer__param_groups = [("*bias", {"lr": 1e-3})]
+            net.initialize_optimizer()
+
+
+@pytest.mark.parametrize("learning_rate", LEARNING_RATES)
+@pytest.mark.parametrize("regrouped", [False, True])
+@pytest.mark.parametrize("optimizer", [{}, {"optimizer": torch.optim.AdamW, "optimizer__fused": True}])
+def test_a_rate_goes_on_with_an_optimiser_that_is_made_anew(train, learning_rate, regrouped, optimizer):
+    net = train(RenewsOptimizer(regrouped), learning_rate=learning_rate, lr=0.01, max_epochs=4, **optimizer)
+    assert len(net.optimizer_.param_groups) == 1 + regrouped
+    assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
+    assert ("step_kl" in net.history[-1]) == ("step_kl" in net.history[0]) == (learning_rate == "kl_adaptive")
+
+
+@pytest.mark.parametrize("learning_rate", LEARNING_RATES)
+def test_steps_by_hand_have_the_rate_of_the_optimiser(train, table32, learning_rate):
+    net = train(learning_rate=learning_rate, lr=0.01)
+    before = net.module_.state_dict()["0.weight"].clone()
+    batch = tuple(map(torch.tensor, table32))
+    net.train_step(batch)
+    net.run_single_epoch(net.get_iterator(net.get_dataset(*table32), training=True), True, "train", net.train_step)
+    assert not torch.equal(net.module_.state_dict()["0.weight"], before)
 
 
 @pytest.mark.parametrize("batches_per_epoch", ["auto", "count"])
