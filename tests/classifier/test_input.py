@@ -6,11 +6,13 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from scipy import sparse
 from torch import nn
 
+from sklkl.data import RowBlocks
 from sklkl.modules import ACTIVATIONS, MLP
 from sklkl.penalties import Prior
 
@@ -251,6 +253,39 @@ def test_what_cannot_be_read_is_refused_by_name(quick, table, kind):
     clf = quick().fit(*table)
     with pytest.raises((ValueError, TypeError), match=message):
         clf.predict(UNREADABLE[kind])
+
+
+DAYS = np.datetime64("2026-01-01", "ns") + np.arange(120).astype("timedelta64[D]")
+TIMES = {
+    "array": DAYS[:, None],
+    "spans": (DAYS - DAYS[0])[:, None],
+    "pandas": pd.DataFrame({"a": DAYS}),
+    "with a zone": pd.DataFrame({"a": pd.Series(DAYS).dt.tz_localize("UTC")}),
+    "beside numbers": pd.DataFrame({"b": 1.0, "a": DAYS}),
+    "polars": pl.DataFrame({"a": DAYS}),
+    "days": pl.DataFrame({"a": DAYS}).cast(pl.Date),
+    "pyarrow": pa.table({"a": DAYS}),
+    "pyarrow's days": pa.table({"a": pa.array(DAYS).cast(pa.date32())}),
+    "pyarrow's spans": pa.table({"a": pa.array(DAYS - DAYS[0])}),
+}
+
+
+@pytest.mark.parametrize("kind", TIMES)
+def test_times_are_no_numbers(quick, table, kind):
+    X, y = TIMES[kind], table[1]
+    message = "The 'X' parameter must be numbers, into which times are to be turned before .* Got "
+    message += ".* in column 'a' instead" if hasattr(X, "columns") else r"(datetime|timedelta)64\[ns\] instead"
+    for rows in (X, RowBlocks.from_callable(lambda number: (X, y), 1)):
+        with pytest.raises(TypeError, match=message):
+            quick().fit(*((X, y) if rows is X else (rows,)))
+    with pytest.raises(TypeError, match=message):
+        quick().fit(np.arange(120.0)[:, None], y).predict(X)
+
+
+def test_times_of_a_validation_part_are_no_numbers(quick, table):
+    X, y = table
+    with pytest.raises(TypeError, match="The 'X_val' parameter must be numbers, into which times"):
+        quick().fit(X, y, X_val=np.repeat(DAYS[:, None], 5, axis=1), y_val=y)
 
 
 def test_tensors_of_every_type_are_read(quick, table):
