@@ -70,11 +70,14 @@ class Plan:
     ----------
     stacked : list of int
         With how many networks each candidate was trained, itself included; 1 as long as it was not.
+    compared_until : int
+        The largest ``max_epochs`` of candidates that were trained together, with validation parts to compare them by;
+        0 if there are none.
     """
 
     def __init__(self, candidates: Sequence[Candidate], n_candidates: int, train: Train = train_here) -> None:
         self.train = train
-        self.stacked = [1] * n_candidates
+        self.stacked, self.compared_until = [1] * n_candidates, 0
         self._groups = _by_group(candidates)
         # the same classifier may be a candidate of several groups, behind other steps of a pipeline
         self._numbers: defaultdict[str | None, list[int]] = defaultdict(list)
@@ -151,6 +154,8 @@ class Plan:
             fold.trained[name].append(one)
             for number in self._numbers[name]:
                 self.stacked[number] = getattr(one, "stacked_", 1)
+            if one is not None and one.stacked_ > 1 and "valid_loss" in one.history_[-1]:
+                self.compared_until = max(self.compared_until, one.max_epochs)
 
 
 class _Fold:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from numbers import Integral
@@ -22,6 +23,10 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_repeats": [Interval(Integral, 1, None, closed="left")],
     "halve_after": [Interval(Integral, 1, None, closed="left"), None],
 }
+
+
+# How far above the warning the call of `fit` is, through scikit-learn's own.
+_FIT = 8
 
 
 class StackedSearch:
@@ -73,7 +78,9 @@ class StackedSearch:
             with trainer(effective_n_jobs(self.n_jobs), **options) as train:
                 plan = Plan(candidates_of(self.estimator, candidates), len(candidates), train)
                 with plan.active():
-                    return evaluate_candidates(candidates, more_results={"stacked": plan.stacked}, **kwargs)
+                    found = evaluate_candidates(candidates, more_results={"stacked": plan.stacked}, **kwargs)
+            _tell_of_idle_halving(type(self).__name__, self.halve_after, plan)
+            return found
 
         # what scikit-learn before 1.9 does not know
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
@@ -95,6 +102,20 @@ def _check_halving(halve_after: int | None, estimator: Any) -> None:
     if halve_after is not None and classifier is not None and classifier.early_stopping is False:
         allowed = "None where early_stopping=False: there is no validation part to compare networks by"
         raise invalid("halve_after", halve_after, allowed)
+
+
+def _tell_of_idle_halving(owner: str, halve_after: int | None, plan: Plan) -> None:
+    """Warn if no training could have been halved, once all candidates were evaluated."""
+    if halve_after is None or halve_after < plan.compared_until:
+        return
+    if max(plan.stacked, default=1) == 1:
+        need = "candidates that can be trained together"
+    elif plan.compared_until == 0:
+        need = "a validation part, by early_stopping=True or by 'X_val' in fit,"
+    else:
+        need = f"an epoch before the last of {plan.compared_until}"
+    text = f"The 'halve_after' parameter of {owner} has no effect; {need} would give it one."
+    warnings.warn(text, UserWarning, stacklevel=_FIT)
 
 
 def _has_plan(estimator: Any) -> bool:

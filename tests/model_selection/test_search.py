@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -268,6 +269,27 @@ def test_halving_needs_a_validation_part(quick, table):
     search = StackedGridSearchCV(make_pipeline(quick(early_stopping=False)), {}, halve_after=2)
     with pytest.raises(ValueError, match="The 'halve_after' parameter .* None where early_stopping=False.* Got 2"):
         search.fit(*table)
+
+
+@pytest.mark.parametrize(
+    ("params", "grid", "need"),
+    [
+        ({}, {"kl_strength": [0.0, 0.1]}, "a validation part, by early_stopping=True"),  # of so few rows there is none
+        ({"early_stopping": True}, {"hidden_layer_sizes": [(4,), (8,)]}, "candidates that can be trained together"),
+        ({"early_stopping": True, "max_epochs": 2}, {"kl_strength": [0.0, 0.1]}, "an epoch before the last of 2"),
+        ({"early_stopping": True, "max_epochs": 3}, {"kl_strength": [0.0, 0.1]}, None),
+    ],
+    ids=["no rows aside", "no company", "no epoch", "halved"],
+)
+def test_halving_that_has_no_effect_is_told_once(quick, table, params, grid, need):
+    search = StackedGridSearchCV(quick(**params), grid, cv=2, halve_after=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(*table)
+    found = [warning for warning in caught if "halve_after" in str(warning.message)]
+    assert len(found) == (need is not None)
+    if need is not None:
+        assert f"of StackedGridSearchCV has no effect; {need}" in str(found[0].message)
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_stack", 0), ("max_stack", "all"), ("n_repeats", 0)])
