@@ -222,7 +222,7 @@ class RowBlocks:
         """Raise a TypeError, in place of scikit-learn's for what has no rows."""
         raise TypeError(
             "The 'X' parameter must be rows in memory here. Got RowBlocks instead, which fit, score and the predict "
-            "methods of KLClassifier take."
+            "methods of KLClassifier take, with a network of your own as its 'module'."
         )
 
 

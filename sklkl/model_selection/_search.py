@@ -44,8 +44,8 @@ class StackedGridSearchCV(StackedSearch, GridSearchCV):
         Number of epochs after which, in each stack, the half of the networks with the higher validation log-losses
         stops training, and again whenever that number has doubled; those of one seed compete with each other. So less
         is spent on candidates that will not win, whose scores are then those of networks that were stopped early. It
-        takes a validation part, see ``early_stopping``; without one a warning says that it has no effect. None trains all
-        to their end.
+        takes a validation part, see ``early_stopping``; without one a warning says that it has no effect. None trains
+        all to their end.
 
     Attributes
     ----------

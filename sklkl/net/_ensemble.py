@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from sklkl._utils.checks import invalid
+from sklkl._utils.checks import invalid, refusal
 from sklkl._utils.torch_state import insist
 from sklkl.data import TrainingSet
 from sklkl.modules import Ensemble, uncompiled
@@ -98,10 +98,15 @@ class KLEnsemble(KLNet):
 
         Raises
         ------
+        TypeError
+            If X is neither.
         KeyboardInterrupt
             If training was interrupted, after every net has ended it in good order.
         """
-        sets = [X] * len(self.members_) if isinstance(X, TrainingSet) else list(X)
+        sets = [X] * len(self.members_) if isinstance(X, TrainingSet) else X
+        if not isinstance(sets, (list, tuple)) or not all(isinstance(part, TrainingSet) for part in sets):
+            allowed = "a TrainingSet, or one for each net, as KLClassifier makes them of rows for 'n_members' networks"
+            raise TypeError(refusal("X", type(X).__name__, allowed, of="KLEnsemble"))
         self.interrupted_ = True
         try:
             self._train_members(sets, checkpoint)
@@ -154,6 +159,12 @@ class KLEnsemble(KLNet):
         self.has_learned_ = any(net.has_learned_ for net in nets)
 
     # Copies and pickles
+
+    def __sklearn_clone__(self) -> Any:
+        raise TypeError(
+            "A KLEnsemble cannot be cloned, as it is made of nets that are ready to be trained. Clone its classifier, "
+            "or one of the 'members_'; copy.deepcopy copies it with what it has learned."
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         bare = object.__new__(type(self))

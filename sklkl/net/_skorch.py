@@ -61,11 +61,14 @@ class SkorchNet(NeuralNetClassifier):
 
     if TYPE_CHECKING:  # skorch says no types
 
-        def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self: ...
-
         def predict(self, X: Any) -> np.ndarray: ...
 
         def predict_proba(self, X: Any) -> np.ndarray: ...
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
+        """Train from the beginning, see :meth:`skorch.NeuralNet.fit`; y is None where X has the labels."""
+        trained: Self = super().fit(X, y, **fit_params)
+        return trained
 
     def set_mode(self, training: bool) -> None:
         """Put the network in training or evaluation mode."""

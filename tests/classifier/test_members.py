@@ -410,3 +410,22 @@ def test_among_fits_together(several, quick, table):
     np.testing.assert_allclose(
         classifiers[0].predict_proba(table[0]), several(dtype="float64").fit(*table).predict_proba(table[0]), rtol=1e-9
     )
+
+
+# As a net
+
+
+def test_the_net_of_several_networks_is_copied_but_not_cloned(quick, table):
+    net = quick(n_members=2).fit(*table).net_
+    with pytest.raises(TypeError, match="A KLEnsemble cannot be cloned, .* Clone its classifier, or one of the 'mem"):
+        clone(net)
+    assert not clone(net.members_[0]).initialized_
+    rows = table[0].astype(np.float32)
+    assert np.array_equal(copy.deepcopy(net).predict_proba(rows), net.predict_proba(rows))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_net_of_several_networks_takes_training_sets(quick, table, method):
+    net = quick(n_members=2).fit(*table).net_
+    with pytest.raises(TypeError, match="The 'X' parameter of KLEnsemble must be a TrainingSet, .* Got ndarray inst"):
+        getattr(net, method)(*table)

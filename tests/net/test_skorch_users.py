@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from sklkl import KLNet
-from sklkl.data import Rows
+from sklkl.data import RowBlocks, Rows
 from sklkl.losses import CrossEntropy
 from sklkl.modules import MLP
 from sklkl.penalties import Confidence
@@ -242,3 +242,17 @@ def test_parameters_of_the_penalty_are_the_nets(quick_net, table32):
     assert net.penalty_.entropy_threshold == 0.2
     with pytest.raises(ValueError, match="Invalid parameter 'other'"):
         net.set_params(kl_penalty__other=1)
+
+
+# Rows that are in no memory
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict_proba"])
+def test_blocks_of_rows_are_for_the_classifier(quick_net, table32, method):
+    net, blocks = quick_net().initialize(), RowBlocks.from_callable(lambda number: table32, 1)
+    with pytest.raises(TypeError, match="Got RowBlocks instead, .* with a network of your own as its 'module'"):
+        getattr(net, method)(blocks)
+
+
+def test_rows_that_have_labels_need_no_others(quick_net, table32):
+    assert len(quick_net(classes=[0, 1, 2]).fit(Rows(*table32)).history) == 3
