@@ -117,16 +117,18 @@ def _checkpoint(
 
 def _learns(net: KLNet, training: Training, params: FitParams, keeper: TrainingCheckpoint | None) -> bool:
     """Train a net, and set its confidence; return whether it came to its end, or was interrupted after some epochs."""
+    ended = True
     try:
         train(net, training, keeper)
     except KeyboardInterrupt:
         if not net.has_learned_:
             raise
-        return False
-    check_outcome(net, training)
-    if params.split.calibrate:
+        ended = False
+    if ended:
+        check_outcome(net, training)
+    if params.split.calibrate:  # an interruption of that leaves the net as it was trained, or calibrated
         calibrate(net, training)
-    return True
+    return ended
 
 
 def prepared(

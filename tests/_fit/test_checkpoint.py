@@ -347,7 +347,8 @@ def scores_of(search):
 )
 def test_a_search_goes_on(killed, tmp_path, kind, params, n_writes):
     folder = tmp_path / "folder"
-    search = lambda path: kind(small(max_epochs=5, checkpoint=path), GRID, cv=2, **params)  # noqa: E731
+    fitted = {"max_epochs": 5, "early_stopping": bool(params)}  # halving compares by validation parts
+    search = lambda path: kind(small(checkpoint=path, **fitted), GRID, cv=2, **params)  # noqa: E731
     whole = search(None).fit(X, Y)
     killed(lambda: search(f"{folder}/").fit(X, Y), n_writes)
     resumed = search(f"{folder}/").fit(X, Y)

@@ -96,15 +96,25 @@ def test_an_interrupt_in_any_hook_is_raised(quick, table, hook, handler):
         assert not clf.module_.training
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])  # and so with a temperature, or without
 @pytest.mark.parametrize("hook", HOOKS[1:])
-def test_an_interrupt_in_the_second_epoch_keeps_what_was_learned(quick, table, hook):
+def test_an_interrupt_in_the_second_epoch_keeps_what_was_learned(quick, table, hook, early_stopping):
     """A callback for every batch takes autograd, whose training is the same but for rounding."""
+    params = {"max_epochs": 2, "early_stopping": early_stopping}
     with pytest.raises(KeyboardInterrupt):
-        (clf := quick(callbacks=[on(hook, press, epoch=2)], max_epochs=2)).fit(*table)
+        (clf := quick(callbacks=[on(hook, press, epoch=2)], **params)).fit(*table)
     assert clf.interrupted_
     assert clf.n_iter_ == (1 if hook in FIRST else 2)
-    same = quick(max_epochs=2, callbacks=[on("on_epoch_end", stop, clf.n_iter_)]).fit(*table)
+    same = quick(callbacks=[on("on_epoch_end", stop, clf.n_iter_)], **params).fit(*table)
     np.testing.assert_allclose(clf.predict_proba(table[0]), same.predict_proba(table[0]), rtol=1e-5)
+
+
+def test_a_second_interrupt_before_there_is_a_temperature_keeps_what_was_learned(quick, table, monkeypatch):
+    monkeypatch.setattr("sklkl._fit.calibration.likely_temperature", lambda *_: press())
+    with pytest.raises(KeyboardInterrupt):
+        (clf := quick(callbacks=[on("on_epoch_end", press, epoch=2)], early_stopping=True)).fit(*table)
+    assert clf.interrupted_
+    assert clf.n_iter_ == 2
 
 
 def test_two_interrupts_in_a_row_keep_what_was_learned(quick, table):
