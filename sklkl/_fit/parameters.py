@@ -260,6 +260,8 @@ class PassedOnParams(WarnsOnce):
     """
 
     _passed_on_prefixes: tuple[str, ...] = ()
+    # names of the last call of `set_params`, which in a search are those that it varies
+    _varied: tuple[str, ...] = ()
 
     def _is_passed_on(self, name: str) -> bool:
         return any(name.startswith(prefix + "__") for prefix in self._passed_on_prefixes)
@@ -286,6 +288,7 @@ class PassedOnParams(WarnsOnce):
         UserWarning
             If a parameter is dropped.
         """
+        self._varied = tuple(params)
         passed_on = {name: params.pop(name) for name in list(params) if self._is_passed_on(name)}
         before = {prefix: getattr(self, prefix) for prefix in self._passed_on_prefixes if prefix in params}
         super().set_params(**params)  # type: ignore[misc]
@@ -294,6 +297,11 @@ class PassedOnParams(WarnsOnce):
                 self._drop_refused(prefix, kept=passed_on)
         self._store_passed_on(passed_on)
         return self
+
+    def __sklearn_clone__(self) -> Any:
+        copy = super().__sklearn_clone__()
+        copy._varied = self._varied
+        return copy
 
     def _drop_refused(self, prefix: str, kept: Mapping[str, Any]) -> None:
         """Drop what was to be passed on to the part before and cannot be to the new one."""

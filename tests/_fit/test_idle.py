@@ -17,6 +17,7 @@ from torch import nn
 
 from sklkl import Distiller, KLClassifier
 from sklkl._fit.idle import NEEDS
+from sklkl.model_selection import StackedGridSearchCV
 from sklkl.penalties import Confidence
 
 
@@ -206,6 +207,23 @@ def test_a_search_says_it_once(table, grid, action):
         search(table, **grid)()
     assert len(caught) == 1
     assert next(iter(grid)) in str(caught[0].message)
+
+
+@pytest.mark.parametrize("kind", [GridSearchCV, StackedGridSearchCV])
+@pytest.mark.parametrize(
+    ("given", "grid", "names"),
+    [
+        ({"kl_penalty": "prior"}, {"kl_strength": [0.0, 0.1]}, set()),
+        ({"kl_penalty": "prior"}, {"kl_strength": [0.0, 0.1], "activation": ["relu", "tanh"]}, set()),
+        ({}, {"kl_strength": [0.0, 0.1], "kl_penalty": ["prior", "label_smoothing"]}, {"kl_penalty"}),
+        ({"kl_penalty": "prior"}, {"activation": ["relu", "tanh"]}, {"kl_penalty"}),
+        ({"lr": 0.1}, {"learning_rate": ["kl_adaptive", "onecycle"]}, set()),
+    ],
+    ids=str,
+)
+def test_what_a_search_varies_may_switch_others_off(table, kind, given, grid, names):
+    clf = classifier(max_epochs=1).set_params(**given)  # before, which varies nothing
+    assert idle(lambda: kind(clf, grid, cv=2).fit(*table)).keys() == names
 
 
 def test_another_search_says_it_again(table):
