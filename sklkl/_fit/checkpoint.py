@@ -33,6 +33,11 @@ from sklkl.net._training_state import ended_state, restore_ended
 # The number goes up when what is stored is no longer understood by code that knows the one before.
 FORMAT = 1
 
+# Which file there is at a place, by number, size and time: each write makes another one.
+_File = tuple[int, int, int]
+# The last ones that this process has written, by place: fits of the same data and parameters share one.
+_WRITTEN: dict[str, _File] = {}
+
 _PARTS = {"described", "begun_with", "drawn_with", "settled", "generation", "targets", "state", "ended", "n_together"}
 _REMOVE = "Pass the same, or another 'checkpoint', or a folder, which has a file for each fit; or remove the file."
 
@@ -65,8 +70,12 @@ class FitCheckpoint:
         self.ended: list[dict[str, Any]] | None = None
         self._begun_with: Any = None
         self._drawn_with: Any = None
+        # the file as this fit knows it, None before there is one
+        self._known: _File | None = None
+        self._is_left = False
         if path is not None and os.path.exists(path):
-            self._take(_read(path))
+            found, self._known = _read(path)
+            self._take(found)
 
     def _take(self, found: dict[str, Any]) -> None:
         """Go on with what was kept, or begin anew where that is another fit that has ended."""
@@ -119,12 +128,18 @@ class FitCheckpoint:
         ------
         OSError
             If the file cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            If another process has written it since this fit has looked, to which it is left.
         """
         if self.path is None:
             return None
         if self.state is None or generation > self.generation:
             self.generation, self.targets, self.state = generation, list(targets), None
-            self._write(None)
+            if not self._is_left_to_others():
+                self._write(None)
         return self
 
     def keep(self, state: dict[str, Any]) -> None:
@@ -133,8 +148,10 @@ class FitCheckpoint:
         Warns
         -----
         UserWarning
-            If the file cannot be written.
+            If the file cannot be written, or another process writes it, to which it is left.
         """
+        if self._is_left_to_others():
+            return
         try:
             self._write(state)
         except OSError as error:
@@ -164,6 +181,15 @@ class FitCheckpoint:
         else:
             restore_ended(net, training.data, self.ended[0])
 
+    def _is_left_to_others(self) -> bool:
+        """Whether there is a file that neither this fit nor its process knows; it is left as it is from then on."""
+        found = None if self.path is None else _file_at(self.path)
+        if not self._is_left and found not in (None, self._known, _WRITTEN.get(str(self.path))):
+            self._is_left = True
+            why = "is written by another process too, and is left to that; training goes on"
+            warnings.warn(f"The checkpoint {self.path!r} {why}.", UserWarning, stacklevel=3)
+        return self._is_left
+
     def _write(self, state: dict[str, Any] | None) -> None:
         assert self.path is not None
         settled = None if self.settled is None else tuple(self.settled)
@@ -180,6 +206,9 @@ class FitCheckpoint:
             "n_together": self.n_together,
         }
         replace_file(self.path, to_bytes(content))
+        self._known = _file_at(self.path)
+        if self._known is not None:
+            _WRITTEN[self.path] = self._known
 
 
 NO_CHECKPOINT = FitCheckpoint()
@@ -271,9 +300,20 @@ def _file_in(folder: str, described: Described) -> str:
     return os.path.join(folder, f"{name}.checkpoint")
 
 
-def _read(path: str) -> dict[str, Any]:
+def _file_at(path: str) -> _File | None:
+    try:
+        return _file_of(os.stat(path))
+    except FileNotFoundError:
+        return None
+
+
+def _file_of(found: os.stat_result) -> _File:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read(path: str) -> tuple[dict[str, Any], _File]:
     with open(path, "rb") as file:
-        data = file.read()
+        data, known = file.read(), _file_of(os.fstat(file.fileno()))
     try:
         content: dict[str, Any] = from_bytes(data)
         number = content["format"]
@@ -283,7 +323,7 @@ def _read(path: str) -> dict[str, Any]:
         raise ValueError(f"The checkpoint {path!r} is of format {number!r}; this version knows {FORMAT}. {_REMOVE}")
     if not content.keys() >= _PARTS:
         raise _unusable(path, f"its parts are {', '.join(map(str, content))}")
-    return content
+    return content, known
 
 
 def _unusable(path: str, why: object) -> ValueError:

@@ -458,3 +458,51 @@ def test_a_random_state_that_has_moved_on_is_another_one(killed, tmp_path):
 @pytest.mark.parametrize("value", [np.complex64(1j), np.datetime64("2020-01-01"), np.zeros(2, "i4,f4")])
 def test_a_callback_may_hold_what_no_file_keeps(tmp_path, value):
     assert small(checkpoint=tmp_path / "fit", callbacks=[Losses([]), Holding(value)]).fit(X, Y).n_iter_ == 6
+
+
+# Two processes
+
+
+def put(data, path):
+    """Write a file as another process does."""
+    other = path.with_name("other")
+    other.write_bytes(data)
+    other.replace(path)
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """Return the file of a fit that has ended."""
+    small(checkpoint=tmp_path / "ended").fit(X, Y)
+    return (tmp_path / "ended").read_bytes()
+
+
+def test_a_file_that_another_process_writes_is_left_to_it(tmp_path, ended):
+    class Writes(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 3:
+                put(ended, path)
+
+    path = tmp_path / "fit"
+    with pytest.warns(UserWarning, match="is written by another process too, and is left to that; training") as told:
+        clf = small(checkpoint=path, callbacks=[Writes()]).fit(X, Y)
+    assert len(told) == 1
+    assert_same(clf, small(callbacks=[]).fit(X, Y))
+    assert path.read_bytes() == ended
+
+
+def test_a_file_that_another_process_begins_is_left_to_it(tmp_path, ended):
+    def augment(rows, factor, random_state):
+        put(ended, path)
+        return rows
+
+    path = tmp_path / "fit"
+    taught = {"teacher": proba_of, "augment": augment, "distill_weight": 0.5}
+    with pytest.warns(UserWarning, match="is written by another process too"):
+        assert_same(small(checkpoint=path, **taught).fit(X, Y), small(**taught).fit(X, Y))
+    assert path.read_bytes() == ended
+
+
+def test_equal_candidates_of_a_search_share_a_file(tmp_path):
+    grid = {"kl_strength": [0.1, 0.1]}
+    StackedGridSearchCV(small(checkpoint=tmp_path, max_epochs=2), grid, cv=2).fit(X, Y)  # without a warning
