@@ -55,8 +55,8 @@ class KLClassifier(NetClassifier):
         Your own network, which returns logits of shape (n_rows, n_classes). A class or factory is called with
         ``n_features`` (the size of X's second axis) and ``n_classes`` where it accepts them, and with every
         ``module__...`` parameter; an instance is copied with its weights and never changed.
-    kl_penalty : {"confidence", "label_smoothing", "prior", "rdrop", "vat"} or object, default="confidence"
-        What is penalised: ``"confidence"`` KL(p‖uniform), ``"label_smoothing"`` KL(uniform‖p), ``"prior"``
+    kl_penalty : str or object, default="confidence"
+        What is penalised, such as ``"confidence"`` KL(p‖uniform), ``"label_smoothing"`` KL(uniform‖p), ``"prior"``
         KL(class frequencies‖p), ``"rdrop"`` and ``"vat"`` how far a prediction depends on the dropout mask or on a
         small change of x; or an object of :mod:`sklkl.penalties`, whose parameters are searched as ``kl_penalty__...``.
     kl_strength : float >= 0, default=0.0

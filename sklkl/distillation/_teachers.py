@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import warnings
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.ensemble import StackingClassifier, VotingClassifier
@@ -19,17 +17,15 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from torch import nn
 
-from sklkl._utils.arrays import to_numpy
-from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.checks import invalid
 from sklkl._utils.frames import column_labels
 from sklkl._utils.out_of_fold import checked_splits, out_of_fold_proba
 from sklkl._utils.predicts_proba import PredictsProba, predicts_proba
 from sklkl._utils.progress import task
 from sklkl._utils.sklearn_private import BaseSearchCV, HasMethods, Hidden, _num_samples, _safe_indexing
-from sklkl._utils.validation import checked_array
-from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.distillation._alignment import checked_proba
 from sklkl.distillation._function_teacher import FunctionTeacher
+from sklkl.distillation._module_teacher import ModuleTeacher
 from sklkl.distillation._teacher import Teacher
 
 __all__ = [
@@ -46,52 +42,6 @@ __all__ = [
 # What a teacher may be, in scikit-learn's terms; which of these it is `make_teacher` finds out. What is hidden from
 # messages may have the method once it is fitted.
 TEACHERS = (HasMethods("predict_proba"), Hidden(PredictsProba()), callable)
-
-
-class ModuleTeacher(FunctionTeacher):
-    """A network that returns logits, one a label for multilabel targets; a copy is used, in evaluation mode.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Network from inputs of shape (n_rows, ...) to logits of shape (n_rows, n_classes).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from sklkl.distillation import ModuleTeacher
-    >>> ModuleTeacher(torch.nn.Linear(3, 2)).predict_proba(np.zeros((1, 3), dtype="float32")).shape
-    (1, 2)
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__(copy.deepcopy(module).eval())
-
-    def _proba(self, X: Any, multilabel: bool) -> np.ndarray:
-        parameter = next((p for p in self.function.parameters() if p.is_floating_point()), torch.empty(0))
-        x = _numbers(X, parameter.dtype).to(parameter.device, parameter.dtype)
-        try:
-            with torch.no_grad():
-                logits = self.function(x)
-        except Exception as error:  # whatever a network makes of inputs that it was not written for
-            found = f"{type(error).__name__}: {error}"
-            raise invalid_input("teacher", found, f"a network that takes X, here of shape {tuple(x.shape)}") from error
-        if not isinstance(logits, torch.Tensor):
-            raise invalid_input("teacher", type(logits).__name__, "a network that returns a tensor of logits")
-        logits = logits.double()
-        return (logits.sigmoid() if multilabel else logits.softmax(-1)).cpu().numpy()
-
-
-def _numbers(X: Any, dtype: torch.dtype) -> torch.Tensor:
-    """Return numbers of any type and layout, as a student takes them: a copy, which a network may write to."""
-    numpy_dtype = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = checked_array(
-            "X", to_numpy("X", X), accept_sparse=True, dtype=numpy_dtype, allow_nd=True, ensure_all_finite=False
-        )
-    check_whole_numbers(X, numpy_dtype)
-    return torch.from_numpy(np.array(values.toarray() if hasattr(values, "toarray") else values, order="C"))
 
 
 class EstimatorTeacher(FunctionTeacher):

@@ -301,7 +301,7 @@ def test_make_penalty_takes_any_object_with_the_two_methods():
     ids=lambda wrong: type(wrong).__name__,
 )
 def test_make_penalty_refuses_what_is_none(penalty):
-    with pytest.raises(ValueError, match=r"'kl_penalty' parameter must be one of \['confidence'.*Got"):
+    with pytest.raises(ValueError, match=r"'kl_penalty' parameter must be one of \[.*'confidence'.*Got"):
         make_penalty(penalty)
 
 
