@@ -200,11 +200,11 @@ def global_state_untouched():
 @pytest.fixture
 def trained_on(monkeypatch):
     """The rows that networks were trained on."""
-    seen, train = [], KLNet.partial_fit
+    seen, train = [], KLNet.train_on
 
     def watched(net, X, *args, **kwargs):
         seen.append(X.train if isinstance(X, TrainingSet) else X)
         return train(net, X, *args, **kwargs)
 
-    monkeypatch.setattr(KLNet, "partial_fit", watched)
+    monkeypatch.setattr(KLNet, "train_on", watched)
     return seen

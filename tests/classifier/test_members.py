@@ -120,7 +120,7 @@ def test_built_in_networks_are_a_stack(several, table, monkeypatch):
     def alone(*args, **kwargs):
         raise AssertionError("a member was trained alone")
 
-    monkeypatch.setattr("sklkl.net._loop.TrainingLoop.partial_fit", alone)
+    monkeypatch.setattr("sklkl.net._loop.TrainingLoop.train_on", alone)
     several().fit(*table)
 
 

@@ -30,13 +30,13 @@ def student():
 @pytest.fixture
 def trainings(monkeypatch):
     """Every net that was trained, and on what."""
-    seen, train = [], KLNet.partial_fit
+    seen, train = [], KLNet.train_on
 
     def watched(net, data, *args, **kwargs):
         seen.append((net, data))
         return train(net, data, *args, **kwargs)
 
-    monkeypatch.setattr(KLNet, "partial_fit", watched)
+    monkeypatch.setattr(KLNet, "train_on", watched)
     return seen
 
 
