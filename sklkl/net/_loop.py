@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -24,12 +23,9 @@ from sklkl.modules import MLP
 from sklkl.net._datasets import weighted_rows, with_labels_only
 from sklkl.net._interrupts import asks_to_stop
 from sklkl.net._shares import joint_means, shares
-from sklkl.net._skorch import SkorchNet
+from sklkl.net._skorch import ROUTING, SkorchNet
 from sklkl.net._training_state import TrainingCheckpoint, put_rate, rate_of, restore, state_of
 from sklkl.net._weight_average import WeightAverage
-
-# later versions of skorch tell their loop which method routes metadata
-_ROUTED = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
 
 # How many records a stream keeps; of those before, only their number.
 N_EPOCHS_OF_STREAM = 50
@@ -121,7 +117,7 @@ class TrainingLoop(SkorchNet):
         return self
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> None:
-        method = {"_routing_method": fit_params.pop("_routing_method", "partial_fit")} if _ROUTED else {}
+        method = {name: fit_params.pop(name, "partial_fit") for name in ROUTING}
         n_before, interrupted = self._open(), False
         try:
             self.notify("on_train_begin", X=X, y=y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 
@@ -44,6 +45,9 @@ class TrainingHistory(Protocol):
     @overload
     def __getitem__(self, key: slice | str | tuple[Any, ...]) -> Any: ...
 
+
+# The argument by which later versions of skorch tell their loop which method routes metadata.
+ROUTING = {"_routing_method"} & inspect.signature(NeuralNetClassifier.fit_loop).parameters.keys()
 
 # What a net has for the time of a training only.
 _OF_TRAINING = ("_average", "_borrowed", "_checkpoint", "_goes_on_from", "_kept_rate")
