@@ -11,10 +11,10 @@ from torch.optim import Optimizer
 
 from sklkl._fit.attempt import Attempt, Previous, finished
 from sklkl._fit.fitting import fit_net
-from sklkl._fit.inputs import is_first_call
 from sklkl._fit.parameters import CONSTRAINTS, FitData, check_stream, checked_params
 from sklkl._fit.plan import active_plans, planned
 from sklkl._fit.prediction import NetClassifier
+from sklkl._fit.stream import fit_stream
 from sklkl._fit.teaching import can_teach_a_stream
 from sklkl._utils.progress import followed
 from sklkl._utils.sklearn_private import available_if
@@ -144,9 +144,10 @@ class KLClassifier(NetClassifier):
     callbacks : list of skorch callbacks or None, default=None
         Shallow copies are used, which are in ``net_.callbacks_``: what a callback holds, such as a list, is shared.
     checkpoint : path-like or None, default=None
-        File, or folder of a file for each fit, from which :meth:`fit` goes on after a crash, see :ref:`resuming`.
+        File, or folder of a file for each fit, from which :meth:`fit` goes on after a crash, and :meth:`partial_fit` if
+        it is given the same stream from its beginning, see :ref:`resuming`.
     checkpoint_every : int >= 1, default=1
-        Every how many epochs it is written.
+        Every how many epochs, or calls of :meth:`partial_fit`, it is written.
     **module__params : Any
         Parameters named ``module__...`` and ``optimizer__...``, passed on to the module and the optimiser. Where
         :meth:`set_params` makes that another one, those that it does not accept are dropped, with a warning.
@@ -394,7 +395,5 @@ class KLClassifier(NetClassifier):
         with Attempt(self) as attempt:
             params = checked_params(self)
             check_stream(params)
-            draft, data = attempt.draft, FitData(X, y, sample_weight)
-            previous = None if is_first_call(draft, classes) else Previous(self.net_, self.classes_)
-            fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True).publish(draft)
+            fit_stream(attempt, params, FitData(X, y, sample_weight), classes)
         return finished(self)

@@ -120,7 +120,7 @@ def _equal_shares(n_rows: int, dtype: torch.dtype, device: torch.device) -> Tens
 
 
 class TermMeans:
-    """Means of named terms over an epoch, which stay on their device until they are read.
+    """Means of named terms over an epoch, which stay on an accelerator until they are read.
 
     Examples
     --------
@@ -134,21 +134,38 @@ class TermMeans:
     """
 
     def __init__(self) -> None:
-        self.values: dict[str, list[Tensor]] = {}
+        self.values: dict[str, list[Tensor | float]] = {}
         self.masses: list[Tensor | float] = []
 
     def add(self, terms: dict[str, Tensor], mass: Tensor | float) -> None:
         """Add a batch's terms, each the mean over rows of total weight ``mass``."""
-        self.masses.append(mass)
+        self.masses.append(_kept(mass))
         for name, value in terms.items():
-            self.values.setdefault(name, []).append(value.detach())
+            self.values.setdefault(name, []).append(_kept(value))
 
     def read(self) -> dict[str, float]:
         """Return the means as numbers, in one trip from the device."""
         columns = [value for column in self.values.values() for value in column]
-        on_device = [mass for mass in self.masses if isinstance(mass, Tensor)]
-        numbers = torch.stack(columns + on_device).double().numpy(force=True)
-        values = numbers[: len(columns)].reshape(len(self.values), -1)
-        masses = numbers[len(columns) :] if on_device else np.array(self.masses, dtype=np.float64)
+        numbers = _numbers([*columns, *self.masses])
+        values, masses = numbers[: len(columns)].reshape(len(self.values), -1), numbers[len(columns) :]
         means = values @ masses / max(masses.sum(), np.finfo(np.float64).tiny)
         return dict(zip(self.values, means.tolist(), strict=True))
+
+
+def _kept(value: Tensor | float) -> Tensor | float:
+    """Return a number, unless that takes a trip from the device.
+
+    Small tensors of a long epoch would lie all over the memory in which blocks of rows come and go, and hold it.
+    """
+    if not isinstance(value, Tensor):
+        return value
+    return value.item() if value.device.type == "cpu" else value.detach()
+
+
+def _numbers(values: list[Tensor | float]) -> np.ndarray:
+    """Return numbers, some of which may be on a device."""
+    found = np.array([0.0 if isinstance(value, Tensor) else value for value in values])
+    on_device = [isinstance(value, Tensor) for value in values]
+    if any(on_device):
+        found[on_device] = torch.stack([value for value in values if isinstance(value, Tensor)]).numpy(force=True)
+    return found

@@ -60,7 +60,7 @@ def test_term_means_weigh_batches_by_their_mass(masses):
 def test_term_means_do_not_hold_a_graph():
     means = TermMeans()
     means.add({"a": torch.ones((), requires_grad=True) * 2}, 1)
-    assert not means.values["a"][0].requires_grad
+    assert not isinstance(means.values["a"][0], torch.Tensor)
 
 
 # Expectations

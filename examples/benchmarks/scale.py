@@ -226,7 +226,7 @@ def main(quick=False):
     with threadpool_limits(1):
         table_of_fits(sizes, sizes[:2])
         print()
-        table_of_blocks((5,) if quick else (10, 50, 100))
+        table_of_blocks((5,) if quick else (10, 50, 100, 200))
         print()
         table_of_predictions(sizes)
         print()

@@ -21,8 +21,8 @@ from sklkl._fit.validation_rows import validation_rows
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state
 from sklkl.data import RowBlocks, Rows, StreamedRows, TrainingSet
+from sklkl.data._joined import joined
 from sklkl.data._row_blocks import told_of
-from sklkl.data._streamed import joined
 from sklkl.modules._input_scaling import MOST_ROWS, drawn_rows
 
 # Of which the parameters of ``fit`` must be None.

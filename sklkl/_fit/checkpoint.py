@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +39,7 @@ _File = tuple[int, int, int]
 _WRITTEN: dict[str, _File] = {}
 
 _PARTS = {"described", "begun_with", "drawn_with", "settled", "generation", "targets", "state", "ended", "n_together"}
-_REMOVE = "Pass the same, or another 'checkpoint', or a folder, which has a file for each fit; or remove the file."
+REMOVE = "Pass the same, or another 'checkpoint', or a folder, which has a file for each fit; or remove the file."
 
 
 class FitCheckpoint:
@@ -74,14 +74,14 @@ class FitCheckpoint:
         self._known: _File | None = None
         self._is_left = False
         if path is not None and os.path.exists(path):
-            found, self._known = _read(path)
+            found, self._known = read_checkpoint(path, _PARTS, "a fit")
             self._take(found)
 
     def _take(self, found: dict[str, Any]) -> None:
         """Go on with what was kept, or begin anew where that is another fit that has ended."""
         others = differences(found["described"], self.described)
         if others and found["ended"] is None:
-            raise ValueError(f"The checkpoint {self.path!r} is that of another fit: {'; '.join(others)}. {_REMOVE}")
+            raise ValueError(f"The checkpoint {self.path!r} is that of another fit: {'; '.join(others)}. {REMOVE}")
         if others:
             return
         self.generation, self.targets, self.state = found["generation"], found["targets"], found["state"]
@@ -152,14 +152,8 @@ class FitCheckpoint:
         """
         if self._is_left_to_others():
             return
-        try:
+        with _told_of(self.path):
             self._write(state)
-        except OSError as error:
-            warnings.warn(
-                f"The checkpoint {self.path!r} could not be written ({error}) and is as it was; training goes on.",
-                UserWarning,
-                stacklevel=2,
-            )
 
     def end(self, net: KLNet) -> None:
         """Write what was learned; see `keep`."""
@@ -246,22 +240,33 @@ def checkpoint_of(
     FileNotFoundError
         If the folder in which the file is to be is not there.
     """
-    path, every = params.checkpoint.checkpoint, params.checkpoint.checkpoint_every
-    if path is None:
+    if params.checkpoint.checkpoint is None:
         return NO_CHECKPOINT
+    described = what_is_fitted(params, data, previous, same_data, halved_with)
+    return FitCheckpoint(place_of(params, described), params.checkpoint.checkpoint_every, described)
+
+
+def place_of(params: FitParams, described: Described) -> str:
+    """Return the file in which what is fitted to what is kept; in a folder, which is made, its own.
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError
+        As `checkpoint_of`.
+    """
+    path = os.fsdecode(params.checkpoint.checkpoint or "")
     if active_ranks() is not None:
         allowed = "None where several processes train one network, each with random numbers of its own"
         raise invalid("checkpoint", path, allowed, of="KLClassifier")
-    described, path = what_is_fitted(params, data, previous, same_data, halved_with), os.fsdecode(path)
     if not is_folder(path):
         _check_place(path)
-        return FitCheckpoint(path, every, described)
+        return path
     if params.random_state is None:
         allowed = "an int or a RandomState where 'checkpoint' is a folder, in which a fit finds its file by it"
         raise invalid("random_state", None, allowed, of="KLClassifier")
     check_comparable(described)
     os.makedirs(path, exist_ok=True)
-    return FitCheckpoint(_file_in(path, described), every, described)
+    return _file_in(path, described)
 
 
 def checkpoint_of_stack(checkpoints: Sequence[FitCheckpoint]) -> FitCheckpoint:
@@ -311,7 +316,29 @@ def _file_of(found: os.stat_result) -> _File:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _read(path: str) -> tuple[dict[str, Any], _File]:
+def write_or_warn(path: str, content: dict[str, Any]) -> None:
+    """Write a checkpoint; if that fails, the file is as it was, and a warning says so."""
+    with _told_of(path):
+        replace_file(path, to_bytes(content))
+
+
+@contextmanager
+def _told_of(path: str | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"The checkpoint {path!r} could not be written ({error}) and is as it was; training goes on."
+        warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def read_checkpoint(path: str, parts: Collection[str], kind: str) -> tuple[dict[str, Any], _File]:
+    """Return what the checkpoint of a fit, or of another kind of training, has: these parts; and which file it is.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or has another kind or format.
+    """
     with open(path, "rb") as file:
         data, known = file.read(), _file_of(os.fstat(file.fileno()))
     try:
@@ -320,9 +347,9 @@ def _read(path: str) -> tuple[dict[str, Any], _File]:
     except (ValueError, KeyError, TypeError) as error:
         raise _unusable(path, error) from error
     if number != FORMAT:
-        raise ValueError(f"The checkpoint {path!r} is of format {number!r}; this version knows {FORMAT}. {_REMOVE}")
-    if not content.keys() >= _PARTS:
-        raise _unusable(path, f"its parts are {', '.join(map(str, content))}")
+        raise ValueError(f"The checkpoint {path!r} is of format {number!r}; this version knows {FORMAT}. {REMOVE}")
+    if not content.keys() >= set(parts):
+        raise _unusable(path, f"its parts are {', '.join(map(str, content))}, which are not those of {kind}")
     return content, known
 
 

@@ -20,6 +20,7 @@ Described = Mapping[str, tuple[str, str]]
 # Without any effect on what is learned.
 _NO_MATTER = ("checkpoint", "checkpoint_every", "verbose")
 _BY_CLASS = "class "
+_SCALARS = (bool, int, float, str, type(None), np.generic)
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
@@ -43,6 +44,30 @@ def what_is_fitted(
     parts |= {"the halving": (_of_parameter(halved_with), "none" if halved_with is None else "one of other candidates")}
     known = same_data or {}
     return parts | {name: known.get(name) or _of_data(name, value) for name, value in _arguments(data).items()}
+
+
+def what_is_learned(params: FitParams, data: FitData) -> Described:
+    """Return what is given in a call of ``partial_fit``: the data, and those parameters that are quickly compared.
+
+    Raises
+    ------
+    TypeError
+        If a part of the data cannot be compared with that of another process.
+    """
+    # random numbers move on with each call
+    given = {name: value for name, value in _without_idle(params.given).items() if name != "random_state"}
+    parts = {name: (_of_parameter(_quickly_compared(value)), "") for name, value in given.items()}
+    return parts | {name: _of_data(name, value) for name, value in _arguments(data).items()}
+
+
+def _quickly_compared(value: Any) -> Any:
+    """Return a number, a text or a tuple of them; of anything else, such as a forest, its class."""
+    is_simple = _is_scalar(value) or type(value) in (list, tuple) and all(map(_is_scalar, value))
+    return value if is_simple else type(value).__qualname__
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, _SCALARS)
 
 
 def what_matters(estimator: Any) -> dict[str, Any]:
@@ -119,5 +144,4 @@ def _kinds(callbacks: Any) -> list[Any]:
 
 def _numbers(callback: Any) -> dict[str, Any]:
     values = {} if isinstance(callback, type) else callback.get_params(deep=False)
-    scalars = (bool, int, float, str, type(None), np.generic)
-    return {name: value for name, value in values.items() if isinstance(value, scalars)}
+    return {name: value for name, value in values.items() if _is_scalar(value)}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sklkl._fit.attempt import Attempt, Previous, Task, Trained
+from sklkl._fit.attempt import POSITION, Attempt, Previous, Task, Trained
 from sklkl._fit.blocks import task_of_blocks
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of
@@ -47,6 +47,7 @@ def fit_net(
     previous: Previous | None = None,
     classes: np.ndarray | None = None,
     stream: bool = False,
+    learned: list[dict[str, Any]] | None = None,
     tells: bool = True,
 ) -> Trained:
     """Train a net.
@@ -65,6 +66,8 @@ def fit_net(
         Sorted labels that are known already; None learns them from y.
     stream : bool
         Whether further rows may come: one pass over these, without a validation part.
+    learned : list of dict or None
+        State of each net of a stream after these and further rows, instead of a training.
     tells : bool
         Whether to warn of parameters that have no effect; of a stream only the first part does.
 
@@ -75,7 +78,9 @@ def fit_net(
     """
     if previous is not None:
         check_structure(previous.net, params.net)
-    checkpoint, params = _checkpoint(params, data, previous, stream)
+    if not stream:
+        attempt.draft.__dict__.pop(POSITION, None)
+    checkpoint, params = _of_stream(params, learned) if stream else _checkpoint(params, data, previous)
     task = prepared(attempt.draft, params, data, previous, classes, stream, checkpoint)
     training, net, targets = task.training, None, checkpoint.targets
     tells = tells and not (stream and previous is not None)
@@ -105,11 +110,15 @@ def fit_net(
     return trained._replace(interrupted=False)
 
 
-def _checkpoint(
-    params: FitParams, data: FitData, previous: Previous | None, stream: bool
-) -> tuple[FitCheckpoint, FitParams]:
+def _of_stream(params: FitParams, learned: list[dict[str, Any]] | None) -> tuple[FitCheckpoint, FitParams]:
+    checkpoint = FitCheckpoint()
+    checkpoint.ended = learned
+    return checkpoint, params
+
+
+def _checkpoint(params: FitParams, data: FitData, previous: Previous | None) -> tuple[FitCheckpoint, FitParams]:
     """Return how far a fit has come already, and parameters with the random state with which it began."""
-    if params.checkpoint.checkpoint is None or stream:
+    if params.checkpoint.checkpoint is None:
         return NO_CHECKPOINT, params
     checkpoint = checkpoint_of(params, data, None if previous is None else previous.net)
     return checkpoint, checkpoint.begun(params)

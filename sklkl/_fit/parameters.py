@@ -346,8 +346,3 @@ def check_stream(params: FitParams) -> None:
     """Raise a ValueError for a parameter of which ``partial_fit`` can make nothing."""
     if params.given["class_weight"] == "balanced":
         raise ValueError("The 'class_weight' parameter cannot be 'balanced' for partial_fit; pass a dict.")
-    if params.checkpoint.checkpoint is not None:
-        raise ValueError(
-            "The 'checkpoint' parameter must be None for partial_fit, as only the caller knows which rows have been "
-            "seen; store the classifier beside that, by sklkl.save(..., with_optimizer=True)."
-        )

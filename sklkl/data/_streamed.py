@@ -11,12 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sklkl.data._joined import JoinedBlocks
 from sklkl.data._rows import Rows
 
 __all__ = ["StreamedRows"]
 
 # Blocks of fewer elements (8 MiB of float32) are joined.
 JOINED = 2**21
+
+# That much less than of rows in memory is gathered at a time, beside blocks in memory.
+_FEWER = 4
 
 # From block numbers, or None where they have an order of their own, to the rows of each.
 ReadBlocks = Callable[[list[int] | None], Iterator[Rows]]
@@ -108,17 +112,20 @@ class StreamedRows(Rows):
         self, edges: list[int], at_once: int, shuffle: bool, generator: torch.Generator | None
     ) -> Iterator[tuple[Rows, list[int]]]:
         """Yield rows in the order of a pass, many batches at a time, and the edges of batches among them."""
-        held: Rows | None = None
+        joined, at_once = JoinedBlocks(JOINED), max(1, at_once // _FEWER)
         n_done = n_read = 0
         for block in self.read(self._order(shuffle, generator)):
-            held, n_read = block if held is None else joined([held, block]), n_read + len(block)
+            held, n_read = joined.add(block), n_read + len(block)
+            del block
             if n_read < self.n_rows and len(held) * math.prod(held.shape[1:]) < JOINED:
                 continue
             own = [edge - n_done for edge in edges[bisect_right(edges, n_done) - 1 : bisect_right(edges, n_read)]]
             order = torch.randperm(len(held), generator=generator) if shuffle else torch.arange(len(held))
             for rows, of_batches in held.gathered(order, own, at_once):
                 yield rows.to(self.device), of_batches
-            held, n_done = held.take(order[own[-1] :]) if own[-1] < len(held) else None, n_done + own[-1]
+            joined.keep(order[own[-1] :])
+            n_done += own[-1]
+            del held, order  # before the next block is read
         if n_read != self.n_rows:
             raise ValueError(f"The blocks must have the same rows in each pass: {self.n_rows}. Got {n_read} instead.")
 
@@ -127,12 +134,3 @@ class StreamedRows(Rows):
         if self.n_blocks is None or not shuffle:
             return None
         return torch.randperm(self.n_blocks, generator=generator).tolist() if self.n_blocks > 1 else [0]
-
-
-def joined(parts: list[Rows]) -> Rows:
-    """Return rows, none of them sparse, in one piece."""
-    if len(parts) == 1:
-        return parts[0]
-    y = None if parts[0].y is None else torch.cat([part.codes for part in parts])
-    columns = {name: torch.cat([part.columns[name] for part in parts]) for name in parts[0].columns}
-    return Rows(torch.cat([part.X for part in parts]), y, **columns)

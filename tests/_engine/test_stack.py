@@ -144,3 +144,16 @@ def test_a_step_on_the_meta_device_reads_nothing_back(n_networks):
     options = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
     StackAdamW(stack, [options] * n_networks).step()
     assert {values.device.type for values in terms.values()} == {"meta"}
+
+
+@pytest.mark.parametrize("n_networks", [1, 3])
+@pytest.mark.parametrize("strength", [0.0, 0.1])
+def test_a_gradient_on_the_meta_device_reads_nothing_back(n_networks, strength):
+    stack = MLPStack(SIZES, ACTIVATIONS["relu"], n_networks, device="meta")
+    x, y = torch.empty(N_ROWS, 4, device="meta"), torch.empty(N_ROWS, dtype=torch.long, device="meta")
+    masks = [torch.empty(N_ROWS, units, device="meta") for units in SIZES[1:-1]]
+    logits = stack.forward(x, masks)
+    terms, gradient = cross_entropy_gradient(logits, y, torch.empty(N_ROWS, device="meta"), strength)
+    stack.backward(gradient)
+    assert {values.device.type for values in (*terms.values(), gradient, stack.gradient)} == {"meta"}
+    assert {tuple(values.shape) for values in terms.values()} == {(n_networks,)}

@@ -41,12 +41,18 @@ CASES = {
     "stack": {"hidden_layer_sizes": (16,), "max_epochs": 60, "n_members": 3, "learning_rate": "onecycle"},
     "own": {"module": Own, "max_epochs": 40, "kl_penalty": "rdrop", "kl_strength": 0.1},
     "taught": {"hidden_layer_sizes": (16,), "max_epochs": 60, "teacher": teacher, "distill_weight": 0.5},
+    "stream": {"hidden_layer_sizes": (16,)},
 }
 
 
 def fitted(case, path=None):
     """Return the classifier of a case, fitted or gone on with."""
-    return KLClassifier(batch_size=32, random_state=0, checkpoint=path, **CASES[case]).fit(X, Y)
+    clf = KLClassifier(batch_size=32, random_state=0, checkpoint=path, **CASES[case])
+    if case != "stream":
+        return clf.fit(X, Y)
+    for number in range(40):
+        clf.partial_fit(X[number::10], Y[number::10], classes=range(3))
+    return clf
 
 
 def is_killed(case, path, seconds):
@@ -73,11 +79,13 @@ def main(case, path, n_kills, share):
 
 
 def epoch_of(path):
-    """Return how many epochs a checkpoint has."""
+    """Return how many epochs, or calls, a checkpoint has."""
     if not os.path.exists(path):
         return 0
     with open(path, "rb") as file:
         content = from_bytes(file.read())
+    if "marks" in content:
+        return content["marks"][-1][0]
     return content["state"]["epochs"] if content["state"] else -1
 
 

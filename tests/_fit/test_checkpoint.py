@@ -314,11 +314,6 @@ def test_data_that_no_other_process_can_compare_are_refused(tmp_path):
         small(checkpoint=tmp_path / "fit").fit(Odd(X.tolist()), Y)
 
 
-def test_a_stream_has_none(tmp_path):
-    with pytest.raises(ValueError, match="'checkpoint' parameter must be None for partial_fit"):
-        small(checkpoint=tmp_path / "fit").partial_fit(X, Y, classes=range(3))
-
-
 def test_one_network_in_several_processes_has_none(monkeypatch, tmp_path):
     monkeypatch.setattr(module_of_checkpoints, "active_ranks", object)
     with pytest.raises(ValueError, match="'checkpoint' parameter of KLClassifier must be None where several processes"):

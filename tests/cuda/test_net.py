@@ -10,6 +10,7 @@ from scipy import sparse
 from torch import nn
 from torch.utils.data import DataLoader
 
+from sklkl._engine import MLPStack, StackAdamW, cross_entropy_gradient
 from sklkl.data import Rows
 from sklkl.modules import MLP
 from sklkl.optim import LEARNING_RATES, RULES, KLAdaptiveLR
@@ -62,9 +63,27 @@ def test_the_guard_notices_what_waits(quick_net, table32):
         net.train_step(batches[0])["loss"].item()
 
 
-def test_an_epoch_waits_no_more_often_for_more_batches(quick, table):
+@pytest.mark.parametrize("n_networks", [1, 3])
+def test_a_step_of_the_engine_waits_for_nothing(table32, n_networks):
+    stack = MLPStack((5, 8, 3), nn.ReLU, n_networks, device=DEVICE)
+    stack.flat.normal_(generator=torch.Generator(DEVICE).manual_seed(0))
+    optimizer = StackAdamW(stack, [{"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}] * n_networks)
+    x, y, shares = (torch.as_tensor(v, device=DEVICE) for v in (*table32, np.full(120, 1 / 120, np.float32)))
+    losses = []
+    for number in range(20):
+        with waiting("error" if number else "default"):  # the first step may prepare the device
+            terms, gradient = cross_entropy_gradient(stack.forward(x), y, shares, 0.1)
+            stack.backward(gradient)
+            optimizer.step()
+        losses.append(sum(terms.values()))
+    assert bool((losses[-1] < losses[0]).all())
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_an_epoch_waits_no_more_often_for_more_batches(quick, table, n_members):
     def n_waits(batch_size):
-        clf = quick(device=DEVICE, learning_rate="onecycle", dropout=0.3, batch_size=batch_size, kl_strength=0.1)
+        params = {"learning_rate": "onecycle", "dropout": 0.3, "kl_strength": 0.1, "n_members": n_members}
+        clf = quick(device=DEVICE, batch_size=batch_size, **params)
         clf.fit(*table)  # the first fit of a kind may prepare the device
         with waiting("warn"), warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")

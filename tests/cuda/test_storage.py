@@ -90,6 +90,52 @@ def test_copies_are_on_the_device_and_go_on_the_same(stream, table, tmp_path, ho
     np.testing.assert_allclose(again, clf.partial_fit(X, y).predict_proba(X), rtol=1e-9)
 
 
+# Checkpoints
+
+KEPT = {
+    "default": {},
+    "constant": {"learning_rate": "constant"},
+    "sgd, rdrop": {"optimizer": "sgd", "kl_penalty": "rdrop", "kl_strength": 0.1},
+    "members": {"n_members": 3},
+    "own": {"module": normalised},
+}
+
+
+@pytest.mark.parametrize("params", KEPT.values(), ids=KEPT)
+def test_a_fit_goes_on_from_a_checkpoint(quick, table, tmp_path, params):
+    def press(self, net, **kwargs):
+        if len(net.history) == 3 and not pressed:
+            pressed.append(net)
+            signal.raise_signal(signal.SIGINT)
+
+    pressed = [None]
+    press_once = type("Press", (Callback,), {"on_epoch_end": press})
+    made = lambda path: quick(  # noqa: E731
+        device=DEVICE, dtype="float64", max_epochs=6, dropout=0.3, checkpoint=path, callbacks=[press_once()], **params
+    )
+    whole = made(None).fit(*table)
+    pressed.clear()
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "fit").fit(*table)
+    resumed = made(tmp_path / "fit").fit(*table)
+    assert places(resumed) == {DEVICE}
+    np.testing.assert_allclose(resumed.predict_proba(table[0]), whole.predict_proba(table[0]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("params", KEPT.values(), ids=KEPT)
+def test_a_stream_goes_on_from_a_checkpoint(stream, table, tmp_path, params):
+    def fed(clf, n_calls):
+        for first in range(0, 20 * n_calls, 20):
+            clf.partial_fit(table[0][first : first + 20], table[1][first : first + 20], classes=[0, 1, 2])
+        return clf
+
+    made = lambda path: stream(device=DEVICE, dtype="float64", dropout=0.3, checkpoint=path, **params)  # noqa: E731
+    fed(made(tmp_path / "stream"), 3)
+    resumed, whole = fed(made(tmp_path / "stream"), 6), fed(made(None), 6)
+    assert places(resumed) == {DEVICE}
+    np.testing.assert_allclose(resumed.predict_proba(table[0]), whole.predict_proba(table[0]), rtol=1e-9)
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_cross_validation(quick, table, n_jobs):
     scores = cross_val_score(quick(device=DEVICE, max_epochs=20), *table, cv=3, n_jobs=n_jobs)

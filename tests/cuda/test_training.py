@@ -13,6 +13,7 @@ from torch import nn
 from sklkl import Distiller, KLClassifier
 from sklkl.data import RowBlocks
 from sklkl.distillation import DISTILL_DIVERGENCES
+from sklkl.model_selection import StackedGridSearchCV
 from sklkl.optim import LEARNING_RATES
 from sklkl.penalties import PENALTIES
 
@@ -71,6 +72,10 @@ FITS = {
     "unlabeled": lambda clf, X, y: clf.set_params(**FOREST).fit(X[:80], y[:80], X_unlabeled=X[80:]),
     "validation": lambda clf, X, y: clf.set_params(early_stopping=True).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:]),
     "averaged": lambda clf, X, y: averaged(clf).fit(X[:90], y[:90], X_val=X[90:], y_val=y[90:]),
+    "members": lambda clf, X, y: clf.set_params(n_members=3, kl_strength=0.1).fit(X, y),
+    "members that learn from each other": lambda clf, X, y: clf.set_params(n_members=3, codistill_strength=0.5).fit(
+        X, y
+    ),
     "averaged members": lambda clf, X, y: averaged(clf).set_params(n_members=3).fit(X, y),
     "again": lambda clf, X, y: clf.set_params(warm_start=True).fit(X, y).fit(X[::-1], y[::-1], sample_weight=WEIGHT),
     "stream": lambda clf, X, y: as_stream(clf).partial_fit(X[:60], y[:60], [0, 1, 2]).partial_fit(X[60:], y[60:]),
@@ -162,6 +167,21 @@ def test_training_goes_on_elsewhere(exact, table, same_but_for_rounding, devices
     moved, stayed = trained(devices), trained(("cpu", "cpu"))
     assert places(moved) == {devices[1]}
     same_but_for_rounding(moved.predict_proba(table[0]), stayed.predict_proba(table[0]))
+
+
+# Searches
+
+
+@pytest.mark.parametrize("options", [{}, {"halve_after": 2}], ids=["all", "halved"])
+def test_a_stacked_search(exact, table, same_but_for_rounding, options):
+    def scores(device):
+        clf = exact(device=device, early_stopping=True)
+        grid = {"kl_strength": [0.0, 0.1, 0.3], "weight_decay": [0.0, 0.1]}
+        search = StackedGridSearchCV(clf, grid, cv=2, scoring="neg_log_loss", **options).fit(*table)
+        assert places(search.best_estimator_) == {device}
+        return search.cv_results_["mean_test_score"]
+
+    same_but_for_rounding(scores(DEVICE), scores("cpu"))
 
 
 # Teachers

@@ -1,5 +1,7 @@
 """Searches on a cluster of two processes, as a user has it through joblib."""
 
+from pathlib import Path
+
 import pytest
 from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV
@@ -16,6 +18,19 @@ def dask():
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Ray in two processes, with its backend of joblib."""
+    ray = pytest.importorskip("ray")
+    from ray.util.joblib import register_ray
+
+    here = {"PYTHONPATH": str(Path(__file__).parents[2])}  # workers know this folder only if they are told
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": here})
+    register_ray()
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture
@@ -37,4 +52,13 @@ def test_a_search_on_a_dask_cluster_finds_what_one_here_does(
     monkeypatch.setattr(_workers, "ProcessPoolExecutor", None)
     with parallel_config(backend="dask", scatter=list(table)):
         there = search(kind, n_jobs=-1)
+    same_but_for_rounding(there, search(kind, n_jobs=1))
+
+
+@pytest.mark.filterwarnings("ignore")  # what Ray and its backend do is not ours
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_on_ray_finds_what_one_here_does(kind, ray, search, same_but_for_rounding, monkeypatch):
+    monkeypatch.setattr(_workers, "ProcessPoolExecutor", None)
+    with parallel_config(backend="ray"):
+        there = search(kind, n_jobs=2)
     same_but_for_rounding(there, search(kind, n_jobs=1))
