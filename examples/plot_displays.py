@@ -101,7 +101,8 @@ plt.show()
 # How far the mean predictions for the digits are from each other: where that
 # is small, two digits are taken for one another.
 
-DivergenceMatrixDisplay.from_estimator(search, X_test, y_test)
+display = DivergenceMatrixDisplay.from_estimator(search, X_test, y_test)
+display.ax_.set(xlabel="digit of the column", ylabel="digit of the row")
 plt.show()
 
 # %%

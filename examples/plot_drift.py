@@ -49,13 +49,18 @@ for shift in shifts:
 fig, axes = plt.subplots(
     1, 2, figsize=(10, 4.2), sharey=True, layout="constrained"
 )
+# blue, orange and green of Okabe and Ito, which everybody can tell apart
+looks = [("o", "#0072B2"), ("s", "#E69F00"), ("^", "#009E73")]
+styles = dict(zip(sizes, looks, strict=True))
 for k, title in enumerate(["p-value ≤ 0.05", "PSI > 0.1"]):
     axis = axes[k]
-    for size, marker in zip(sizes, "os^", strict=True):
+    for size, (marker, colour) in styles.items():
         shares = [alarms[size, shift][k] for shift in shifts]
-        axis.plot(shifts, shares, marker=marker, label=f"{size:,} rows")
+        style = {"marker": marker, "color": colour, "label": f"{size:,} rows"}
+        axis.plot(shifts, shares, **style)
     axis.axhline(0.05, color="grey", linestyle=":")
     axis.set(title=title, xlabel="shift of the mean, standard deviations")
 axes[0].set_ylabel("share of columns with an alarm")
-axes[0].legend()
+lines = axes[0].get_legend_handles_labels()
+fig.legend(*lines, loc="outside upper center", ncols=3)
 plt.show()

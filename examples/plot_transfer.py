@@ -211,5 +211,5 @@ plt.show()
 # the network to what it thinks of turned digits, where it is wrong, and more
 # than half of them stay unlearned, however many upright rows there are. With
 # ``distill_rows="unlabeled"`` the labels say what turned digits are, and the
-# teacher what upright ones are: 300 upright rows without labels keep 0.93 of the
-# old 0.98 and cost nothing of the new.
+# teacher what upright ones are: 300 upright rows without labels keep 0.93 of
+# the old 0.98 and cost nothing of the new.
