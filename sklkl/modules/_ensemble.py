@@ -39,7 +39,8 @@ class Ensemble(nn.Module):
     --------
     >>> import torch
     >>> from sklkl.modules import MLP, Ensemble
-    >>> Ensemble([MLP(n_features=4, n_classes=3) for _ in range(2)])(torch.zeros(5, 4)).shape
+    >>> networks = [MLP(n_features=4, n_classes=3) for _ in range(2)]
+    >>> Ensemble(networks)(torch.zeros(5, 4)).shape
     torch.Size([5, 3])
     """
 
