@@ -49,7 +49,9 @@ def as_artifact(clf, file):
         for epoch, record in enumerate(clf.history_):
             mlflow.log_metric("train_loss", record["train_loss"], step=epoch)
         mlflow.log_artifact(str(file), "model")
-    found = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=f"model/{file.name}")
+    found = mlflow.artifacts.download_artifacts(
+        run_id=run.info.run_id, artifact_path=f"model/{file.name}"
+    )
     return sklkl.load(found)
 
 
@@ -78,15 +80,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/runs.db")
-        mlflow.set_experiment(
-            experiment_id=mlflow.create_experiment("sklkl", artifact_location=(folder / "artifacts").as_uri())
-        )
+        artifacts = (folder / "artifacts").as_uri()
+        experiment = mlflow.create_experiment("sklkl", artifacts)
+        mlflow.set_experiment(experiment_id=experiment)
         file = folder / "classifier.skops"
         sklkl.save(clf, file)
         loaded = as_artifact(clf, file)
-        print("artifact:", np.abs(loaded.predict_proba(X_test) - expected).max())
+        difference = loaded.predict_proba(X_test) - expected
+        print("artifact:", np.abs(difference).max())
         model = as_model(file, folder / "served.py")
-        print("model:", np.abs(model.predict(X_test) - expected).max())
+        difference = model.predict(X_test) - expected
+        print("model:", np.abs(difference).max())
 
 
 if __name__ == "__main__":

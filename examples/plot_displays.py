@@ -2,17 +2,19 @@
 What a fit, a search and a model look like
 ==========================================
 
-:mod:`sklkl.inspection` draws what the package measures, in the manner of scikit-learn's displays: ``from_estimator``
-computes and draws, the display keeps the numbers, and ``plot`` draws them again. Here they are, for a network that
-learns handwritten digits from 600 rows.
+:mod:`sklkl.inspection` draws what the package measures, in the manner of
+scikit-learn's displays: ``from_estimator`` computes and draws, the display
+keeps the numbers, and ``plot`` draws them again. Here they are, for a network
+that learns handwritten digits from 600 rows.
 """
 
 # %%
 # A training
 # ----------
-# Above the loss with its terms, which add up, and the log-loss of the validation part; below what the learning rate
-# did. The validation part is measured with the mean of the weights of the last epochs, and without penalty or dropout.
-# The dotted line is the epoch whose weights were kept.
+# Above the loss with its terms, which add up, and the log-loss of the
+# validation part; below what the learning rate did. The validation part is
+# measured with the mean of the weights of the last epochs, and without penalty
+# or dropout. The dotted line is the epoch whose weights were kept.
 
 import warnings
 
@@ -40,20 +42,25 @@ from sklkl.inspection import (
 from sklkl.model_selection import StackedGridSearchCV
 
 X, y = load_digits(return_X_y=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=600, stratify=y, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, train_size=600, stratify=y, random_state=0
+)
 
 small = KLClassifier(hidden_layer_sizes=(128,), max_epochs=50, random_state=0)
-network = clone(small).set_params(kl_penalty="label_smoothing", kl_strength=0.1)
+penalty = {"kl_penalty": "label_smoothing", "kl_strength": 0.1}
+network = clone(small).set_params(**penalty)
 TrainingDisplay.from_estimator(clone(network).fit(X_train, y_train))
 plt.show()
 
 # %%
 # A search
 # --------
-# Mean and standard error over the folds. The scores of all strengths go up and down together, as some folds are harder
-# than others: differences between strengths are better known than the bars say.
+# Mean and standard error over the folds. The scores of all strengths go up and
+# down together, as some folds are harder than others: differences between
+# strengths are better known than the bars say.
 
-warnings.filterwarnings("ignore", "The 'kl_penalty' parameter")  # it has no effect at strength 0, as is meant here
+# it has no effect at strength 0, as is meant here
+warnings.filterwarnings("ignore", "The 'kl_penalty' parameter")
 pipeline = make_pipeline(StandardScaler(), network)
 search = StackedGridSearchCV(
     pipeline,
@@ -63,30 +70,39 @@ search = StackedGridSearchCV(
     cv=5,
 )
 search.fit(X_train, y_train)
-StrengthCurveDisplay.from_estimator(search, metrics=["neg_log_loss", "accuracy"])
+metrics = ["neg_log_loss", "accuracy"]
+StrengthCurveDisplay.from_estimator(search, metrics=metrics)
 plt.show()
 
 # %%
 # Calibration
 # -----------
-# Does a prediction of 70 % come true in 70 % of the cases? Points above the diagonal are of a model that is less sure
-# than it could be, points below of one that is too sure, and thin lines say what chance explains.
+# Does a prediction of 70 % come true in 70 % of the cases? Points above the
+# diagonal are of a model that is less sure than it could be, points below of
+# one that is too sure, and thin lines say what chance explains.
 
-models = {"no penalty": make_pipeline(StandardScaler(), small).fit(X_train, y_train), "strength searched": search}
+models = {
+    "no penalty": make_pipeline(StandardScaler(), small).fit(X_train, y_train),
+    "strength searched": search,
+}
 axes = None
 for name, model in models.items():
-    display = ReliabilityDisplay.from_estimator(model, X_test, y_test, name=name, ax=axes, counts=axes is None)
+    display = ReliabilityDisplay.from_estimator(
+        model, X_test, y_test, name=name, ax=axes, counts=axes is None
+    )
     axes = display.ax_
-    print(f"{name:18s} test log-loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
+    loss = log_loss(y_test, model.predict_proba(X_test))
+    print(f"{name:18s} test log-loss {loss:.3f}")
 plt.show()
 
 # %%
 # Classes, or models, against each other
 # --------------------------------------
-# How far the mean predictions for the digits are from each other: where that is small, two digits are taken for one
-# another.
+# How far the mean predictions for the digits are from each other: where that
+# is small, two digits are taken for one another.
 
-DivergenceMatrixDisplay.from_estimator(search, X_test, y_test)
+display = DivergenceMatrixDisplay.from_estimator(search, X_test, y_test)
+display.ax_.set(xlabel="digit of the column", ylabel="digit of the row")
 plt.show()
 
 # %%
@@ -94,19 +110,22 @@ plt.show()
 # --------------
 # What the student of a forest costs, and what it gives, on rows held out.
 
-distiller = Distiller(small, RandomForestClassifier(random_state=0), random_state=0).fit(X_train, y_train)
+forest = RandomForestClassifier(random_state=0)
+distiller = Distiller(small, forest, random_state=0).fit(X_train, y_train)
 DistillationDisplay.from_estimator(distiller)
 plt.show()
 
 # %%
 # Drift
 # -----
-# New digits, of which the third column of pixels is a little paler. Which pixels have drifted?
+# New digits, of which the third column of pixels is a little paler. Which
+# pixels have drifted?
 
-names = [f"row {row}, column {column}" for row in range(8) for column in range(8)]
+names = [f"row {i}, column {j}" for i in range(8) for j in range(8)]
 paler = pd.DataFrame(X_test, columns=names)
 paler.iloc[:, 2::8] = np.floor(0.9 * paler.iloc[:, 2::8])
-report = DriftDetector(null="asymptotic").fit(pd.DataFrame(X_train, columns=names)).detect(paler)
+detector = DriftDetector(null="asymptotic")
+report = detector.fit(pd.DataFrame(X_train, columns=names)).detect(paler)
 display = DriftDisplay(report).plot(max_columns=12)
 plt.show()
 

@@ -136,7 +136,7 @@ for k, name in enumerate(models):
 # that a digit may be elsewhere, and no penalty tells it. What differs is how
 # sure the networks are of their mistakes. The penalties cut the log-loss to
 # about a half, label smoothing to even less. Its price is seen on the images
-# as they are: there it is not sure enough, and its calibration KL is the worst.
+# as they are: there it is not sure enough, and its calibration KL is worst.
 # Against noise ``"vat"`` is best, as it asks for the same prediction after
 # small changes; the accuracy gains too. An ensemble gains a little everywhere
 # and costs nothing but time.

@@ -40,7 +40,7 @@ to_the_end = clone(network).set_params(
     early_stopping=False,
 )
 smoothing = {"kl_penalty": "label_smoothing", "kl_strength": 0.3}
-forest = ExtraTreesClassifier(50, min_samples_leaf=3, random_state=0)
+forest = ExtraTreesClassifier(30, min_samples_leaf=3, random_state=0)
 taught = clone(network).set_params(teacher=forest)
 models = {
     "to the end": to_the_end,

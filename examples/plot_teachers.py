@@ -164,7 +164,7 @@ def measured(X, y, seed):
     """Return the figures of each model on one split."""
     distiller = Distiller(
         student,
-        RandomForestClassifier(),
+        RandomForestClassifier(n_estimators=50),
         report_fraction=0.3,
         random_state=seed,
     ).fit(X, y)

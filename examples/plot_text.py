@@ -156,8 +156,8 @@ for k, name in enumerate(models):
 # for few paragraphs. Five divergences decide about as well as the thousands of
 # columns that they are made from; their probabilities are a little worse. The
 # network alone is behind, and a penalty is no help; what does help is naive
-# Bayes as its teacher, which brings it close to logistic regression. On a table
-# like this a network is not the first thing to try.
+# Bayes as its teacher, which brings it close to logistic regression. On a
+# table like this a network is not the first thing to try.
 
 fig, axes = plt.subplots(
     1,

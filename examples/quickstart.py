@@ -1,7 +1,9 @@
-"""Search the strength of KL regularisation by cross-validated log-loss, on two data sets that scikit-learn ships.
+"""Search the strength of KL regularisation by cross-validated log-loss.
 
-For each set: a table of strength against cross-validated log-loss and accuracy, then the test log-loss of the chosen
-strength, of no regularisation and of scikit-learn's MLPClassifier. Whatever wins is what is printed.
+For each of two data sets that scikit-learn ships: a table of strength against
+cross-validated log-loss and accuracy, then the test log-loss of the chosen
+strength, of no regularisation and of scikit-learn's MLPClassifier. Whatever
+wins is what is printed.
 
     python examples/quickstart.py
 """
@@ -24,7 +26,10 @@ STRENGTHS = [0.0, 0.03, 0.1, 0.3]
 
 
 def searched(X, y):
-    """Return a search over the strength, as scikit-learn's GridSearchCV does it, but all strengths at once."""
+    """Return a search over the strength.
+
+    It does what GridSearchCV does, but with all strengths at once.
+    """
     clf = KLClassifier(hidden_layer_sizes=64, random_state=0)
     search = StackedGridSearchCV(
         make_pipeline(StandardScaler(), clf),
@@ -39,28 +44,36 @@ def searched(X, y):
 def show_search(search):
     print("  strength   CV log-loss   CV accuracy")
     results = search.cv_results_
-    rows = zip(STRENGTHS, results["mean_test_neg_log_loss"], results["mean_test_accuracy"], strict=True)
-    for strength, negative_loss, accuracy in rows:
-        print(f"  {strength:8g}   {-negative_loss:11.4f}   {accuracy:11.4f}")
+    losses = -results["mean_test_neg_log_loss"]
+    scores = zip(losses, results["mean_test_accuracy"], strict=True)
+    for strength, (loss, accuracy) in zip(STRENGTHS, scores, strict=True):
+        print(f"  {strength:8g}   {loss:11.4f}   {accuracy:11.4f}")
 
 
 def show_test(models, X, y):
     print("  on the test rows            log-loss   accuracy")
     for name, model in models.items():
-        proba = model.predict_proba(X)
-        print(f"  {name:26s}  {log_loss(y, proba):8.4f}   {accuracy_score(y, model.predict(X)):8.4f}")
+        loss = log_loss(y, model.predict_proba(X))
+        accuracy = accuracy_score(y, model.predict(X))
+        print(f"  {name:26s}  {loss:8.4f}   {accuracy:8.4f}")
 
 
 def main():
-    warnings.simplefilter("ignore", ConvergenceWarning)  # MLPClassifier's, after its 200 epochs
+    # MLPClassifier's, after its 200 epochs
+    warnings.simplefilter("ignore", ConvergenceWarning)
     for load in (load_digits, load_breast_cancer):
         X, y = load(return_X_y=True)
-        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-        print(f"\n{load.__name__.removeprefix('load_')}: {len(X_train)} training rows, {len(X_test)} test rows")
+        X_train, X_test, y_train, y_test = train_test_split(
+            X, y, stratify=y, random_state=0
+        )
+        rows = f"{len(X_train)} training rows, {len(X_test)} test rows"
+        print(f"\n{load.__name__.removeprefix('load_')}: {rows}")
         search = searched(X_train, y_train)
         show_search(search)
         chosen = search.best_params_["klclassifier__kl_strength"]
-        unpenalised = clone(search.best_estimator_).set_params(klclassifier__kl_strength=0.0)
+        unpenalised = clone(search.best_estimator_).set_params(
+            klclassifier__kl_strength=0.0
+        )
         mlp = make_pipeline(StandardScaler(), MLPClassifier(random_state=0))
         models = {
             f"KLClassifier, strength {chosen:g}": search.best_estimator_,

@@ -66,10 +66,12 @@ def main():
         pruner=optuna.pruners.MedianPruner(n_warmup_steps=2),
     )
     study.optimize(lambda trial: objective(trial, X, y), n_trials=20)
-    for state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED):
+    states = optuna.trial.TrialState
+    for state in (states.COMPLETE, states.PRUNED):
         trials = study.get_trials(states=[state])
         epochs = sum(len(trial.intermediate_values) for trial in trials)
-        print(f"{state.name.lower():9s} {len(trials):3d} trials, {epochs:4d} epochs")
+        counts = f"{len(trials):3d} trials, {epochs:4d} epochs"
+        print(f"{state.name.lower():9s} {counts}")
     best = classifier(study.best_params).fit(X, y)
     print(f"best: {study.best_params}")
     print(f"test log-loss {log_loss(y_test, best.predict_proba(X_test)):.4f}")

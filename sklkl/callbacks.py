@@ -68,7 +68,8 @@ class BestWeights(Callback):
     >>> from sklkl.modules import MLP
     >>> X = np.random.RandomState(0).randn(100, 3).astype("float32")
     >>> y = (X[:, 0] > 0).astype("int64")
-    >>> net = KLNet(MLP, module__n_features=3, module__n_classes=2, verbose=0, callbacks=[BestWeights(patience=3)])
+    >>> net = KLNet(MLP, module__n_features=3, module__n_classes=2, verbose=0)
+    >>> net = net.set_params(callbacks=[BestWeights(patience=3)])
     >>> net.fit(X, y).predict(X).shape
     (100,)
     """
@@ -192,7 +193,7 @@ class Progress(Callback):
     Examples
     --------
     >>> from sklkl import KLClassifier
-    >>> clf = KLClassifier(max_epochs=2, verbose=1)  # shows the bar on standard error
+    >>> clf = KLClassifier(max_epochs=2, verbose=1)  # the bar is on standard error
     """
 
     def on_train_begin(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:

@@ -190,7 +190,7 @@ class KLClassifier(NetClassifier):
     >>> from sklkl import KLClassifier
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> clf = KLClassifier(max_epochs=20, random_state=0)
-    >>> search = GridSearchCV(clf, {"kl_strength": [0.0, 0.1]}, scoring="neg_log_loss", cv=3)
+    >>> search = GridSearchCV(clf, {"kl_strength": [0, 0.1]}, scoring="neg_log_loss")
     >>> search.fit(X, y).predict_proba(X).shape
     (150, 3)
     """

@@ -91,8 +91,9 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklkl import Distiller, KLClassifier
     >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    >>> student = make_pipeline(StandardScaler(), KLClassifier(max_epochs=10, random_state=0))
-    >>> distiller = Distiller(student, RandomForestClassifier(random_state=0), random_state=0).fit(X, y)
+    >>> student = make_pipeline(StandardScaler(), KLClassifier(max_epochs=10))
+    >>> teacher = RandomForestClassifier(n_estimators=30)
+    >>> distiller = Distiller(student, teacher, random_state=0).fit(X, y)
     >>> sorted(distiller.report_["student"])
     ['accuracy', 'agreement', 'bytes', 'js', 'log_loss', 'seconds_per_row']
     """

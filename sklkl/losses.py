@@ -21,7 +21,8 @@ class CrossEntropy(nn.Module):
     --------
     >>> import torch
     >>> from sklkl.losses import CrossEntropy
-    >>> CrossEntropy()(torch.tensor([[0.5, 0.5], [0.9, 0.1]]).log(), torch.tensor([0, 1]))
+    >>> proba = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
+    >>> CrossEntropy()(proba.log(), torch.tensor([0, 1]))
     tensor([0.6931, 2.3026])
     """
 

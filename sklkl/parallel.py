@@ -49,7 +49,7 @@ def data_parallel(group: Any = None) -> Iterator[None]:
 
     Examples
     --------
-    >>> import tempfile  # for one process, which has the whole of every batch; torchrun needs no file
+    >>> import tempfile  # for one process alone; torchrun needs no file
     >>> import torch.distributed as dist
     >>> from sklearn.datasets import load_iris
     >>> from sklkl import KLClassifier
@@ -57,7 +57,8 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = KLClassifier(max_epochs=20, random_state=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     dist.init_process_group("gloo", init_method=f"file://{folder}/ranks", rank=0, world_size=1)
+    ...     method = f"file://{folder}/ranks"
+    ...     dist.init_process_group("gloo", method, rank=0, world_size=1)
     ...     with data_parallel():
     ...         clf = clf.fit(X, y)
     ...     dist.destroy_process_group()

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 from functools import cache
 from pathlib import Path
 
@@ -168,6 +169,12 @@ def test_everything_public_has_a_docstring_with_examples(thing):
     assert doc
     assert thing.__doc__, "a docstring of its own, not an inherited one"
     assert "Examples\n--------\n>>> " in doc
+
+
+@each_file
+def test_examples_fit_the_column_of_their_page(file):
+    lines = re.findall(r"^ +(?:>>>|\.\.\.) (.*)", file.read_text(), re.MULTILINE)
+    assert [line for line in lines if len(line) > 79] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=dotted)

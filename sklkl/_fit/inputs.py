@@ -192,7 +192,7 @@ def target_of(y: Any, classes: np.ndarray | None, multilabel: bool | None, like:
     """Return labels or an indicator, and the sorted labels; ``like`` says whose kind of target it must be."""
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-    check_classification_targets(y)
+    _check_labels(y)
     if multilabel is not None and multilabel != (y.ndim == 2):
         kinds = ["one label for each row", "a multilabel indicator"]
         raise invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
@@ -201,6 +201,15 @@ def target_of(y: Any, classes: np.ndarray | None, multilabel: bool | None, like:
     if classes is None:
         classes = LabelEncoder().fit(y).classes_ if y.dtype.kind == "O" else np.unique(y)
     return y, classes
+
+
+def _check_labels(y: np.ndarray) -> None:
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        if y.ndim == 2:
+            error.add_note("Probabilities to learn from, beside the labels, are the 'teacher_proba' of fit.")
+        raise
 
 
 def read_more(estimator: BaseEstimator, params: InputParams, X: Any) -> Any:

@@ -355,9 +355,9 @@ class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, ScoresBloc
         >>> from sklearn.datasets import load_iris
         >>> from sklkl import KLClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> clf = KLClassifier(n_members=4, hidden_layer_sizes=(16,), max_epochs=20, random_state=0).fit(X, y)
-        >>> near, far = clf.predict_uncertainty(X).mean(), clf.predict_uncertainty(X[:, ::-1]).mean()
-        >>> bool(near < far)
+        >>> clf = KLClassifier((16,), n_members=4, max_epochs=20, random_state=0)
+        >>> near, far = map(clf.fit(X, y).predict_uncertainty, (X, X[:, ::-1]))
+        >>> bool(near.mean() < far.mean())
         True
         """
         net = self._fitted_net()

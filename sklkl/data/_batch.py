@@ -30,7 +30,8 @@ class Batch(tuple[Tensor, Any]):  # Any: who asks for labels knows that there ar
     --------
     >>> import torch
     >>> from sklkl.data import Batch
-    >>> batch = Batch(torch.zeros(2, 3), torch.tensor([0, 1]), weight=torch.ones(2))
+    >>> x, y = torch.zeros(2, 3), torch.tensor([0, 1])
+    >>> batch = Batch(x, y, weight=torch.ones(2))
     >>> x, y = batch
     >>> batch.weight
     tensor([1., 1.])

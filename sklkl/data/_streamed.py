@@ -50,7 +50,8 @@ class StreamedRows(Rows):
     --------
     >>> import torch
     >>> from sklkl.data import Batches, Rows, StreamedRows
-    >>> blocks = [Rows(torch.arange(first, first + 3.0)[:, None], torch.tensor([0, 1, 0])) for first in (0, 3)]
+    >>> x, y = torch.arange(3.0)[:, None], torch.tensor([0, 1, 0])
+    >>> blocks = [Rows(x, y), Rows(x + 3, y)]
     >>> def read(order):
     ...     return (blocks[number] for number in order or range(2))
     >>> rows = StreamedRows(read, 6, 2, shown=blocks[0], counted=blocks[0])

@@ -104,7 +104,8 @@ def aligned(
     >>> import numpy as np
     >>> from sklkl.distillation import aligned
     >>> teacher_classes, classes = np.array(["c", "a", "b"]), np.array(["b", "c"])
-    >>> proba, common = aligned(np.array([[0.5, 0.25, 0.25]]), teacher_classes, classes, "common")
+    >>> proba = np.array([[0.5, 0.25, 0.25]])
+    >>> proba, common = aligned(proba, teacher_classes, classes, "common")
     >>> proba.round(4), common
     (array([[0.3333, 0.6667]]), None)
     """

@@ -38,7 +38,8 @@ class FunctionTeacher:
     --------
     >>> import numpy as np
     >>> from sklkl.distillation import FunctionTeacher
-    >>> FunctionTeacher(lambda X: np.full((len(X), 2), 0.5)).predict_proba(np.zeros((1, 3)))
+    >>> teacher = FunctionTeacher(lambda X: np.full((len(X), 2), 0.5))
+    >>> teacher.predict_proba(np.zeros((1, 3)))
     array([[0.5, 0.5]])
     """
 

@@ -31,7 +31,8 @@ class ModuleTeacher(FunctionTeacher):
     >>> import numpy as np
     >>> import torch
     >>> from sklkl.distillation import ModuleTeacher
-    >>> ModuleTeacher(torch.nn.Linear(3, 2)).predict_proba(np.zeros((1, 3), dtype="float32")).shape
+    >>> teacher = ModuleTeacher(torch.nn.Linear(3, 2))
+    >>> teacher.predict_proba(np.zeros((1, 3), dtype="float32")).shape
     (1, 2)
     """
 

@@ -67,7 +67,8 @@ class EstimatorTeacher(FunctionTeacher):
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> from sklkl.distillation import EstimatorTeacher
     >>> X, y = load_iris(return_X_y=True)
-    >>> EstimatorTeacher(DecisionTreeClassifier(max_depth=2)).fit(X, y).predict_proba(X).shape
+    >>> teacher = EstimatorTeacher(DecisionTreeClassifier(max_depth=2))
+    >>> teacher.fit(X, y).predict_proba(X).shape
     (150, 3)
     """
 
@@ -229,7 +230,8 @@ class GivenProba:
     --------
     >>> import numpy as np
     >>> from sklkl.distillation import GivenProba
-    >>> given = GivenProba(np.array([[0.5, 0.5], [1.0, 0.0]]), classes=np.array([0, 1]))
+    >>> proba = np.array([[0.5, 0.5], [1.0, 0.0]])
+    >>> given = GivenProba(proba, classes=np.array([0, 1]))
     >>> given.predict_proba(None, numbers=np.array([1]))
     array([[1., 0.]])
     """

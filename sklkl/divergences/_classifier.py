@@ -92,7 +92,9 @@ def classifier_kl_divergence(
     >>> X, Y = random.normal(0, 1, 500), random.normal(1, 1, 1000)  # KL is 0.5
     >>> round(classifier_kl_divergence(X, Y, random_state=0), 1)
     0.5
-    >>> estimate = classifier_kl_divergence(X, Y, classifier=LogisticRegression(), confidence_level=0.9, random_state=0)
+    >>> estimate = classifier_kl_divergence(
+    ...     X, Y, classifier=LogisticRegression(), confidence_level=0.9, random_state=0
+    ... )
     >>> estimate.low < 0.5 < estimate.high
     True
     """

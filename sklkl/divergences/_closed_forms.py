@@ -254,7 +254,8 @@ def gaussian_kl(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Arr
     Examples
     --------
     >>> from sklkl.divergences import gaussian_kl
-    >>> round(float(gaussian_kl([0, 0], [[1, 0], [0, 1]], [1, -1], [[2, 0.5], [0.5, 1]])), 6)
+    >>> kl = gaussian_kl([0, 0], [[1, 0], [0, 1]], [1, -1], [[2, 0.5], [0.5, 1]])
+    >>> round(float(kl), 6)
     1.279808
     """
     return _evaluated(_gaussian, mean_p, cov_p, mean_q, cov_q, wide=True, check=_check_shapes)

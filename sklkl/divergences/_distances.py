@@ -44,7 +44,8 @@ def js_divergence(
     >>> from sklkl.divergences import js_divergence
     >>> float(js_divergence([1, 0], [0, 1], base=2))
     1.0
-    >>> round(float(js_divergence([1, 0, 0], [0, 1, 0], [0, 0, 1], weights=[2, 1, 1], base=2)), 6)
+    >>> three = [1, 0, 0], [0, 1, 0], [0, 0, 1]
+    >>> round(float(js_divergence(*three, weights=[2, 1, 1], base=2)), 6)
     1.5
     """
     shares = _shares(weights, 2 + len(more))
@@ -131,7 +132,8 @@ def hellinger_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> Array
     Examples
     --------
     >>> from sklkl.divergences import hellinger_distance
-    >>> round(float(hellinger_distance([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]) ** 2), 6)
+    >>> p, q = [0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]
+    >>> round(float(hellinger_distance(p, q) ** 2), 6)
     0.02265
     """
     return Options(**options).without_unit("hellinger_distance").rows(_hellinger, p, q)

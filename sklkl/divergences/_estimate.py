@@ -27,7 +27,9 @@ class Estimate(NamedTuple):
     Examples
     --------
     >>> from sklkl.divergences import histogram_divergence
-    >>> estimate = histogram_divergence([1, 1, 2] * 20, [1, 2, 2] * 20, confidence_level=0.9, random_state=0)
+    >>> estimate = histogram_divergence(
+    ...     [1, 1, 2] * 20, [1, 2, 2] * 20, confidence_level=0.9, random_state=0
+    ... )
     >>> estimate.low < estimate.value < estimate.high
     True
     """

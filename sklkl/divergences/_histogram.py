@@ -37,7 +37,8 @@ class StabilityIndex(NamedTuple):
     Examples
     --------
     >>> from sklkl.divergences import population_stability_index
-    >>> index = population_stability_index([1, 1, 2] * 20, [1, 2, 2] * 20, random_state=0)
+    >>> p, q = [1, 1, 2] * 20, [1, 2, 2] * 20
+    >>> index = population_stability_index(p, q, random_state=0)
     >>> round(index.value, 2), index.p_value < 0.01, index.low
     (0.45, True, nan)
     """
@@ -109,10 +110,12 @@ def histogram_divergence(
     Examples
     --------
     >>> from sklkl.divergences import histogram_divergence
-    >>> round(histogram_divergence([1, 1, 2, None], [1, 2, 2, None], pseudo_count=0), 6)
+    >>> p, q = [1, 1, 2, None], [1, 2, 2, None]
+    >>> round(histogram_divergence(p, q, pseudo_count=0), 6)
     0.173287
     >>> colours = ["red"] * 30 + ["blue"] * 10, ["red"] * 10 + ["blue"] * 30
-    >>> round(histogram_divergence(*colours, divergence="total_variation", categorical=True, pseudo_count=0), 6)
+    >>> options = {"divergence": "total_variation", "categorical": True}
+    >>> round(histogram_divergence(*colours, **options, pseudo_count=0), 6)
     0.5
     """
     check_choice("divergence", divergence, DIVERGENCES, of="histogram_divergence")

@@ -62,7 +62,8 @@ def reverse_kl_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Ar
     Examples
     --------
     >>> from sklkl.divergences import reverse_kl_divergence
-    >>> round(float(reverse_kl_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
+    >>> p, q = [0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]
+    >>> round(float(reverse_kl_divergence(p, q)), 6)
     0.097455
     """
     return kl_divergence(q, p, **options)
@@ -85,7 +86,8 @@ def jeffreys_divergence(p: Array, q: Array, **options: Unpack[Keywords]) -> Arra
     Examples
     --------
     >>> from sklkl.divergences import jeffreys_divergence
-    >>> round(float(jeffreys_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
+    >>> p, q = [0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]
+    >>> round(float(jeffreys_divergence(p, q)), 6)
     0.182755
     """
     return Options(**options).rows(_jeffreys, p, q)

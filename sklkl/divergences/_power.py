@@ -37,7 +37,8 @@ def renyi_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     Examples
     --------
     >>> from sklkl.divergences import renyi_divergence
-    >>> round(float(renyi_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
+    >>> p, q = [0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]
+    >>> round(float(renyi_divergence(p, q, alpha=2)), 6)
     0.145658
     """
     if not (isinstance(alpha, Real) and alpha >= 0):
@@ -123,7 +124,8 @@ def tsallis_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unp
     Examples
     --------
     >>> from sklkl.divergences import tsallis_divergence
-    >>> round(float(tsallis_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
+    >>> p, q = [0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]
+    >>> round(float(tsallis_divergence(p, q, alpha=2)), 6)
     0.1568
     """
     check_number("alpha", alpha, "a finite number >= 0", of="tsallis_divergence")
@@ -156,7 +158,8 @@ def alpha_divergence(p: Array, q: Array, *, alpha: float = 0.5, **options: Unpac
     Examples
     --------
     >>> from sklkl.divergences import alpha_divergence
-    >>> round(float(alpha_divergence([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3], alpha=2)), 6)
+    >>> p, q = [0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]
+    >>> round(float(alpha_divergence(p, q, alpha=2)), 6)
     0.0784
     """
     check_number("alpha", alpha, "a finite number", low=-INF, of="alpha_divergence")
@@ -182,7 +185,8 @@ def bhattacharyya_distance(p: Array, q: Array, **options: Unpack[Keywords]) -> A
     Examples
     --------
     >>> from sklkl.divergences import bhattacharyya_distance
-    >>> round(float(bhattacharyya_distance([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3])), 6)
+    >>> p, q = [0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]
+    >>> round(float(bhattacharyya_distance(p, q)), 6)
     0.02291
     """
     return renyi_divergence(p, q, alpha=0.5, **options) / 2

@@ -139,8 +139,10 @@ class DriftDetector(BaseEstimator):
     --------
     >>> import pandas as pd
     >>> from sklkl.drift import DriftDetector
-    >>> reference = pd.DataFrame({"size": range(100), "colour": ["red", "blue"] * 50})
-    >>> new = pd.DataFrame({"size": range(0, 100, 2), "colour": ["red"] * 40 + ["green"] * 10})
+    >>> colours = ["red", "blue"] * 50
+    >>> reference = pd.DataFrame({"size": range(100), "colour": colours})
+    >>> colours = ["red"] * 40 + ["green"] * 10
+    >>> new = pd.DataFrame({"size": range(0, 100, 2), "colour": colours})
     >>> report = DriftDetector(random_state=0).fit(reference).detect(new)
     >>> report.feature_names[report.drifted]
     array(['colour'], dtype=object)

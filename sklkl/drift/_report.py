@@ -113,7 +113,8 @@ class DriftReport:
         Examples
         --------
         >>> from sklkl.drift import DriftDetector
-        >>> report = DriftDetector(random_state=0).fit([[1], [1], [2], [2]]).detect([[1], [2]])
+        >>> detector = DriftDetector(random_state=0).fit([[1], [1], [2], [2]])
+        >>> report = detector.detect([[1], [2]])
         >>> report.to_frame()
           column  statistic  p_value  adjusted_p_value  drifted
         0     x0        0.0      1.0               1.0    False
@@ -145,7 +146,8 @@ class DriftReport:
         Examples
         --------
         >>> from sklkl.drift import DriftDetector
-        >>> report = DriftDetector(random_state=0).fit([[1], [1], [2], [2]]).detect([[1], [2], [2], [3]])
+        >>> detector = DriftDetector(random_state=0).fit([[1], [1], [2], [2]])
+        >>> report = detector.detect([[1], [2], [2], [3]])
         >>> report.shares("x0")
           bin  reference   new       psi
         0   1        0.5  0.25  0.173287

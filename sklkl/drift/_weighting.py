@@ -138,8 +138,10 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
     >>> rng = np.random.default_rng(0)
     >>> X, X_target = rng.normal(0, 1, (200, 1)), rng.normal(1, 0.5, (200, 1))
     >>> y, y_target = X.ravel() ** 2, X_target.ravel() ** 2
-    >>> weighted = DensityRatioWeighter(LinearRegression(), random_state=0).fit(X, y, X_target)
-    >>> weighted.score(X_target, y_target) > LinearRegression().fit(X, y).score(X_target, y_target)
+    >>> weighted = DensityRatioWeighter(LinearRegression(), random_state=0)
+    >>> weighted = weighted.fit(X, y, X_target)
+    >>> unweighted = LinearRegression().fit(X, y)
+    >>> weighted.score(X_target, y_target) > unweighted.score(X_target, y_target)
     True
     """
 
@@ -303,7 +305,8 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         >>> from sklkl.drift import DensityRatioWeighter
         >>> rng = np.random.default_rng(0)
         >>> X, X_target = rng.normal(0, 1, (500, 1)), rng.normal(1, 1, (500, 1))
-        >>> weighter = DensityRatioWeighter(LinearRegression(), random_state=0).fit(X, X.ravel(), X_target)
+        >>> weighter = DensityRatioWeighter(LinearRegression(), random_state=0)
+        >>> weighter = weighter.fit(X, X.ravel(), X_target)
         >>> before, between, after = weighter.density_ratio([[-1.0], [0.5], [2.0]])
         >>> bool(before < between < after)
         True

@@ -52,8 +52,9 @@ class DistillationDisplay:
     >>> from sklkl import Distiller, KLClassifier
     >>> from sklkl.inspection import DistillationDisplay
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> student = KLClassifier(hidden_layer_sizes=(32,), max_epochs=10, random_state=0)
-    >>> distiller = Distiller(student, RandomForestClassifier(random_state=0), random_state=0).fit(X, y)
+    >>> student = KLClassifier((32,), max_epochs=10)
+    >>> distiller = Distiller(student, RandomForestClassifier(), random_state=0)
+    >>> distiller = distiller.fit(X, y)
     >>> display = DistillationDisplay.from_estimator(distiller)
     >>> list(display.points_[0])
     ['teacher', 'student', 'student without teacher']

@@ -54,7 +54,8 @@ class DriftDisplay:
     >>> from sklkl.inspection import DriftDisplay
     >>> rng = np.random.default_rng(0)
     >>> detector = DriftDetector(random_state=0).fit(rng.normal(size=(500, 2)))
-    >>> display = DriftDisplay.from_estimator(detector, rng.normal([0, 1], 1, size=(200, 2)))
+    >>> new = rng.normal([0, 1], 1, size=(200, 2))
+    >>> display = DriftDisplay.from_estimator(detector, new)
     >>> [label.get_text() for label in display.ax_.get_yticklabels()]
     ['x1', 'x0']
     >>> display.plot_shares("x1").ax_.get_xlabel()

@@ -63,7 +63,8 @@ class DivergenceMatrixDisplay:
     --------
     >>> from sklkl.inspection import DivergenceMatrixDisplay
     >>> shares = [[0.5, 0.5], [0.6, 0.4], [0.9, 0.1]]
-    >>> display = DivergenceMatrixDisplay.from_distributions(shares, labels=["May", "June", "July"])
+    >>> labels = ["May", "June", "July"]
+    >>> display = DivergenceMatrixDisplay.from_distributions(shares, labels=labels)
     >>> display.matrix.round(2)
     array([[0.  , 0.02, 0.51],
            [0.02, 0.  , 0.31],

@@ -80,7 +80,8 @@ class ReliabilityDisplay:
     >>> from sklkl.inspection import ReliabilityDisplay
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = LogisticRegression().fit(X[::2], y[::2])
-    >>> display = ReliabilityDisplay.from_estimator(clf, X[1::2], y[1::2], n_bins=4)
+    >>> X, y = X[1::2], y[1::2]
+    >>> display = ReliabilityDisplay.from_estimator(clf, X, y, n_bins=4)
     >>> display.ax_.get_xlabel()
     'predicted probability of the predicted class'
     """
@@ -212,7 +213,7 @@ class ReliabilityDisplay:
         --------
         >>> from sklkl.inspection import ReliabilityDisplay
         >>> y_true, y_proba = [0, 0, 0, 1, 1, 1, 1, 0], [0.1] * 4 + [0.75] * 4
-        >>> display = ReliabilityDisplay.from_predictions(y_true, y_proba, name="model")
+        >>> display = ReliabilityDisplay.from_predictions(y_true, y_proba)
         >>> display.observed
         array([0.25, 0.75])
         """

@@ -29,8 +29,8 @@ def metric_label(name: str) -> str:
 
     Examples
     --------
-    >>> metric_label("neg_log_loss"), metric_label("accuracy"), metric_label("neg_mean_kl")
-    ('log-loss, nats', 'accuracy', 'mean kl, nats')
+    >>> metric_label("neg_log_loss"), metric_label("accuracy")
+    ('log-loss, nats', 'accuracy')
     """
     words = name.removeprefix("neg_").split("_")
     text = " ".join(words).replace("log loss", "log-loss")

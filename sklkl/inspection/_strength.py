@@ -71,7 +71,8 @@ class StrengthCurveDisplay:
     >>> X, y = load_iris(return_X_y=True)
     >>> grid = {"kl_strength": [0.0, 0.01, 0.1]}
     >>> clf = KLClassifier(max_epochs=10, random_state=0)
-    >>> search = StackedGridSearchCV(clf, grid, scoring="neg_log_loss", cv=3).fit(X, y)
+    >>> search = StackedGridSearchCV(clf, grid, scoring="neg_log_loss", cv=3)
+    >>> search = search.fit(X, y)
     >>> display = StrengthCurveDisplay.from_estimator(search)
     >>> display.axes_[0].get_ylabel()
     'log-loss, nats'
@@ -194,9 +195,12 @@ class StrengthCurveDisplay:
         Examples
         --------
         >>> from sklkl.inspection import StrengthCurveDisplay
-        >>> results = {"param_kl_strength": [0.0, 0.1], "mean_test_score": [-0.4, -0.3]}
-        >>> results |= {"split0_test_score": [-0.5, -0.3], "split1_test_score": [-0.3, -0.3]}
-        >>> display = StrengthCurveDisplay.from_cv_results(results, score_name="neg_log_loss")
+        >>> results = {"param_kl_strength": [0, 0.1], "mean_test_score": [-0.4, -0.3]}
+        >>> results["split0_test_score"] = [-0.5, -0.3]
+        >>> results["split1_test_score"] = [-0.3, -0.3]
+        >>> display = StrengthCurveDisplay.from_cv_results(
+        ...     results, score_name="neg_log_loss"
+        ... )
         >>> [float(x) for x in display.errors["neg_log_loss"].round(3)]
         [0.1, 0.0]
         """

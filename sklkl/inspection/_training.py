@@ -66,7 +66,7 @@ class TrainingDisplay:
     >>> from sklkl import KLClassifier
     >>> from sklkl.inspection import TrainingDisplay
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> clf = KLClassifier(kl_strength=0.1, max_epochs=10, random_state=0).fit(X, y)
+    >>> clf = KLClassifier(kl_strength=0.1, max_epochs=10).fit(X, y)
     >>> display = TrainingDisplay.from_estimator(clf)
     >>> list(display.lines_)
     ['training loss', 'data fit', 'KL penalty', 'validation log-loss', 'rate', 'step_kl']
@@ -146,7 +146,8 @@ class TrainingDisplay:
         Examples
         --------
         >>> from sklkl.inspection import TrainingDisplay
-        >>> history = [{"train_loss": 0.7, "valid_loss": 0.69}, {"train_loss": 0.6, "valid_loss": 0.64}]
+        >>> history = [{"train_loss": 0.7, "valid_loss": 0.69}]
+        >>> history += [{"train_loss": 0.6, "valid_loss": 0.64}]
         >>> TrainingDisplay.from_history(history).axes_[0].get_ylabel()
         'nats per row'
         """

@@ -111,7 +111,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str | type] = ()) -> An
     >>> import tempfile
     >>> import sklkl
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sklkl.save(sklkl.KLClassifier(kl_strength=0.1), f"{folder}/unfitted.skops")
+    ...     unfitted = sklkl.KLClassifier(kl_strength=0.1)
+    ...     sklkl.save(unfitted, f"{folder}/unfitted.skops")
     ...     sklkl.load(f"{folder}/unfitted.skops")
     KLClassifier(kl_strength=0.1)
     """

@@ -49,9 +49,11 @@ def register_onnx_converters() -> None:
     >>> from sklkl import KLClassifier
     >>> from sklkl.io import register_onnx_converters
     >>> X, y = load_iris(return_X_y=True)
-    >>> pipeline = make_pipeline(StandardScaler(), KLClassifier(max_epochs=20, random_state=0)).fit(X, y)
+    >>> pipeline = make_pipeline(StandardScaler(), KLClassifier(max_epochs=20))
+    >>> pipeline = pipeline.fit(X, y)
     >>> register_onnx_converters()
-    >>> graph = to_onnx(pipeline, X[:1].astype("float32"), options={"zipmap": False})
+    >>> row = X[:1].astype("float32")
+    >>> graph = to_onnx(pipeline, row, options={"zipmap": False})
     >>> [output.name for output in graph.graph.output]
     ['label', 'probabilities']
     """

@@ -66,7 +66,8 @@ def teacher_agreement(
     Examples
     --------
     >>> from sklkl.metrics import teacher_agreement
-    >>> agreement = teacher_agreement([[0.9, 0.1], [0.6, 0.4]], [[0.9, 0.1], [0.4, 0.6]])
+    >>> teacher, student = [[0.9, 0.1], [0.6, 0.4]], [[0.9, 0.1], [0.4, 0.6]]
+    >>> agreement = teacher_agreement(teacher, student)
     >>> round(agreement.kl, 6), agreement.top1
     (0.040547, 0.5)
     """

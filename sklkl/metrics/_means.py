@@ -78,7 +78,8 @@ def mean_reverse_kl_divergence(
     Examples
     --------
     >>> from sklkl.metrics import mean_reverse_kl_divergence
-    >>> round(mean_reverse_kl_divergence([[0.36, 0.48, 0.16]], [[1 / 3, 1 / 3, 1 / 3]]), 6)
+    >>> p, q = [[0.36, 0.48, 0.16]], [[1 / 3, 1 / 3, 1 / 3]]
+    >>> round(mean_reverse_kl_divergence(p, q), 6)
     0.097455
     >>> mean_reverse_kl_divergence(["ham", "spam"], [[0.9, 0.1], [0.5, 0.5]])
     inf

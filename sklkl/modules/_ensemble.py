@@ -39,7 +39,8 @@ class Ensemble(nn.Module):
     --------
     >>> import torch
     >>> from sklkl.modules import MLP, Ensemble
-    >>> Ensemble([MLP(n_features=4, n_classes=3) for _ in range(2)])(torch.zeros(5, 4)).shape
+    >>> networks = [MLP(n_features=4, n_classes=3) for _ in range(2)]
+    >>> Ensemble(networks)(torch.zeros(5, 4)).shape
     torch.Size([5, 3])
     """
 
@@ -102,7 +103,8 @@ def takes_wide(module: nn.Module, X: Any) -> TypeGuard[MLP | Ensemble]:
     --------
     >>> from scipy import sparse
     >>> from sklkl.modules import MLP, takes_wide
-    >>> takes_wide(MLP(n_features=100_000, n_classes=3), sparse.csr_array((10, 100_000)))
+    >>> network = MLP(n_features=100_000, n_classes=3)
+    >>> takes_wide(network, sparse.csr_array((10, 100_000)))
     True
     """
     return is_built_in(module) and is_wide(X) and cast(MLP | Ensemble, module).takes_sparse()

@@ -68,7 +68,8 @@ class Dropout(nn.Module):
     --------
     >>> import torch
     >>> from sklkl.modules import Dropout
-    >>> dropped = Dropout(0.5, generator=torch.Generator().manual_seed(0))(torch.ones(1000))
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> dropped = Dropout(0.5, generator=generator)(torch.ones(1000))
     >>> dropped.unique()
     tensor([0., 2.])
     """
@@ -154,7 +155,8 @@ class MLP(nn.Sequential):
     --------
     >>> import torch
     >>> from sklkl.modules import MLP
-    >>> MLP(n_features=4, n_classes=3, hidden_layer_sizes=(8,))(torch.zeros(2, 4)).shape
+    >>> network = MLP(n_features=4, n_classes=3, hidden_layer_sizes=(8,))
+    >>> network(torch.zeros(2, 4)).shape
     torch.Size([2, 3])
     """
 

@@ -35,7 +35,8 @@ def why_apart(nets: Sequence[KLNet], sets: Sequence[TrainingSet]) -> str | None:
     >>> from sklkl.modules import MLP
     >>> from sklkl.net import why_apart
     >>> data = TrainingSet(Rows(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])))
-    >>> nets = [KLNet(MLP, module__n_features=2, module__n_classes=2, classes=[0, 1], lr=lr) for lr in (0.1, 0.2)]
+    >>> params = {"module__n_features": 2, "module__n_classes": 2}
+    >>> nets = [KLNet(MLP, **params, classes=[0, 1], lr=lr) for lr in (0.1, 0.2)]
     >>> why_apart([net.initialize() for net in nets], [data, data])
     "the optimizer is not torch's fused AdamW"
     """

@@ -49,8 +49,10 @@ class KLEnsemble(KLNet):
     >>> from sklkl.net import KLEnsemble, KLNet
     >>> rows = Rows(torch.randn(100, 3), torch.arange(100) % 2)
     >>> shape = {"module__n_features": 3, "module__n_classes": 2}
-    >>> nets = [KLNet(MLP, **shape, classes=[0, 1], verbose=0, random_state=seed).initialize() for seed in range(4)]
-    >>> KLEnsemble(nets).partial_fit(TrainingSet(rows)).predict_proba(rows).shape
+    >>> params = {**shape, "classes": [0, 1], "verbose": 0}
+    >>> nets = [KLNet(MLP, **params, random_state=seed) for seed in range(4)]
+    >>> ensemble = KLEnsemble([net.initialize() for net in nets])
+    >>> ensemble.partial_fit(TrainingSet(rows)).predict_proba(rows).shape
     (100, 2)
     """
 

@@ -106,9 +106,11 @@ class KLNet(TrainStep):
     >>> from sklkl.modules import MLP
     >>> X = np.random.RandomState(0).randn(100, 3).astype("float32")
     >>> y = (X[:, 0] > 0).astype("int64")
-    >>> net = KLNet(MLP, module__n_features=3, module__n_classes=2, kl_strength=0.1, verbose=0, random_state=0)
+    >>> shape = {"module__n_features": 3, "module__n_classes": 2}
+    >>> net = KLNet(MLP, **shape, kl_strength=0.1, verbose=0, random_state=0)
     >>> net = net.fit(X, y)
-    >>> sorted(key for key in net.history[-1] if key.startswith("train_") and "batch" not in key)
+    >>> terms = [key for key in net.history[-1] if key.startswith("train_")]
+    >>> sorted(term for term in terms if "batch" not in term)
     ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
     """
 

@@ -30,8 +30,9 @@ class TrainingHistory(Protocol):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklkl import KLClassifier
-    >>> clf = KLClassifier(max_epochs=2, early_stopping=False).fit(*load_iris(return_X_y=True))
-    >>> len(clf.history_), "train_loss" in clf.history_[-1], len(clf.history_[:, "train_loss"])
+    >>> clf = KLClassifier(max_epochs=2, early_stopping=False)
+    >>> history = clf.fit(*load_iris(return_X_y=True)).history_
+    >>> len(history), "train_loss" in history[-1], len(history[:, "train_loss"])
     (2, True, 2)
     """
 

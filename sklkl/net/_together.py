@@ -78,13 +78,13 @@ def train_together(
     >>> from sklkl.data import Rows, TrainingSet
     >>> from sklkl.modules import MLP
     >>> from sklkl.net import train_together
-    >>> _ = torch.manual_seed(0)
-    >>> X = torch.randn(100, 2)
+    >>> X = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
     >>> data = TrainingSet(Rows(X, (X[:, 0] > 0).long()))
-    >>> params = {"module__n_features": 2, "module__n_classes": 2, "classes": [0, 1], "random_state": 0, "verbose": 0}
-    >>> adamw = {"optimizer": torch.optim.AdamW, "optimizer__fused": True}
-    >>> nets = [KLNet(MLP, kl_strength=s, **params, **adamw).initialize() for s in (0.0, 0.1, 1.0)]
-    >>> train_together(nets, [data] * 3)
+    >>> params = {"module__n_features": 2, "module__n_classes": 2, "verbose": 0}
+    >>> params |= {"optimizer": torch.optim.AdamW, "optimizer__fused": True}
+    >>> params |= {"classes": [0, 1], "random_state": 0}
+    >>> nets = [KLNet(MLP, kl_strength=s, **params) for s in (0.0, 0.1, 1.0)]
+    >>> train_together([net.initialize() for net in nets], [data] * 3)
     [None, None, None]
     >>> bool(nets[0].history[-1, "train_loss"] < nets[0].history[0, "train_loss"])
     True

@@ -27,9 +27,7 @@ class LearningRate(Protocol):
     --------
     >>> import torch
     >>> from sklkl.optim import LearningRate, make_learning_rate
-    >>> def train(  # with any of them
-    ...     net: torch.nn.Module, rate: LearningRate, X: torch.Tensor, y: torch.Tensor, n_steps: int
-    ... ) -> None:
+    >>> def train(net, rate: LearningRate, X, y, n_steps):  # with any of them
     ...     for _ in range(n_steps):
     ...         net.zero_grad()
     ...         loss = torch.nn.functional.cross_entropy(net(X), y)
@@ -41,7 +39,8 @@ class LearningRate(Protocol):
     >>> for name in ("constant", "onecycle", "kl_adaptive"):
     ...     net = torch.nn.Linear(3, 2)
     ...     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    ...     train(net, make_learning_rate(name, optimizer, total_steps=20, predict=net), X, y, n_steps=20)
+    ...     rate = make_learning_rate(name, optimizer, total_steps=20, predict=net)
+    ...     train(net, rate, X, y, n_steps=20)
     """
 
     @property

@@ -109,7 +109,8 @@ class Prior(Penalty):
     >>> from sklkl.data import Rows
     >>> from sklkl.penalties import Prior
     >>> rows = Rows(torch.zeros(4, 1), torch.tensor([0, 1, 1, 1]))
-    >>> Prior().fit(rows, n_classes=2)(torch.tensor([[0.25, 0.75], [0.75, 0.25]]).log(), None)
+    >>> proba = torch.tensor([[0.25, 0.75], [0.75, 0.25]])
+    >>> Prior().fit(rows, n_classes=2)(proba.log(), None)
     tensor([0.0000, 0.5493])
     """
 

@@ -49,7 +49,8 @@ class RDrop(Penalty):
     >>> from sklkl import KLClassifier
     >>> from sklkl.penalties import RDrop
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = KLClassifier(kl_penalty=RDrop(), kl_strength=0.1, max_epochs=5, random_state=0).fit(X, y)
+    >>> clf = KLClassifier(kl_penalty=RDrop(), kl_strength=0.1, max_epochs=5)
+    >>> clf = clf.fit(X, y)
     >>> "train_kl_penalty" in clf.history_[-1]
     True
     """
@@ -101,7 +102,8 @@ class VirtualAdversarial(Penalty):
     >>> from sklkl import KLClassifier
     >>> from sklkl.penalties import VirtualAdversarial
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = KLClassifier(kl_penalty=VirtualAdversarial(), kl_strength=0.5, max_epochs=5, random_state=0)
+    >>> penalty = VirtualAdversarial()
+    >>> clf = KLClassifier(kl_penalty=penalty, kl_strength=0.5, max_epochs=5)
     >>> clf.fit(X[::5], y[::5], X_unlabeled=X).predict_proba(X).shape
     (150, 3)
     """

@@ -78,7 +78,8 @@ class DivergenceKernel(RowsTransformer):
            [0.79, 1.  , 0.53, 0.51],
            [0.45, 0.53, 1.  , 0.8 ],
            [0.41, 0.51, 0.8 , 1.  ]])
-    >>> model = make_pipeline(DivergenceKernel(gamma="median"), SVC(kernel="precomputed"))
+    >>> kernel = DivergenceKernel(gamma="median")
+    >>> model = make_pipeline(kernel, SVC(kernel="precomputed"))
     >>> model.fit(counts, ["a", "a", "b", "b"]).predict([[50, 10, 10]])
     array(['a'], dtype='<U1')
     """

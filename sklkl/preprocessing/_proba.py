@@ -81,7 +81,8 @@ class ProbaDivergence(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Trans
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklkl.preprocessing import ProbaDivergence
     >>> X, y = load_iris(return_X_y=True)
-    >>> unusual = ProbaDivergence(LogisticRegression(max_iter=1000), reference="templates").fit(X, y)
+    >>> classifier = LogisticRegression(max_iter=1000)
+    >>> unusual = ProbaDivergence(classifier, reference="templates").fit(X, y)
     >>> unusual.transform(X[[0, 77]]).round(1)
     array([[0. , 3.4, 7.6],
            [9.2, 0.4, 0.3]])

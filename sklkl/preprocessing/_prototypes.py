@@ -74,9 +74,10 @@ class DivergenceToPrototypes(RowsTransformer):
     >>> from sklearn.feature_extraction.text import CountVectorizer
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklkl.preprocessing import DivergenceToPrototypes
-    >>> texts = ["rain and wind", "wind and snow", "goals and cards", "a late goal"]
+    >>> texts = ["rain and wind", "wind and snow", "goals and cards", "late goal"]
     >>> model = make_pipeline(CountVectorizer(), DivergenceToPrototypes())
-    >>> model.fit(texts, ["weather", "weather", "sport", "sport"]).transform(["snow and rain", "goal"]).round(2)
+    >>> model = model.fit(texts, ["weather", "weather", "sport", "sport"])
+    >>> model.transform(["snow and rain", "goal"]).round(2)
     array([[2.16, 0.51],
            [1.66, 4.22]])
     """

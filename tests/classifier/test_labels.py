@@ -381,3 +381,10 @@ def test_integers_beyond_63_bits_are_exact(quick, table):
 def test_integers_of_no_common_type_are_refused(quick):
     with pytest.raises(ValueError, match="'y' parameter must be labels of one type of integers, .* Got -1 and"):
         quick().fit(np.zeros((2, 2)), [-1, 2**63])
+
+
+def test_who_gives_probabilities_as_labels_is_told_where_they_belong(quick, table):
+    X, y = table
+    with pytest.raises(ValueError, match="^Unknown label type: continuous-multioutput") as caught:
+        quick().fit(X, np.full((len(y), 3), 1 / 3))
+    assert "'teacher_proba'" in caught.value.__notes__[0]

@@ -15,7 +15,7 @@ KINDS = [GridSearchCV, StackedGridSearchCV]
 def dask():
     """A client of a Dask cluster of two processes."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}  # not a port that another test has
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 
