@@ -1,7 +1,12 @@
 """Small data, quick estimators and guards that the tests share."""
 
+import gc
+import json
 import signal
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,10 +31,16 @@ torch.manual_seed(0)  # for networks that are made while tests are collected
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish():
+    """Spare the garbage collector what stays until the end: modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     """Give networks that a test makes itself the same starting weights in every run."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed also notes the call stack for each kind of accelerator
 
 
 def _table(n_rows, n_features, n_classes, seed):
@@ -162,6 +173,14 @@ def message_of():
         return None
 
     return message
+
+
+@pytest.fixture(scope="session")
+def fresh_process():
+    """What a process of its own finds; one for all tests, as it is slow to start."""
+    command = [sys.executable, "-m", "tests.fresh_process"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def teacher(rows):
 
 
 CASES = {
-    "one": {"hidden_layer_sizes": (16,), "max_epochs": 60},
+    "one": {"hidden_layer_sizes": (16,), "max_epochs": 30},
     "stack": {"hidden_layer_sizes": (16,), "max_epochs": 60, "n_members": 3, "learning_rate": "onecycle"},
     "own": {"module": Own, "max_epochs": 40, "kl_penalty": "rdrop", "kl_strength": 0.1},
     "taught": {"hidden_layer_sizes": (16,), "max_epochs": 60, "teacher": teacher, "distill_weight": 0.5},

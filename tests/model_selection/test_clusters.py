@@ -1,4 +1,4 @@
-"""Searches on a cluster of two processes, as a user has it through joblib."""
+"""Searches on a cluster, as a user has it through joblib."""
 
 import pytest
 from joblib import parallel_config
@@ -11,9 +11,9 @@ KINDS = [GridSearchCV, StackedGridSearchCV]
 
 @pytest.fixture(scope="module")
 def dask():
-    """A client of a Dask cluster of two processes."""
+    """A client of a Dask cluster: another process, slow to start, that does two things at a time."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 

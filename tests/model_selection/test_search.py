@@ -40,6 +40,14 @@ def double(quick):
 
 
 @pytest.fixture
+def halving(double):
+    """Return ``halving(**params)``: a stacked search, in a pipeline, among strengths of which 0 is by far the best."""
+    pipeline = make_pipeline(StandardScaler(), double(max_epochs=8, n_iter_no_change=None, early_stopping=True))
+    grid = {"klclassifier__kl_strength": [0.0, 3.0, 30.0, 300.0]}
+    return lambda **params: StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3, **params)
+
+
+@pytest.fixture
 def trainings(monkeypatch):
     """The numbers of classifiers that were fitted together, one for each call."""
     sizes, fit_together = [], plan.fit_together
@@ -220,11 +228,6 @@ def test_a_frame(double, table, trainings):
     assert stacked.feature_names_in_.tolist() == list("abcde")
 
 
-def test_processes(double, table):
-    stacked, _ = both(make_pipeline(StandardScaler(), double()), OF_PIPELINE, *table, n_jobs=2)
-    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3, 3, 3])
-
-
 def test_a_randomized_search(double, table, trainings):
     searches = [
         kind(double(), {"kl_strength": loguniform(0.01, 1)}, n_iter=3, cv=3, random_state=0).fit(*table)
@@ -249,19 +252,22 @@ def test_max_stack(double, table):
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], stacked.cv_results_["mean_test_score"])
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_halving(quick, table, n_jobs):
+def test_halving(halving, table):
     """The worse candidates cost less, and which is the best one is the same."""
-    classifier = quick(max_epochs=8, n_iter_no_change=None, early_stopping=True)
-    grid = {"kl_strength": [0.0, 3.0, 30.0, 300.0]}
-    searches = [
-        StackedGridSearchCV(classifier, grid, scoring="neg_log_loss", cv=3, n_jobs=n_jobs, halve_after=after)
-        for after in (None, 1)
-    ]
+    searches = [halving(halve_after=after) for after in (None, 1)]
     whole, halved = (search.fit(*table).cv_results_["mean_test_score"] for search in searches)
     assert halved[0] == pytest.approx(whole[0])
     assert (halved[1:] != whole[1:]).all()
     assert searches[1].best_index_ == 0
+
+
+def test_processes(halving, table, trainings):
+    """They halve as this one does."""
+    here, there = (halving(halve_after=1, n_jobs=n_jobs).fit(*table).cv_results_ for n_jobs in (None, 2))
+    assert trainings == [4, 4, 4]
+    np.testing.assert_array_equal(there["stacked"], [4] * 4)
+    for name in ("mean_test_score", "std_test_score", "rank_test_score"):
+        np.testing.assert_allclose(there[name], here[name], rtol=1e-9, atol=1e-10)
 
 
 def test_halving_needs_a_validation_part(quick, table):
