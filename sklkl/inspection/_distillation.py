@@ -47,11 +47,11 @@ class DistillationDisplay:
 
     Examples
     --------
-    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklkl import Distiller, KLClassifier
     >>> from sklkl.inspection import DistillationDisplay
-    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X, y = load_iris(return_X_y=True)
     >>> student = KLClassifier(hidden_layer_sizes=(32,), max_epochs=10, random_state=0)
     >>> distiller = Distiller(student, RandomForestClassifier(random_state=0), random_state=0).fit(X, y)
     >>> display = DistillationDisplay.from_estimator(distiller)

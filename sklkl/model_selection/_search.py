@@ -71,8 +71,9 @@ class StackedGridSearchCV(StackedSearch, GridSearchCV):
     >>> from sklkl import KLClassifier
     >>> from sklkl.model_selection import StackedGridSearchCV
     >>> X, y = load_iris(return_X_y=True)
+    >>> clf = KLClassifier(max_epochs=10, random_state=0)
     >>> grid = {"kl_strength": [0.0, 0.01, 0.1]}
-    >>> search = StackedGridSearchCV(KLClassifier(random_state=0), grid, scoring="neg_log_loss", cv=3).fit(X, y)
+    >>> search = StackedGridSearchCV(clf, grid, scoring="neg_log_loss", cv=3).fit(X, y)
     >>> search.cv_results_["stacked"]
     array([3, 3, 3])
     >>> search.best_params_["kl_strength"] in grid["kl_strength"]
@@ -150,8 +151,9 @@ class StackedRandomizedSearchCV(StackedSearch, RandomizedSearchCV):
     >>> from sklkl import KLClassifier
     >>> from sklkl.model_selection import StackedRandomizedSearchCV
     >>> X, y = load_iris(return_X_y=True)
+    >>> clf = KLClassifier(max_epochs=10, random_state=0)
     >>> strengths = {"kl_strength": loguniform(1e-3, 1)}
-    >>> search = StackedRandomizedSearchCV(KLClassifier(random_state=0), strengths, n_iter=4, cv=3, random_state=0)
+    >>> search = StackedRandomizedSearchCV(clf, strengths, n_iter=4, cv=3, random_state=0)
     >>> search.fit(X, y).cv_results_["stacked"]
     array([4, 4, 4, 4])
     """
