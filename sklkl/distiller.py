@@ -92,7 +92,7 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
     >>> from sklkl import Distiller, KLClassifier
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> student = make_pipeline(StandardScaler(), KLClassifier(max_epochs=10, random_state=0))
-    >>> distiller = Distiller(student, RandomForestClassifier(random_state=0), random_state=0).fit(X, y)
+    >>> distiller = Distiller(student, RandomForestClassifier(10, random_state=0), random_state=0).fit(X, y)
     >>> sorted(distiller.report_["student"])
     ['accuracy', 'agreement', 'bytes', 'js', 'log_loss', 'seconds_per_row']
     """

@@ -162,7 +162,8 @@ def test_every_public_name_exists(module):
 
 def test_everything_public_has_a_docstring_with_examples():
     documented = {
-        name: bool(thing.__doc__) and "Examples\n--------\n>>> " in inspect.getdoc(thing)  # its own, not an inherited one
+        name: bool(thing.__doc__)
+        and "Examples\n--------\n>>> " in inspect.getdoc(thing)  # its own, not an inherited one
         for name, thing in public_objects()
     }
     assert documented

@@ -53,7 +53,7 @@ class DistillationDisplay:
     >>> from sklkl.inspection import DistillationDisplay
     >>> X, y = load_iris(return_X_y=True)
     >>> student = KLClassifier(hidden_layer_sizes=(32,), max_epochs=10, random_state=0)
-    >>> distiller = Distiller(student, RandomForestClassifier(random_state=0), random_state=0).fit(X, y)
+    >>> distiller = Distiller(student, RandomForestClassifier(10, random_state=0), random_state=0).fit(X, y)
     >>> display = DistillationDisplay.from_estimator(distiller)
     >>> list(display.points_[0])
     ['teacher', 'student', 'student without teacher']
