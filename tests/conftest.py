@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -176,11 +177,16 @@ def message_of():
 
 
 @pytest.fixture(scope="session")
-def fresh_process():
+def fresh_process(tmp_path_factory):
     """What a process of its own finds; one for all tests, as it is slow to start."""
-    command = [sys.executable, "-m", "tests.fresh_process"]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    folder = tmp_path_factory.mktemp("fresh_process")
+    command = [sys.executable, "-m", "tests.fresh_process", str(folder)]
+    # threads that wait shall sleep: they are not what is tested
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return {**json.loads(done.stdout), "folder": folder}
 
 
 @pytest.fixture

@@ -1,7 +1,14 @@
-"""What a process of its own finds once it has imported sklkl: as a script, this prints it as JSON."""
+"""What only a process of its own shows, which has done nothing yet: as a script, this prints all of it as JSON.
+
+To start such a process takes as long as hundreds of tests, so there is one for all: first it says what was imported, then
+it forks while torch uses threads, and then it kills fits.
+"""
 
 import json
+import os
 import sys
+import traceback
+import warnings
 
 
 def values():
@@ -22,16 +29,50 @@ def values():
     return [1, "a", X, y, fitted, network, network.weight, local(1), {"b", "c", "a"}, torch.float32, KLClassifier()]
 
 
-def main():
-    """Print which packages were imported, and the fingerprints of the values."""
+def packages():
+    """Return the names of all packages that sklkl imports."""
     import sklkl  # noqa: F401
 
-    packages = sorted({name.partition(".")[0] for name in sys.modules})
+    return sorted({name.partition(".")[0] for name in sys.modules})
+
+
+def fingerprints():
+    """Return those of the values."""
     from sklkl._utils.fingerprints import fingerprint
     from tests.fresh_process import values  # by the name that it has for the tests
 
-    print(json.dumps({"packages": packages, "fingerprints": list(map(fingerprint, values()))}))
+    return list(map(fingerprint, values()))
+
+
+def forks():
+    """Return what is wrong in children that were forked while torch used threads; nothing where there is no fork."""
+    from tests.forks import check
+
+    return failure(check) if hasattr(os, "fork") else ""
+
+
+def killed(path):
+    """Return at which epochs the fits were that were killed before their end."""
+    from tests._fit.killed_fits import killed
+
+    return killed("one", path, n_kills=3, share=0.5) if hasattr(os, "fork") else []
+
+
+def failure(function):
+    """Return the error of a function as a text, if it raises one."""
+    try:
+        function()
+    except Exception:
+        return traceback.format_exc()
+    return ""
+
+
+def main(folder):
+    """Print what is found."""
+    warnings.simplefilter("ignore")
+    found = {"packages": packages(), "fingerprints": fingerprints(), "forks": forks()}
+    print(json.dumps(found | {"killed": killed(os.path.join(folder, "fit"))}))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])
