@@ -39,8 +39,8 @@ def use(classifiers, expected):
 def status_of(work, *args):
     """Return the exit status of a forked child that does some work.
 
-    What it does takes about a second; a child that hangs is ended by its alarm, which is as many times as long as a busy
-    machine may be slow.
+    What it does takes about a second; a child that hangs is ended by its alarm, which is as many times as long as a
+    busy machine may be slow.
     """
     pid = os.fork()
     if pid == 0:

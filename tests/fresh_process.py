@@ -1,7 +1,7 @@
 """What only a process of its own shows, which has done nothing yet: as a script, this prints all of it as JSON.
 
-To start such a process takes as long as hundreds of tests, so there is one for all: first it says what was imported, then
-it forks while torch uses threads, and then it kills fits.
+To start such a process takes as long as hundreds of tests, so there is one for all: first it says what was imported,
+then it forks while torch uses threads, and then it kills fits.
 """
 
 import json

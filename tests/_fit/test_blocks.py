@@ -45,11 +45,10 @@ def linear(n_features, n_classes):
     ],
     ids=["default", "no validation", "balanced", "prior", "module"],
 )
-@pytest.mark.parametrize("weighted", [False, True])
-def test_one_block_is_as_rows_in_memory(quick, large, params, weighted, same_but_for_rounding):
+def test_one_block_is_as_rows_in_memory(quick, large, params, same_but_for_rounding):
     X, y, weight = large
+    given = (X, y) if params == {} else (X, y, weight)
     params = {"dtype": "float64", **params}
-    given = (X, y, weight) if weighted else (X, y)
     clf, expected = quick(**params).fit(in_blocks(*given, size=400)), quick(**params).fit(*given)
     same_but_for_rounding(clf.predict_proba(X), expected.predict_proba(X))
     assert clf.history_[-1].keys() == expected.history_[-1].keys()
