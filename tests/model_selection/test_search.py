@@ -343,8 +343,9 @@ def test_in_a_pipeline_and_cross_validated(double, table):
 
 
 def test_a_search_in_a_search(double, table):
-    inner = StackedGridSearchCV(double(), STRENGTHS, cv=2, scoring="neg_log_loss")
-    plain = GridSearchCV(double(), STRENGTHS, cv=2, scoring="neg_log_loss")
+    strengths = {"kl_strength": [0.0, 0.5]}
+    inner = StackedGridSearchCV(double(), strengths, cv=2, scoring="neg_log_loss")
+    plain = GridSearchCV(double(), strengths, cv=2, scoring="neg_log_loss")
     folds = StratifiedKFold(2)
     a = StackedGridSearchCV(inner, {"estimator__dropout": [0.0, 0.5]}, cv=folds).fit(*table)
     b = GridSearchCV(plain, {"estimator__dropout": [0.0, 0.5]}, cv=folds).fit(*table)
