@@ -33,9 +33,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
-    """Spare the garbage collector what stays until the end: modules and thousands of tests."""
+    """Let the garbage collector look rarely, and not at what stays until the end: modules and thousands of tests."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
 
 
 @pytest.fixture(autouse=True)

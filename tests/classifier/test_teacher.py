@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import parallel_config
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -487,7 +488,8 @@ def test_pickle(taught, table, teacher):
 def test_teacher_proba_is_sliced_per_fold(taught, table, piped, n_jobs):
     X, y = table
     proba = np.random.RandomState(0).dirichlet([1, 1, 1], size=120)
-    with config_context(enable_metadata_routing=True):
+    # threads: processes are slow to start, and have a test of their own
+    with config_context(enable_metadata_routing=True), parallel_config("threading"):
         student = taught().set_fit_request(teacher_proba=True)
         model = make_pipeline(StandardScaler(with_mean=False, with_std=False), student) if piped else student
         name = "klclassifier__temperature" if piped else "temperature"
