@@ -85,14 +85,14 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
 
     Examples
     --------
-    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklkl import Distiller, KLClassifier
-    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> student = make_pipeline(StandardScaler(), KLClassifier(max_epochs=10))
-    >>> teacher = RandomForestClassifier(n_estimators=30)
+    >>> teacher = RandomForestClassifier(n_estimators=10)
     >>> distiller = Distiller(student, teacher, random_state=0).fit(X, y)
     >>> sorted(distiller.report_["student"])
     ['accuracy', 'agreement', 'bytes', 'js', 'log_loss', 'seconds_per_row']

@@ -1,7 +1,13 @@
 """Small data, quick estimators and guards that the tests share."""
 
+import gc
+import json
+import os
 import signal
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,10 +32,17 @@ torch.manual_seed(0)  # for networks that are made while tests are collected
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish():
+    """Let the garbage collector look rarely, and not at what stays until the end: modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     """Give networks that a test makes itself the same starting weights in every run."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed also notes the call stack for each kind of accelerator
 
 
 def _table(n_rows, n_features, n_classes, seed):
@@ -162,6 +175,19 @@ def message_of():
         return None
 
     return message
+
+
+@pytest.fixture(scope="session")
+def fresh_process(tmp_path_factory):
+    """What a process of its own finds; one for all tests, as it is slow to start."""
+    folder = tmp_path_factory.mktemp("fresh_process")
+    command = [sys.executable, "-m", "tests.fresh_process", str(folder)]
+    # threads that wait shall sleep: they are not what is tested
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return {**json.loads(done.stdout), "folder": folder}
 
 
 @pytest.fixture

@@ -84,23 +84,22 @@ def public_objects():
         for name in getattr(importlib.import_module(module), "__all__", []):
             thing = getattr(importlib.import_module(module), name, None)
             if inspect.isclass(thing) or inspect.isroutine(thing):
-                yield pytest.param(thing, id=f"{module}.{name}")
+                yield f"{module}.{name}", thing
 
 
 inside = [file for file in FILES if file != PACKAGE / "__init__.py"]
-each_file = pytest.mark.parametrize("file", inside, ids=dotted)
 
 
-@each_file
-def test_every_module_has_a_floor(file):
-    assert room(dotted(file)) in FLOORS
+def test_every_module_has_a_floor():
+    assert inside
+    assert [dotted(file) for file in inside if room(dotted(file)) not in FLOORS] == []
 
 
-@each_file
-def test_imports_go_down_only(file):
-    floor = FLOORS[room(dotted(file))]
-    up = [name for name in imports(file) if FLOORS.get(room(name), 99) > floor]
-    assert not up, f"{dotted(file)} is on floor {floor}"
+def test_imports_go_down_only():
+    floors = {dotted(file): FLOORS[room(dotted(file))] for file in inside}
+    pairs = [(dotted(file), name) for file in inside for name in imports(file)]
+    assert len(pairs) > len(inside)
+    assert [(file, name) for file, name in pairs if FLOORS.get(room(name), 99) > floors[file]] == []
 
 
 def assert_no_circle(arrows):
@@ -131,23 +130,22 @@ def test_no_private_module_in_the_root():
     assert [file.name for file in PACKAGE.glob("_*.py")] == ["__init__.py"]
 
 
-@pytest.mark.parametrize("file", [file for file in inside if file.name == "__init__.py"], ids=dotted)
-def test_every_room_says_what_it_may_import(file):
-    assert "May import:" in ast.get_docstring(tree(file))
+def test_every_room_says_what_it_may_import():
+    rooms = [file for file in inside if file.name == "__init__.py"]
+    assert rooms
+    assert [dotted(file) for file in rooms if "May import:" not in ast.get_docstring(tree(file))] == []
 
 
-@each_file
-def test_private_functions_of_scikit_learn_have_one_door(file):
-    if dotted(file) == "sklkl._utils.sklearn_private":
-        return
-    found = [
-        f"{node.module}.{alias.name}"
+def test_private_functions_of_scikit_learn_have_one_door():
+    found = {
+        dotted(file)
+        for file in inside
         for node in ast.walk(tree(file))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("sklearn", "skorch")
         for alias in node.names
         if any(part.startswith("_") for part in [*node.module.split("."), alias.name])
-    ]
-    assert not found
+    }
+    assert found == {"sklkl._utils.sklearn_private"}
 
 
 def test_divergences_need_no_torch():
@@ -163,20 +161,21 @@ def test_every_public_name_exists(module):
     assert [name for name in imported.__all__ if not hasattr(imported, name)] == []
 
 
-@pytest.mark.parametrize("thing", list(public_objects()))
-def test_everything_public_has_a_docstring_with_examples(thing):
-    doc = inspect.getdoc(thing)
-    assert doc
-    assert thing.__doc__, "a docstring of its own, not an inherited one"
-    assert "Examples\n--------\n>>> " in doc
+def test_everything_public_has_a_docstring_with_examples():
+    documented = {
+        name: bool(thing.__doc__)
+        and "Examples\n--------\n>>> " in inspect.getdoc(thing)  # its own, not an inherited one
+        for name, thing in public_objects()
+    }
+    assert documented
+    assert [name for name, found in documented.items() if not found] == []
 
 
-@each_file
-def test_examples_fit_the_column_of_their_page(file):
-    lines = re.findall(r"^ +(?:>>>|\.\.\.) (.*)", file.read_text(), re.MULTILINE)
-    assert [line for line in lines if len(line) > 79] == []
+def test_examples_fit_the_column_of_their_page():
+    lines = {dotted(file): re.findall(r"^ +(?:>>>|\.\.\.) (.*)", file.read_text(), re.MULTILINE) for file in FILES}
+    assert [(name, line) for name, found in lines.items() for line in found if len(line) > 79] == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=dotted)
-def test_no_file_is_too_long(file):
-    assert len(file.read_text().splitlines()) <= MAX_LINES
+def test_no_file_is_too_long():
+    lengths = {dotted(file): len(file.read_text().splitlines()) for file in FILES}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}

@@ -164,8 +164,11 @@ def test_class_of_one_row(score, counts):
 # input
 
 
-@pytest.mark.parametrize("container", [csr_matrix, csr_array, csc_array])
-@pytest.mark.parametrize("block", [1, 450, 2**22], ids=lambda values: f"blocks of {values}")
+@pytest.mark.parametrize(
+    ("container", "block"),
+    [(csr_matrix, 2**22), (csr_array, 2**22), (csc_array, 2**22), (csr_array, 1), (csc_array, 450)],
+    ids=lambda value: f"blocks of {value}" if isinstance(value, int) else value.__name__,
+)
 def test_sparse_equals_dense(container, block, counts, monkeypatch):
     X, y = counts
     monkeypatch.setattr(feature_selection, "_BLOCK", block)
@@ -268,11 +271,10 @@ def test_selectors_take_it(score, selector, counts):
         assert fitted.pvalues_ is None
 
 
-@each_score
-def test_pipeline_in_a_grid_search(score):
+def test_pipeline_in_a_grid_search():
     X, y = load_digits(return_X_y=True)
-    model = make_pipeline(SelectKBest(score), StandardScaler(), LogisticRegression(max_iter=500))
-    search = GridSearchCV(model, {"selectkbest__k": [5, 20]}, cv=3).fit(X[:600], y[:600])
+    model = make_pipeline(SelectKBest(js_classif), StandardScaler(), LogisticRegression(max_iter=500))
+    search = GridSearchCV(model, {"selectkbest__k": [5, 20]}, cv=2).fit(X[:400], y[:400])
     assert search.best_params_ == {"selectkbest__k": 20}
 
 
@@ -337,15 +339,14 @@ SAME_NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("score", [js_classif, kl_classif, jeffreys_classif])
 @pytest.mark.parametrize("column", SAME_NUMBERS.values(), ids=SAME_NUMBERS)
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_numbers_are_numbers_whatever_their_type(score, column, library):
+def test_numbers_are_numbers_whatever_their_type(column, library):
     frame = column.to_frame("x")
     if library == "polars":
         frame = pl.DataFrame({"x": column.tolist()})
-    expected = score(NOISE_X[:, None], NOISE_Y)
-    np.testing.assert_allclose(score(frame, NOISE_Y), expected, rtol=0.1, atol=0.005)
+    expected = js_classif(NOISE_X[:, None], NOISE_Y)
+    np.testing.assert_allclose(js_classif(frame, NOISE_Y), expected, rtol=0.1, atol=0.005)
 
 
 def test_categories_of_numbers_stay_categories():

@@ -47,14 +47,14 @@ class DistillationDisplay:
 
     Examples
     --------
-    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklkl import Distiller, KLClassifier
     >>> from sklkl.inspection import DistillationDisplay
-    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X, y = load_iris(return_X_y=True)
     >>> student = KLClassifier((32,), max_epochs=10)
-    >>> distiller = Distiller(student, RandomForestClassifier(), random_state=0)
-    >>> distiller = distiller.fit(X, y)
+    >>> teacher = RandomForestClassifier(n_estimators=10)
+    >>> distiller = Distiller(student, teacher, random_state=0).fit(X, y)
     >>> display = DistillationDisplay.from_estimator(distiller)
     >>> list(display.points_[0])
     ['teacher', 'student', 'student without teacher']

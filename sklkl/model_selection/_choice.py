@@ -51,8 +51,9 @@ def one_standard_error(towards: str, *, larger: bool = True, metric: str = "scor
     >>> from sklkl.model_selection import StackedGridSearchCV, one_standard_error
     >>> X, y = load_iris(return_X_y=True)
     >>> grid = {"kl_strength": [0.0, 0.01, 0.1]}
+    >>> clf = KLClassifier(max_epochs=10, random_state=0)
     >>> refit = one_standard_error("kl_strength")
-    >>> search = StackedGridSearchCV(KLClassifier(random_state=0), grid, refit=refit)
+    >>> search = StackedGridSearchCV(clf, grid, cv=3, refit=refit)
     >>> search.fit(X, y).best_params_["kl_strength"] in grid["kl_strength"]
     True
     """

@@ -72,8 +72,8 @@ class StackedGridSearchCV(StackedSearch, GridSearchCV):
     >>> from sklkl import KLClassifier
     >>> from sklkl.model_selection import StackedGridSearchCV
     >>> X, y = load_iris(return_X_y=True)
+    >>> clf = KLClassifier(max_epochs=10, random_state=0)
     >>> grid = {"kl_strength": [0.0, 0.01, 0.1]}
-    >>> clf = KLClassifier(random_state=0)
     >>> search = StackedGridSearchCV(clf, grid, scoring="neg_log_loss", cv=3)
     >>> search = search.fit(X, y)
     >>> search.cv_results_["stacked"]
@@ -153,8 +153,8 @@ class StackedRandomizedSearchCV(StackedSearch, RandomizedSearchCV):
     >>> from sklkl import KLClassifier
     >>> from sklkl.model_selection import StackedRandomizedSearchCV
     >>> X, y = load_iris(return_X_y=True)
+    >>> clf = KLClassifier(max_epochs=10, random_state=0)
     >>> strengths = {"kl_strength": loguniform(1e-3, 1)}
-    >>> clf = KLClassifier(random_state=0)
     >>> search = StackedRandomizedSearchCV(
     ...     clf, strengths, n_iter=4, cv=3, random_state=0
     ... )

@@ -17,8 +17,6 @@ from torch import nn
 from sklkl import KLClassifier
 from sklkl._utils.plain_file import from_bytes
 
-torch.set_num_threads(1)
-
 X = np.random.RandomState(0).randn(400, 5)
 Y = (X @ np.random.RandomState(1).randn(5, 3)).argmax(1)
 
@@ -37,7 +35,7 @@ def teacher(rows):
 
 
 CASES = {
-    "one": {"hidden_layer_sizes": (16,), "max_epochs": 60},
+    "one": {"hidden_layer_sizes": (16,), "max_epochs": 30},
     "stack": {"hidden_layer_sizes": (16,), "max_epochs": 60, "n_members": 3, "learning_rate": "onecycle"},
     "own": {"module": Own, "max_epochs": 40, "kl_penalty": "rdrop", "kl_strength": 0.1},
     "taught": {"hidden_layer_sizes": (16,), "max_epochs": 60, "teacher": teacher, "distill_weight": 0.5},
@@ -66,16 +64,21 @@ def is_killed(case, path, seconds):
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def main(case, path, n_kills, share):
-    """Print at which epochs the fits were that were killed before their end."""
-    warnings.simplefilter("ignore")
+def killed(case, path, n_kills, share):
+    """Return at which epochs the fits were that were killed before their end."""
+    torch.set_num_threads(1)
     fitted(case)  # what is imported at first takes longer than the fit
     start = time.perf_counter()
     fitted(case)
-    seconds, random = float(share) * (time.perf_counter() - start), np.random.RandomState(len(path))
-    for _ in range(int(n_kills)):
-        if is_killed(case, path, random.uniform(0, seconds)):
-            print(epoch_of(path))
+    seconds, random = share * (time.perf_counter() - start), np.random.RandomState(len(path))
+    tries = (is_killed(case, path, random.uniform(0, seconds)) for _ in range(n_kills))
+    return [epoch_of(path) for at_work in tries if at_work]
+
+
+def main(case, path, n_kills, share):
+    """Print these epochs."""
+    warnings.simplefilter("ignore")
+    print(*killed(case, path, int(n_kills), float(share)))
 
 
 def epoch_of(path):
@@ -90,6 +93,6 @@ def epoch_of(path):
 
 
 if __name__ == "__main__":
-    from killed_fits import main  # what is defined here has then the name that it has for the test
+    from tests._fit.killed_fits import main  # what is defined here has then the name that it has for the test
 
     main(*sys.argv[1:])

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, os.path.dirname(__file__))
-from killed_fits import CASES, fitted
-
 from sklkl.net import members_of
+from tests._fit.killed_fits import CASES, fitted
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -36,17 +34,16 @@ def assert_same(resumed, whole):
             assert net.history[:, name] == other.history[:, name]
 
 
-def check(case, path, n_kills, share):
-    """Kill a fit at moments within a share of the time that it takes; return how often."""
-    epochs = killed(case, path, n_kills, share)
+def check(case, path):
+    """Go on with a fit that was killed."""
     whole, resumed = fitted(case), fitted(case, path)
     assert_same(resumed, whole)
     assert np.array_equal(resumed.predict_proba(np.eye(5)), whole.predict_proba(np.eye(5)))
-    return len(epochs)
 
 
-def test_a_fit_that_is_killed_goes_on_in_another_process(tmp_path):
-    assert check("one", tmp_path / "fit", n_kills=3, share=0.5) > 0
+def test_a_fit_that_is_killed_goes_on_in_another_process(fresh_process):
+    assert len(fresh_process["killed"]) > 0
+    check("one", fresh_process["folder"] / "fit")
 
 
 @pytest.mark.faults
@@ -54,7 +51,9 @@ def test_a_fit_that_is_killed_goes_on_in_another_process(tmp_path):
 def test_many_kills(tmp_path, case):
     n_killed = 0
     for number in range(20):
-        n_killed += check(case, tmp_path / f"fit{number}", n_kills=4, share=0.5)
+        path = tmp_path / f"fit{number}"
+        n_killed += len(killed(case, path, n_kills=4, share=0.5))
+        check(case, path)
         if n_killed >= 10:
             return
     pytest.fail(f"only {n_killed} kills before the end")

@@ -1,6 +1,5 @@
 """Fingerprints: the same in another process, and others for what differs."""
 
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -13,30 +12,12 @@ from sklearn.frozen import FrozenEstimator
 
 from sklkl import KLClassifier
 from sklkl._utils.fingerprints import fingerprint
-
-_VALUES = """
-import numpy as np, torch
-from sklearn.ensemble import RandomForestClassifier
-from sklkl import KLClassifier
-from sklkl._utils.fingerprints import fingerprint
-
-def values():
-    def local(n):
-        return lambda x: x + n
-    X, y = np.random.RandomState(0).randn(40, 3), np.arange(40) % 2
-    torch.manual_seed(0)
-    fitted = RandomForestClassifier(3, random_state=0).fit(X, y)
-    network = torch.nn.Linear(3, 2)
-    return [1, "a", X, y, fitted, network, network.weight, local(1), {"b", "c", "a"}, torch.float32, KLClassifier()]
-"""
+from tests.fresh_process import values
 
 
-def test_they_are_the_same_in_another_process():
-    names = {}
-    exec(_VALUES, names)
-    code = _VALUES + "print(*map(fingerprint, values()))"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert other == list(map(fingerprint, names["values"]()))
+def test_they_are_the_same_in_another_process(fresh_process):
+    other = fresh_process["fingerprints"]
+    assert other == list(map(fingerprint, values()))
     assert len(set(other)) == len(other)
 
 

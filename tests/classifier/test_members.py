@@ -252,13 +252,14 @@ def test_a_validation_part_that_is_given_serves_all(several, table):
 def test_is_stored_and_resumed(several, table, params, data, same_but_for_rounding):
     X, y = data(*table)
     clf = several(**params, dtype="float64").fit(X, y)
-    for again in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
+    copies = pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)
+    for again in copies:
         same_but_for_rounding(again.predict_proba(X), clf.predict_proba(X))
         assert again.n_iter_ == 3
-        again.set_params(warm_start=True).fit(X, y)
-        assert again.n_iter_ == 6
-        further = copy.deepcopy(clf).set_params(warm_start=True).fit(X, y)
-        same_but_for_rounding(again.predict_proba(X), further.predict_proba(X))
+    for each in (clf, *copies):
+        assert each.set_params(warm_start=True).fit(X, y).n_iter_ == 6
+    for again in copies:
+        same_but_for_rounding(again.predict_proba(X), clf.predict_proba(X))
 
 
 def test_a_pickle_is_the_same_again(several, table):

@@ -64,8 +64,17 @@ def linear(X, y):
     return nn.Linear(X.shape[1], len(set(y.tolist())))
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "odd address", "odd address, float32"])
-@pytest.mark.parametrize("shape", SHAPES)
+# of one row or column, layouts that differ then from others, and one of each kind of values
+FEW = [*LAYOUTS, ">f4", "object", "lists", "frame of Float64", "mixed frame", "odd address"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        *(("many", kind) for kind in [*KINDS, "odd address", "odd address, float32"]),
+        *((shape, kind) for shape in ("one row", "one column") for kind in FEW),
+    ],
+)
 def test_odd_memory_is_fitted_and_predicted(wide, once, table, odd, kind, shape, same_but_for_rounding):
     X, y = numbers(table, shape)
     odds = {"odd address": odd, "odd address, float32": lambda X: odd(X.astype("f4"))}

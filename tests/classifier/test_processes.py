@@ -1,85 +1,12 @@
 """Processes and threads: the same answers, and never a hang."""
 
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV
 from torch import nn
-
-import sklkl
-
-# Runs in a fresh interpreter. What a child does takes about a second; a child that hangs is ended by its alarm, which
-# is set when all is imported, and is as many times as long as a busy machine may be slow.
-FORK = """
-import os, signal, threading, warnings
-warnings.simplefilter("ignore")
-import numpy as np, torch
-from torch import nn
-from sklkl import KLClassifier
-from sklkl._utils.seeding import borrowed_global_state, make_generator
-
-torch.set_num_threads(2)
-X = np.random.RandomState(0).randn(300, 50)
-y = (X[:, 0] > 0).astype(int)
-own = {"hidden_layer_sizes": (64,)}
-user = {"module": lambda: nn.Sequential(nn.Linear(50, 64), nn.Dropout(0.5), nn.Linear(64, 2))}
-def fit(params):
-    return KLClassifier(max_epochs=1, random_state=0, dtype="float64", **params).fit(X, y)
-
-fitted = [fit(own), fit(user)]
-expected = [clf.predict_proba(X) for clf in fitted]
-(torch.randn(500, 500) @ torch.randn(500, 500)).sum()  # large enough for torch to use its threads
-
-def do_nothing():
-    assert torch.get_num_threads() == 2
-
-def use():
-    for clf, params, proba in zip(fitted, (own, user), expected):
-        # the child may use another number of threads: float64, so that only rounding of 1e-16 may differ
-        assert np.allclose(clf.predict_proba(X), proba, atol=1e-6)
-        assert np.allclose(fit(params).predict_proba(X), proba, atol=1e-6)
-    assert torch.get_num_threads() == 1
-
-def fork_and_wait(work):
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(300)
-        try:
-            work()
-        except BaseException as error:
-            print(repr(error))
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-"""
-# a child that uses nothing of this package keeps its threads; then after training, and while another thread trains, and
-# so holds torch's global state
-FORK_THRICE = (
-    FORK
-    + """
-assert fork_and_wait(do_nothing) == 0
-assert fork_and_wait(use) == 0
-assert torch.get_num_threads() == 2
-inside, done = threading.Event(), threading.Event()
-def train():
-    with borrowed_global_state(make_generator(0), torch.device("cpu")):
-        inside.set()
-        done.wait()
-thread = threading.Thread(target=train)
-thread.start()
-inside.wait()
-status = fork_and_wait(use)
-done.set()
-thread.join()
-assert status == 0
-"""
-)
 
 
 class Noisy(nn.Sequential):
@@ -108,26 +35,16 @@ def search(quick, make_table):
     return run
 
 
-# processes are slow to start: the network with the harder state
-@pytest.mark.parametrize(("backend", "kind"), [("loky", "user"), ("threading", "own"), ("threading", "user")])
-def test_two_jobs_give_the_same_scores_as_one(search, kind, backend, same_but_for_rounding, global_state_untouched):
+# processes are slow to start, and threads are below: the network with the harder state
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_two_jobs_give_the_same_scores_as_one(search, once, backend, same_but_for_rounding, global_state_untouched):
     with global_state_untouched(), parallel_config(backend=backend):
-        same_but_for_rounding(search(kind, 2), search(kind, 1))
+        same_but_for_rounding(search("user", 2), once("alone", lambda: search("user", 1)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_after_torch_used_threads_never_hangs_and_keeps_them_if_it_trains_nothing():
-    # threads that wait shall sleep: they are not what is tested
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
-    done = subprocess.run(
-        [sys.executable, "-c", FORK_THRICE],
-        cwd=Path(sklkl.__file__).parents[1],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_a_fork_after_torch_used_threads_never_hangs_and_keeps_them_if_it_trains_nothing(fresh_process):
+    assert fresh_process["forks"] == ""
 
 
 @each_kind

@@ -89,7 +89,7 @@ def test_without_shift_the_ratio_is_nearly_one(d):
 
 
 def test_units_of_the_features_do_not_matter():
-    X, X_target = samples(100, 2, 0.5, 0.8)
+    X, X_target = samples(60, 2, 0.5, 0.8)
     units, zeros = np.array([1e-6, 1e6]), np.array([5.0, -3e6])
     np.testing.assert_allclose(
         fitted(X * units + zeros, X_target * units + zeros)(X * units + zeros), fitted(X, X_target)(X), rtol=1e-5
@@ -97,14 +97,14 @@ def test_units_of_the_features_do_not_matter():
 
 
 def test_constant_features_do_no_harm():
-    X, X_target = samples(200, 1, 0.5, 0.8)
-    constant = np.full((200, 1), 0.1)
+    X, X_target = samples(80, 1, 0.5, 0.8)
+    constant = np.full((80, 1), 0.1)
     ratio = fitted(np.hstack([X, constant]), np.hstack([X_target, constant]))
     np.testing.assert_allclose(ratio(np.hstack([X, constant])), fitted(X, X_target)(X), rtol=1e-6)
 
 
 def test_blocks_do_not_matter(monkeypatch):
-    X, X_target = samples(100, 2, 0.5, 0.8)
+    X, X_target = samples(60, 2, 0.5, 0.8)
     whole = fitted(X, X_target)(X)
     monkeypatch.setattr(_kliep, "_BLOCK", 500)
     np.testing.assert_allclose(fitted(X, X_target)(X), whole)

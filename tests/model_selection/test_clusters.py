@@ -1,4 +1,4 @@
-"""Searches on a cluster of two processes, as a user has it through joblib."""
+"""Searches on a cluster, as a user has it through joblib."""
 
 from pathlib import Path
 

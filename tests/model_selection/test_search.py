@@ -41,6 +41,14 @@ def double(quick):
 
 
 @pytest.fixture
+def halving(double):
+    """Return ``halving(**params)``: a stacked search, in a pipeline, among strengths of which 0 is by far the best."""
+    pipeline = make_pipeline(StandardScaler(), double(max_epochs=8, n_iter_no_change=None, early_stopping=True))
+    grid = {"klclassifier__kl_strength": [0.0, 3.0, 30.0, 300.0]}
+    return lambda **params: StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2, **params)
+
+
+@pytest.fixture
 def trainings(monkeypatch):
     """The numbers of classifiers that were fitted together, one for each call."""
     sizes, fit_together = [], plan.fit_together
@@ -65,7 +73,7 @@ def assert_same_results(search, plain):
 
 def both(estimator, grid, X, y, fit_params=None, **params):
     """Return a stacked search and scikit-learn's, fitted and found to be the same."""
-    params = {"scoring": "neg_log_loss", "cv": 3, **params}
+    params = {"scoring": "neg_log_loss", "cv": 2, **params}
     searches = [kind(estimator, grid, **params) for kind in (StackedGridSearchCV, GridSearchCV)]
     stacked, plain = (search.fit(X, y, **(fit_params or {})) for search in searches)
     assert_same_results(stacked, plain)
@@ -77,7 +85,7 @@ def both(estimator, grid, X, y, fit_params=None, **params):
 
 def test_a_classifier(double, table, trainings):
     stacked, plain = both(double(), STRENGTHS, *table, return_train_score=True)
-    assert trainings == [3, 3, 3]
+    assert trainings == [3, 3]
     np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3, 3, 3])
     np.testing.assert_allclose(stacked.predict_proba(table[0]), plain.predict_proba(table[0]))
     assert stacked.best_score_ == pytest.approx(plain.best_score_)
@@ -85,23 +93,23 @@ def test_a_classifier(double, table, trainings):
 
 def test_a_pipeline(double, table, trainings):
     both(make_pipeline(StandardScaler(), double()), OF_PIPELINE, *table)
-    assert trainings == [3, 3, 3]
+    assert trainings == [3, 3]
 
 
 def test_a_pipeline_in_a_pipeline(double, table, trainings):
     inner = Pipeline([("scale", StandardScaler()), ("net", double())])
     both(Pipeline([("first", "passthrough"), ("last", inner)]), {"last__net__kl_strength": [0, 0.1]}, *table)
-    assert trainings == [2, 2, 2]
+    assert trainings == [2, 2]
 
 
 def test_other_steps_make_other_rows(double, table, trainings):
     pipeline = Pipeline([("scale", None), ("net", double())])
     grid = {"scale": [StandardScaler(), MinMaxScaler()], "net__kl_strength": [0.0, 0.1, 0.5]}
-    stacked = StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
-    plain = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
+    stacked = StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2).fit(*table)
+    plain = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2).fit(*table)
     np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
     np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3] * 6)
-    assert trainings == [3] * 6
+    assert trainings == [3] * 4
 
 
 def test_other_steps_may_have_other_candidates(double, table):
@@ -110,8 +118,8 @@ def test_other_steps_may_have_other_candidates(double, table):
         {"scale": [StandardScaler()], "net__kl_strength": [0.0, 0.1]},
         {"scale": [MinMaxScaler()], "net__kl_strength": [0.0, 0.5, 0.9]},
     ]
-    stacked = StackedGridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=3).fit(*table)
-    plain = GridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=3).fit(*table)
+    stacked = StackedGridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=2).fit(*table)
+    plain = GridSearchCV(pipeline, grids, scoring="neg_log_loss", cv=2).fit(*table)
     np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
 
 
@@ -121,11 +129,11 @@ def test_the_last_step_is_searched(double, table, trainings):
         {"last": [double()], "last__kl_strength": [0.0, 0.1]},
         {"last": [LogisticRegression()], "last__C": [1.0, 10.0]},
     ]
-    stacked = StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
-    plain = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(*table)
+    stacked = StackedGridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2).fit(*table)
+    plain = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2).fit(*table)
     np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
     np.testing.assert_array_equal(stacked.cv_results_["stacked"], [2, 2, 1, 1])
-    assert trainings == [2, 2, 2]
+    assert trainings == [2, 2]
 
 
 def test_another_estimator(table, trainings):
@@ -151,12 +159,12 @@ def test_a_callable_refit_and_scorer(double, table):
 def test_sample_weight(double, table, trainings):
     weight = np.random.RandomState(0).rand(len(table[0]))
     both(double(), STRENGTHS, *table, {"sample_weight": weight})
-    assert trainings == [3, 3, 3]
+    assert trainings == [3, 3]
 
 
 def test_groups(double, table, trainings):
-    both(double(), STRENGTHS, *table, {"groups": np.arange(len(table[0])) % 7}, cv=GroupKFold(3))
-    assert trainings == [3, 3, 3]
+    both(double(), STRENGTHS, *table, {"groups": np.arange(len(table[0])) % 7}, cv=GroupKFold(2))
+    assert trainings == [3, 3]
 
 
 def test_metadata_routing(double, table, trainings):
@@ -167,7 +175,7 @@ def test_metadata_routing(double, table, trainings):
         )
         scorer = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
         both(estimator, OF_PIPELINE, *table, {"sample_weight": weight}, scoring=scorer)
-    assert trainings == [3, 3, 3]
+    assert trainings == [3, 3]
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores")
@@ -175,15 +183,15 @@ def test_an_invalid_candidate_fails_alone(double, table):
     grid = {"kl_strength": [0.0, -1.0, 0.1]}
     searches = []
     for kind in (StackedGridSearchCV, GridSearchCV):
-        search = kind(double(), grid, scoring="neg_log_loss", cv=3)
-        with pytest.warns(FitFailedWarning, match=r"(?s)3 fits failed.*'kl_strength' parameter of KLClassifier"):
+        search = kind(double(), grid, scoring="neg_log_loss", cv=2)
+        with pytest.warns(FitFailedWarning, match=r"(?s)2 fits failed.*'kl_strength' parameter of KLClassifier"):
             searches.append(search.fit(*table))
     assert_same_results(*searches)
     np.testing.assert_array_equal(searches[0].cv_results_["stacked"], [2, 1, 2])
 
 
 def test_an_invalid_candidate_may_raise(double, table):
-    search = StackedGridSearchCV(double(), {"kl_strength": [0.0, -1.0]}, error_score="raise", cv=3)
+    search = StackedGridSearchCV(double(), {"kl_strength": [0.0, -1.0]}, error_score="raise", cv=2)
     with pytest.raises(ValueError, match="'kl_strength' parameter of KLClassifier"):
         search.fit(*table)
     assert not plan.active_plans
@@ -191,15 +199,15 @@ def test_an_invalid_candidate_may_raise(double, table):
 
 def test_an_unknown_parameter(double, table):
     with pytest.raises(ValueError, match="Invalid parameter 'strength'"):
-        StackedGridSearchCV(double(), {"strength": [0.0, 1.0]}, cv=3).fit(*table)
+        StackedGridSearchCV(double(), {"strength": [0.0, 1.0]}, cv=2).fit(*table)
 
 
 def test_several_grids(double, table, trainings):
     grids = [{"kl_strength": [0.0, 0.1]}, {"lr": [0.01, 0.1], "kl_penalty": ["label_smoothing"], "kl_strength": [0.1]}]
-    stacked = StackedGridSearchCV(double(learning_rate="constant"), grids, cv=3, scoring="neg_log_loss").fit(*table)
-    plain = GridSearchCV(double(learning_rate="constant"), grids, cv=3, scoring="neg_log_loss").fit(*table)
+    stacked = StackedGridSearchCV(double(learning_rate="constant"), grids, cv=2, scoring="neg_log_loss").fit(*table)
+    plain = GridSearchCV(double(learning_rate="constant"), grids, cv=2, scoring="neg_log_loss").fit(*table)
     np.testing.assert_allclose(stacked.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
-    assert trainings == [4, 4, 4]
+    assert trainings == [4, 4]
 
 
 def test_what_cannot_share_a_stack(double, table):
@@ -217,27 +225,22 @@ def test_string_labels(double, table):
 def test_a_frame(double, table, trainings):
     X = pd.DataFrame(table[0], columns=list("abcde"))
     stacked, _ = both(double(), STRENGTHS, X, pd.Series(table[1]).astype(str))
-    assert trainings == [3, 3, 3]
+    assert trainings == [3, 3]
     assert stacked.feature_names_in_.tolist() == list("abcde")
-
-
-def test_processes(double, table):
-    stacked, _ = both(make_pipeline(StandardScaler(), double()), OF_PIPELINE, *table, n_jobs=2)
-    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [3, 3, 3])
 
 
 def test_a_randomized_search(double, table, trainings):
     searches = [
-        kind(double(), {"kl_strength": loguniform(0.01, 1)}, n_iter=3, cv=3, random_state=0).fit(*table)
+        kind(double(), {"kl_strength": loguniform(0.01, 1)}, n_iter=3, cv=2, random_state=0).fit(*table)
         for kind in (StackedRandomizedSearchCV, RandomizedSearchCV)
     ]
     assert_same_results(*searches)
-    assert trainings == [3, 3, 3]
+    assert trainings == [3, 3]
 
 
 def test_drawn_once_without_a_seed(double, table, trainings):
-    StackedRandomizedSearchCV(double(), {"kl_strength": loguniform(0.01, 1)}, n_iter=3, cv=3).fit(*table)
-    assert trainings == [3, 3, 3]
+    StackedRandomizedSearchCV(double(), {"kl_strength": loguniform(0.01, 1)}, n_iter=3, cv=2).fit(*table)
+    assert trainings == [3, 3]
 
 
 # What is trained together
@@ -245,24 +248,27 @@ def test_drawn_once_without_a_seed(double, table, trainings):
 
 def test_max_stack(double, table):
     stacked, _ = both(double(), STRENGTHS, *table)
-    search = StackedGridSearchCV(double(), STRENGTHS, max_stack=2, scoring="neg_log_loss", cv=3).fit(*table)
+    search = StackedGridSearchCV(double(), STRENGTHS, max_stack=2, scoring="neg_log_loss", cv=2).fit(*table)
     np.testing.assert_array_equal(search.cv_results_["stacked"], [2, 2, 1])
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], stacked.cv_results_["mean_test_score"])
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_halving(quick, table, n_jobs):
+def test_halving(halving, table):
     """The worse candidates cost less, and which is the best one is the same."""
-    classifier = quick(max_epochs=8, n_iter_no_change=None, early_stopping=True)
-    grid = {"kl_strength": [0.0, 3.0, 30.0, 300.0]}
-    searches = [
-        StackedGridSearchCV(classifier, grid, scoring="neg_log_loss", cv=3, n_jobs=n_jobs, halve_after=after)
-        for after in (None, 1)
-    ]
+    searches = [halving(halve_after=after) for after in (None, 1)]
     whole, halved = (search.fit(*table).cv_results_["mean_test_score"] for search in searches)
     assert halved[0] == pytest.approx(whole[0])
     assert (halved[1:] != whole[1:]).all()
     assert searches[1].best_index_ == 0
+
+
+def test_processes(halving, table, trainings):
+    """They halve as this one does."""
+    here, there = (halving(halve_after=1, n_jobs=n_jobs).fit(*table).cv_results_ for n_jobs in (None, 2))
+    assert trainings == [4, 4]
+    np.testing.assert_array_equal(there["stacked"], [4] * 4)
+    for name in ("mean_test_score", "std_test_score", "rank_test_score"):
+        np.testing.assert_allclose(there[name], here[name], rtol=1e-9, atol=1e-10)
 
 
 def test_halving_needs_a_validation_part(quick, table):
@@ -301,7 +307,7 @@ def test_invalid_parameters(double, table, name, value):
 
 def test_equal_candidates(double, table, trainings):
     both(double(), {"kl_strength": [0.1, 0.1]}, *table)
-    assert trainings == [2, 2, 2]
+    assert trainings == [2, 2]
 
 
 def test_equal_folds(double, table, trainings):
@@ -311,9 +317,9 @@ def test_equal_folds(double, table, trainings):
 
 
 def test_without_a_seed(double, table, trainings):
-    search = StackedGridSearchCV(double(random_state=None), {"kl_strength": [0.1, 0.1]}, cv=3, scoring="neg_log_loss")
+    search = StackedGridSearchCV(double(random_state=None), {"kl_strength": [0.1, 0.1]}, cv=2, scoring="neg_log_loss")
     scores = search.fit(*table).cv_results_["mean_test_score"]
-    assert trainings == [2, 2, 2]
+    assert trainings == [2, 2]
     assert scores[0] != scores[1]
 
 
@@ -359,8 +365,9 @@ def test_in_a_pipeline_and_cross_validated(double, table):
 
 
 def test_a_search_in_a_search(double, table):
-    inner = StackedGridSearchCV(double(), STRENGTHS, cv=2, scoring="neg_log_loss")
-    plain = GridSearchCV(double(), STRENGTHS, cv=2, scoring="neg_log_loss")
+    strengths = {"kl_strength": [0.0, 0.5]}
+    inner = StackedGridSearchCV(double(), strengths, cv=2, scoring="neg_log_loss")
+    plain = GridSearchCV(double(), strengths, cv=2, scoring="neg_log_loss")
     folds = StratifiedKFold(2)
     a = StackedGridSearchCV(inner, {"estimator__dropout": [0.0, 0.5]}, cv=folds).fit(*table)
     b = GridSearchCV(plain, {"estimator__dropout": [0.0, 0.5]}, cv=folds).fit(*table)
@@ -388,7 +395,7 @@ def test_nothing_is_left(double, table, global_state_untouched):
     estimator = double()
     before = estimator.get_params()
     with global_state_untouched():
-        search = StackedGridSearchCV(estimator, STRENGTHS, cv=3).fit(*table)
+        search = StackedGridSearchCV(estimator, STRENGTHS, cv=2).fit(*table)
     assert not plan.active_plans
     assert estimator.get_params() == before
     assert not hasattr(estimator, "net_")
@@ -402,7 +409,7 @@ def test_an_interruption_leaves_nothing(double, table, monkeypatch):
 
     monkeypatch.setattr(plan, "fit_together", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        StackedGridSearchCV(double(), STRENGTHS, cv=3).fit(*table)
+        StackedGridSearchCV(double(), STRENGTHS, cv=2).fit(*table)
     assert not plan.active_plans
 
 

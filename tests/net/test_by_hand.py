@@ -206,8 +206,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end"])
-@pytest.mark.parametrize("rule", ["constant", "kl_adaptive"])
+@pytest.mark.parametrize(("hook", "rule"), [("on_epoch_begin", "constant"), ("on_epoch_end", "kl_adaptive")])
 def test_what_a_callback_changes_is_followed(quick, table, by_autograd, change, hook, rule):
     def fit():
         params = {"dtype": "float64", "learning_rate": rule, "early_stopping": False, "max_epochs": 4, "batch_size": 40}

@@ -98,8 +98,7 @@ ROWS = {"plain": Rows, "weighted": weighted, "taught": taught, "sparse": sparse_
 
 
 @pytest.mark.parametrize("make_rows", ROWS.values(), ids=ROWS)
-@pytest.mark.parametrize("scaled", [False, True], ids=["as given", "scaled"])
-@pytest.mark.parametrize("each", [False, True], ids=["one set", "sets"])
+@pytest.mark.parametrize(("scaled", "each"), [(False, False), (True, True)], ids=["one set", "sets, scaled"])
 def test_rows_of_every_kind(net, table, make_rows, scaled, each):
     X, y = table
     starts = (0, 10) if each else (0, 0)
