@@ -115,8 +115,8 @@ class KLClassifier(NetClassifier):
     max_epochs : int >= 1, default=100
         Number of passes over the training rows; fewer where rows without labels would more than double the work.
     early_stopping : bool or "auto", default="auto"
-        Whether to set a validation part aside and keep the weights of lowest log-loss on it. ``"auto"`` does so from
-        200 rows on, unless a teacher has a part in the loss, and for callbacks. With one of your own False is an error.
+        Whether to set a validation part aside and keep the weights of lowest log-loss on it. ``"auto"``: from 40 rows
+        on (of many classes 200) if no teacher is in the loss, and for callbacks. False is an error if you gave one.
     validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class; not used where one of your own is given.
     calibrate : bool, default=True

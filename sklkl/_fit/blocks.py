@@ -49,7 +49,8 @@ def task_of_blocks(
         previous.check(survey.classes)
     monitor = checked_monitor(params, gives_valid)
     reader = BlockReader(estimator, params.inputs, data.X, survey, reset=previous is None)
-    aside = not gives_valid and stops_early(params, survey.total, distilled=False)
+    n_classes = 1 if survey.multilabel else len(survey.classes)
+    aside = not gives_valid and stops_early(params, survey.total, n_classes, distilled=False)
     share = _share(params, survey, reader) if aside else 0.0
     train, valid = _learned(reader, share, random_state)
     if gives_valid:

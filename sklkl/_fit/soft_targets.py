@@ -29,7 +29,7 @@ from sklkl.distillation import (
 )
 from sklkl.net import KLNet
 
-# Fewer rows are not split, neither to calibrate a teacher nor to stop early: a part of a few rows says little.
+# Fewer rows are not split to calibrate a teacher, which is fitted twice then: a part of a few rows says little.
 MIN_ROWS_TO_SPLIT = 200
 
 # augment="auto" leaves longer tables as they are: there is less to gain, and finding neighbours takes long.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sklkl._fit.monitors import validation_monitor, wants_validation_part
 from sklkl._fit.parameters import FitParams, SplitParams, TeacherParams
-from sklkl._fit.soft_targets import MIN_ROWS_TO_SPLIT, SoftTargets
+from sklkl._fit.soft_targets import SoftTargets
 from sklkl._fit.teacher_share import best_share, clearly_loses, clearly_worse, net_proba
 from sklkl._utils.checks import invalid
 from sklkl.data import Rows, TrainingSet
@@ -23,6 +23,11 @@ from sklkl.net import KLNet
 
 # Weight of the distillation loss for distill_weight="auto".
 AUTO_WEIGHT = 0.5
+
+# early_stopping="auto" sets none of fewer rows aside, nor of fewer than give every class one of those, up to the second
+# number. The log-loss of 80 rows that were not split is twice that of those that were; with three or four rows a class
+# what stops early has learned few of them.
+FEW_ROWS, MANY_ROWS = 40, 200
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def training_of(
         soft_targets.random_state_after = random_state.get_state()
         distilled = weight > 0
     train = rows
-    if valid is None and stops_early(params, rows.shape[0], distilled):
+    if valid is None and stops_early(params, rows.shape[0], _n_classes(rows), distilled):
         train, valid = split_rows(params.split, rows, random_state)
     if valid is None and monitor is not None:
         raise ValueError(
@@ -119,13 +124,20 @@ def number_of(params: TeacherParams) -> float:
     return AUTO_WEIGHT if isinstance(weight, str) else weight
 
 
-def stops_early(params: FitParams, n_rows: int, distilled: bool) -> bool:
+def stops_early(params: FitParams, n_rows: int, n_classes: int, distilled: bool) -> bool:
     """Whether to set rows aside; a teacher that labels every row is worth more than stopping early."""
     wanted: bool | str = params.split.early_stopping
     if not isinstance(wanted, str):
         return wanted
-    enough = n_rows >= MIN_ROWS_TO_SPLIT and not distilled
+    one_of_each = math.ceil(n_classes / params.split.validation_fraction)
+    enough = n_rows >= min(max(FEW_ROWS, one_of_each), MANY_ROWS) and not distilled
     return enough or bool(params.net.callbacks and wants_validation_part(params.net.callbacks))
+
+
+def _n_classes(rows: Rows) -> int:
+    """Return the number of classes that rows have; a multilabel indicator is not stratified by class."""
+    assert rows.y is not None
+    return 1 if rows.y.ndim == 2 else len(rows.y.unique())
 
 
 def stream_training(
@@ -188,7 +200,7 @@ def weighed_teacher(
 
     def student(weight: float) -> KLNet:
         # as it would be trained on all rows: with early stopping or without
-        validated = given is not None or stops_early(params, rows.shape[0], weight > 0)
+        validated = given is not None or stops_early(params, rows.shape[0], _n_classes(rows), weight > 0)
         training = _training(params, soft_targets, weight, train, valid if validated else None, random_state)
         return new_net(training, copy.deepcopy(random_state)).train_on(training.data)
 

@@ -116,7 +116,7 @@ def test_buffers_come_along(quick, table):
         return nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3))
 
     X, y = table
-    old = quick(module=module, max_epochs=5).fit(10 + X, y)
+    old = quick(module=module, max_epochs=5, early_stopping=False).fit(10 + X, y)
     new = quick(module=module, init_from=FrozenEstimator(old), max_epochs=1, **STILL)
     new.fit(10 + X, y)
     assert (new.module_[0].running_mean > 3).all()  # 1 if it had begun at 0

@@ -211,7 +211,8 @@ def test_the_network_sees_no_more_than_two_rows_before_it_is_trained(quick, tabl
         seen.append(len(logits))
         return logits
 
-    quick(module=Returns, module__function=watched, batch_size=30, max_epochs=1, learning_rate="onecycle").fit(*table)
+    params = {"batch_size": 30, "max_epochs": 1, "learning_rate": "onecycle", "early_stopping": False}
+    quick(module=Returns, module__function=watched, **params).fit(*table)
     assert seen == [2] + [30] * 8  # at the end it is looked at once more
 
 

@@ -352,7 +352,7 @@ def test_one_row(quick):
 def test_inputs_of_any_rank_with_a_module(quick, shape):
     X = np.random.RandomState(0).randn(*shape)
     y = (X.reshape(60, -1)[:, 0] > 0).astype(int)
-    clf = quick(module=Flat, max_epochs=30).fit(X, y)
+    clf = quick(module=Flat, max_epochs=30, early_stopping=False).fit(X, y)
     assert clf.predict_proba(X).shape == (60, 2)
     assert clf.n_features_in_ == shape[1]
     assert clf.score(X, y) > 0.8

@@ -137,7 +137,8 @@ class Untouched(Callback):
     }.items(),
     ids=lambda item: item[0],
 )
-def test_what_looks_at_training_rows_changes_nothing(quick, table, callbacks):
+def test_what_looks_at_training_rows_changes_nothing(quick, make_table, callbacks):
+    table = make_table(39)
     clf = quick(callbacks=callbacks[1]).fit(*table)
     assert "valid_loss" not in clf.history_[-1]
     KLClassifier(callbacks=callbacks[1]).partial_fit(*table, classes=[0, 1, 2])
@@ -154,7 +155,8 @@ class Reader(Callback):
 
 
 @pytest.mark.parametrize("by_name", [True, False])
-def test_what_reads_it_unasked_is_told_how_to_get_one(quick, table, by_name):
+def test_what_reads_it_unasked_is_told_how_to_get_one(quick, make_table, by_name):
+    table = make_table(39)
     clf = quick(callbacks=[Reader(by_name)])
     with pytest.raises(ValueError, match=r"there is none: .*valid_loss.* Set 'early_stopping' to True, or pass"):
         clf.fit(*table)

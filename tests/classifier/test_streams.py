@@ -241,7 +241,7 @@ def test_warm_start_with_another_width_is_refused(quick, table):
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_warm_start_uses_parameters_that_were_set_in_between(quick, table, params, seen):
-    clf = quick(warm_start=True, learning_rate="constant").fit(*table)
+    clf = quick(warm_start=True, learning_rate="constant", early_stopping=False).fit(*table)
     assert not seen(clf)
     assert seen(clf.set_params(**params).fit(*table))
 
@@ -255,7 +255,7 @@ def test_another_penalty_set_in_between_is_used(quick, table):
 def test_the_prior_of_a_warm_start_is_that_of_the_new_rows(quick, table):
     """fit learns from the rows it is given; only partial_fit goes on counting."""
     X, y = table
-    clf = quick(warm_start=True, kl_penalty="prior", kl_strength=0.1).fit(X, y)
+    clf = quick(warm_start=True, kl_penalty="prior", kl_strength=0.1, early_stopping=False).fit(X, y)
     keep = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y > 0)[:20]]
     clf.fit(X[keep], y[keep])
     np.testing.assert_allclose(clf.net_.penalty_.prior_, np.bincount(y[keep]) / len(keep), rtol=1e-6)

@@ -155,11 +155,20 @@ def test_by_default_nothing_is_shown(quick, make_table, capsys):
 
 @pytest.mark.parametrize(
     ("early_stopping", "n_rows", "split"),
-    [("auto", 199, False), ("auto", 200, True), (True, 50, True), (False, 400, False)],
+    [("auto", 39, False), ("auto", 40, True), (True, 30, True), (False, 400, False)],
 )
 def test_a_validation_part_is_set_aside(quick, make_table, early_stopping, n_rows, split):
     clf = quick(early_stopping=early_stopping).fit(*make_table(n_rows))
     assert ("valid_loss" in clf.history_[-1]) is split
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "n_rows", "split"), [(10, 66, False), (10, 67, True), (50, 199, False), (50, 200, True)]
+)
+def test_of_many_classes_more_rows_are_needed(quick, n_classes, n_rows, split):
+    """Up to 200 rows, every class is to have a row in the part set aside, by default 15 %."""
+    X = np.random.RandomState(0).randn(n_rows, 5)
+    assert ("valid_loss" in quick().fit(X, np.arange(n_rows) % n_classes).history_[-1]) is split
 
 
 def test_the_best_epoch_is_kept(quick, make_table):
