@@ -112,7 +112,8 @@ plt.show()
 
 forest = RandomForestClassifier(random_state=0)
 distiller = Distiller(small, forest, random_state=0).fit(X_train, y_train)
-DistillationDisplay.from_estimator(distiller)
+fig, axes = plt.subplots(2, 1, figsize=(7, 4.4), layout="constrained")
+DistillationDisplay.from_estimator(distiller, ax=axes)
 plt.show()
 
 # %%
