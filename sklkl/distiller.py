@@ -25,11 +25,20 @@ from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
 from sklkl._fit.teaching import limit_tags, uses_unlabeled
+from sklkl._fit.validation_rows import without_labels
 from sklkl._fit.weights import sample_weights
 from sklkl._utils.plain_state import PlainState
 from sklkl._utils.progress import CallbackSupportMixin, followed, task
 from sklkl._utils.seeding import local_random_state, seeded
-from sklkl._utils.sklearn_private import HasMethods, Interval, RealNotInt, _check_y, _num_samples, _safe_indexing
+from sklkl._utils.sklearn_private import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    _check_y,
+    _num_samples,
+    _safe_indexing,
+    check_params,
+)
 from sklkl._utils.types import MatrixLike, Weight
 from sklkl.classifier import KLClassifier
 from sklkl.distillation import TEACHERS, aligned, is_ready, make_teacher
@@ -169,7 +178,7 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
             If training was interrupted. If that was the student's, on all rows, after an epoch was finished, the model
             so far is kept; else the distiller is as it was.
         """
-        self._validate_params()
+        check_params(self)
         _check_student(self.student)
         make_teacher(self.teacher)  # or an error
         y = _check_y(label_array(y), estimator=self)
@@ -197,7 +206,7 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
     def _report(self, student: Any, teacher: Any, seed: int, data: FitData) -> dict[str, dict[str, float]]:
         numbers = _held_out(data.y, data.sample_weight, self.report_fraction, seed)
         train, test = (_part(data, part) for part in numbers)
-        train = _without_labels(train, np.setdiff1d(data.y, train.y))
+        train = without_labels(train, np.setdiff1d(data.y, train.y))
         student = clone(student)
         leave_file(_final(student))
         with task("report"):
@@ -310,18 +319,6 @@ def _part(data: FitData, numbers: np.ndarray) -> FitData:
     X, y = _safe_indexing(data.X, numbers), _safe_indexing(data.y, numbers)
     weight = None if data.sample_weight is None else _safe_indexing(data.sample_weight, numbers)
     return replace(data, X=X, y=y, sample_weight=weight)
-
-
-def _without_labels(data: FitData, labels: np.ndarray) -> FitData:
-    """Return what was given, but for rows of the validation part that have one of these labels."""
-    if data.X_val is None or data.y_val is None or len(labels) == 0:
-        return data
-    kept = np.flatnonzero(~np.isin(indexable_rows("y_val", data.y_val), labels))
-    names = ("X_val", "y_val", "sample_weight_val")
-    given = {name: indexable_rows(name, getattr(data, name)) for name in names}
-    none = len(kept) == 0
-    parts = {name: None if none or rows is None else _safe_indexing(rows, kept) for name, rows in given.items()}
-    return replace(data, **parts)
 
 
 def distilled(student: Any, teacher: Any, data: FitData) -> tuple[Any, Any]:

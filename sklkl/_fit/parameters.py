@@ -303,6 +303,9 @@ class PassedOnParams(WarnsOnce):
         copy._varied = self._varied
         return copy
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_varied"}
+
     def _drop_refused(self, prefix: str, kept: Mapping[str, Any]) -> None:
         """Drop what was to be passed on to the part before and cannot be to the new one."""
         start, part = prefix + "__", getattr(self, prefix)

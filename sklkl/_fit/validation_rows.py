@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklkl._fit.inputs import Inputs, called, class_codes, labelled_rows, read_more, read_more_labels
+from sklkl._fit.inputs import Inputs, called, class_codes, indexable_rows, labelled_rows, read_more, read_more_labels
 from sklkl._fit.parameters import FitData, FitParams, SplitParams
 from sklkl._fit.weights import balanced_class_weight
 from sklkl._utils.checks import invalid, invalid_input
+from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl.data import Rows
 
 
@@ -65,3 +66,15 @@ def _check_given(data: FitData, split: SplitParams) -> None:
     if split.early_stopping is False:
         allowed = "'auto' or True where a validation part is given as 'X_val' and 'y_val'"
         raise invalid("early_stopping", False, allowed, of="KLClassifier")
+
+
+def without_labels(data: FitData, labels: np.ndarray) -> FitData:
+    """Return what was given, but for rows of the validation part that have one of these labels."""
+    if data.X_val is None or data.y_val is None or len(labels) == 0:
+        return data
+    kept = np.flatnonzero(~np.isin(indexable_rows("y_val", data.y_val), labels))
+    names = ("X_val", "y_val", "sample_weight_val")
+    given = {name: indexable_rows(name, getattr(data, name)) for name in names}
+    none = len(kept) == 0
+    parts = {name: None if none or rows is None else _safe_indexing(rows, kept) for name, rows in given.items()}
+    return replace(data, **parts)

@@ -39,6 +39,7 @@ __all__ = [
     "_safe_indexing",
     "_safe_split",
     "available_if",
+    "check_params",
     "validate_parameter_constraints",
 ]
 
@@ -49,3 +50,9 @@ def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
     """Return scikit-learn's decorator of this name, which is public but loses the type of the method."""
     decorator: Callable[[Method], Method] = metaestimators.available_if(check)
     return decorator
+
+
+def check_params(estimator: Any) -> None:
+    """Raise an error that names the first parameter of an estimator that is not within its constraints."""
+    params, owner = estimator.get_params(deep=False), type(estimator).__name__
+    validate_parameter_constraints(estimator._parameter_constraints, params, caller_name=owner)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sklkl._utils.checks import invalid
-from sklkl._utils.sklearn_private import Interval, StrOptions, _get_column_indices, _num_samples
+from sklkl._utils.sklearn_private import Interval, StrOptions, _get_column_indices, _num_samples, check_params
 from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
@@ -256,7 +256,7 @@ class DriftDetector(BaseEstimator):
         )
 
     def _check_params(self) -> None:
-        self._validate_params()
+        check_params(self)
         if self.null == "permutation" and self.alpha < _LEAST_ALPHA:
             allowed = f"{_LEAST_ALPHA:.0e} or more for null='permutation', which draws 2 / alpha splits and more"
             raise invalid("alpha", self.alpha, allowed, "DriftDetector")

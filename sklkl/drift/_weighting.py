@@ -29,6 +29,7 @@ from sklkl._utils.sklearn_private import (
     _check_sample_weight,
     _num_samples,
     _routing_enabled,
+    check_params,
 )
 from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl._utils.validation import checked_array, with_columns_checked
@@ -215,7 +216,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
             If the estimator does not accept sample weights, a parameter or input is not allowed, or no training row
             is like the target rows.
         """
-        self._validate_params()
+        check_params(self)
         self._require_weights()
         routed = process_routing(self, "fit", **fit_params).estimator.fit if _routing_enabled() else fit_params
         with_columns_checked(self, X)

@@ -68,12 +68,19 @@ def _in_a_process(executor: Any, *args: Any) -> Any:
 def _train_there(
     run: Run, options: dict[str, Any], estimators: list[NetClassifier], data: FitData
 ) -> Sequence[NetClassifier | None]:
-    trained: list[NetClassifier | None] = run(_with_config, data, estimators, options, get_config())
+    varied = [estimator._varied for estimator in estimators]  # which their pickles are without
+    trained: list[NetClassifier | None] = run(_with_config, data, estimators, varied, options, get_config())
     return trained
 
 
 def _with_config(
-    data: FitData, estimators: list[NetClassifier], options: dict[str, Any], config: dict[str, Any]
+    data: FitData,
+    estimators: list[NetClassifier],
+    varied: list[tuple[str, ...]],
+    options: dict[str, Any],
+    config: dict[str, Any],
 ) -> list[NetClassifier | None]:
+    for estimator, names in zip(estimators, varied, strict=True):
+        estimator._varied = names
     with config_context(**config):
         return train_here(estimators, data, **options)

@@ -1,6 +1,7 @@
 """Parameters that were set and cannot have an effect: each is named, with what would give it one, and only these."""
 
 import inspect
+import pickle
 import warnings
 
 import joblib
@@ -225,6 +226,10 @@ def test_a_search_says_it_once(table, grid, action):
 def test_what_a_search_varies_may_switch_others_off(table, kind, given, grid, names):
     clf = classifier(max_epochs=1).set_params(**given)  # before, which varies nothing
     assert idle(lambda: kind(clf, grid, cv=2).fit(*table)).keys() == names
+
+
+def test_what_was_varied_is_in_no_pickle():
+    assert pickle.dumps(KLClassifier().set_params(lr=0.1)) == pickle.dumps(KLClassifier(lr=0.1))
 
 
 def test_another_search_says_it_again(table):
