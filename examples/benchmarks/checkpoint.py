@@ -1,6 +1,6 @@
 """What a checkpoint costs: processor time of an epoch with one and without, the time of a write, the size of the file.
 
-The median of several trainings of 20 epochs, taken in turns, on one thread.
+The median of several trainings of 20 epochs, taken in turns, on one thread; then that of calls of ``partial_fit``.
 
     python examples/benchmarks/checkpoint.py
     python examples/benchmarks/checkpoint.py --quick
@@ -59,8 +59,33 @@ def measured(n_rows, params, n_repeats):
     return np.median(rows, axis=0)
 
 
+def seconds_of_a_call(parts, **params):
+    """Return the median processor time of a call of ``partial_fit``, after the first ones."""
+    clf, found = KLClassifier(random_state=0, **params), []
+    for X, y in parts:
+        start = time.process_time()
+        clf.partial_fit(X, y, classes=range(5))
+        found.append(time.process_time() - start)
+    return float(np.median(found[5:]))
+
+
+def table_of_streams(n_calls):
+    """Print what a call of ``partial_fit`` takes: by itself, with checkpoints, and where it was learned from before."""
+    names = "ms a call", "with a checkpoint", "every 10 calls", "skipped"
+    print(f"| rows a call, default | {' | '.join(names)} |")
+    print("|" + "---|" * 5)
+    for n_rows in (100, 1000):
+        X, y = make_classification(n_rows * n_calls, 30, n_informative=15, n_classes=5, random_state=0)
+        parts = list(zip(np.split(X, n_calls), np.split(y, n_calls), strict=True))
+        with tempfile.TemporaryDirectory() as folder:
+            first, second = (Path(folder, name) for name in ("first", "second"))
+            kinds = {}, {"checkpoint": first}, {"checkpoint": second, "checkpoint_every": 10}, {"checkpoint": first}
+            times = [f"{1e3 * seconds_of_a_call(parts, **params):.1f}" for params in kinds]
+        print(f"| {n_rows:,} | {' | '.join(times)} |")
+
+
 def main():
-    """Print a table."""
+    """Print two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one training of two settings")
     quick = parser.parse_args().quick
@@ -73,6 +98,8 @@ def main():
     for name, (n_rows, params) in list(SETTINGS.items())[: 2 if quick else None]:
         plain, kept, write, size = measured(n_rows, params, 1 if quick else 5)
         print(f"| {name} | {1e3 * plain:.1f} | {1e3 * kept:.1f} | {1e3 * write:.1f} | {size / 1e3:,.0f} |")
+    print()
+    table_of_streams(10 if quick else 100)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Milliseconds of a training step of one network and of stacks, on CUDA and the CPU, beside a loop in plain PyTorch.
 
 The default network, 50 columns and 10 classes. Rows are on the device before the time is taken, and batches are made
-there. Share of peak: floating-point operations of the weights' products, 6 a weight and row, by those of a product of
-large matrices of float32 in the same time. The plain loop is a network of the same layers, dropout and optimiser
-(fused AdamW), whose inputs are not scaled, in PyTorch: as it is, compiled, or in bfloat16 by autocast, for which this
-package has no parameter; of several networks it is the time of so many loops one after the other. Without a CUDA
-device it says so, and measures the CPU alone.
+there; the CPU has one thread, and its times are those of the processor. Share of peak: floating-point operations of the
+weights' products, 6 a weight and row, by those of a product of large matrices of float32 in the same time. The plain
+loop is a network of the same layers, dropout and optimiser (fused AdamW), whose inputs are not scaled, in PyTorch: as
+it is, compiled, or in bfloat16 by autocast, for which this package has no parameter; of several networks it is the time
+of so many loops one after the other. Without a CUDA device it says so, and measures the CPU alone.
 
     python examples/benchmarks/gpu.py          # minutes
     python examples/benchmarks/gpu.py --quick  # seconds, only to see that it runs
@@ -28,6 +28,7 @@ from sklkl.net import train_together
 COLUMNS, HIDDEN, CLASSES, DROPOUT = 50, (384, 256), 10, 0.3
 BATCHES = {"cuda": (128, 1024, 4096, 16_384), "cpu": (128, 1024)}
 STACKS = {"cuda": (1, 10, 100, 500), "cpu": (1, 10)}
+STEPS = {"cuda": 20, "cpu": 4}
 ADAMW = {"optimizer": torch.optim.AdamW, "optimizer__fused": True, "optimizer__weight_decay": 0.3}
 # of the device's memory may be taken by a stack's activations
 MOST = 0.4
@@ -44,8 +45,9 @@ def rows_on(device, n_rows):
 
 
 def finished(device):
-    if device == "cuda":
-        torch.cuda.synchronize()
+    if device == "cpu":  # of one thread: others on a busy machine do not count
+        return time.process_time()
+    torch.cuda.synchronize()
     return time.perf_counter()
 
 
@@ -119,8 +121,13 @@ def peak(device, n_rows=8192):
     """Return the floating-point operations a second of a product of large matrices in float32."""
     n_rows = n_rows if device == "cuda" else 1024
     a = torch.randn(n_rows, n_rows, device=device)
-    found = seconds_of_a_step(device, lambda n_epochs: [a @ a for _ in range(5 * n_epochs)], 5, rounds=3)
+    found = seconds_of_a_step(device, lambda n_epochs: products(a, 5 * n_epochs), 5, rounds=3)
     return 2 * n_rows**3 / found
+
+
+def products(a, n_times):
+    for _ in range(n_times):
+        a @ a
 
 
 def n_weights():
@@ -146,7 +153,8 @@ def head(*names):
 
 def table_of_steps(device, stacks, sizes, n_steps, rounds):
     of_peak = peak(device)
-    print(f"\n{name_of(device)}: {of_peak / 1e12:.2f} TFLOP/s in a product of large matrices of float32\n")
+    name = torch.cuda.get_device_name(0) if device == "cuda" else "CPU, one thread"
+    print(f"\n{name}: {of_peak / 1e12:.2f} TFLOP/s in a product of large matrices of float32\n")
     head(device, "batch", "networks", "kl_adaptive, ms", "constant, ms", "share of peak, %", "plain loops / constant")
     for batch in sizes:
         rows = rows_on(device, n_steps * batch)
@@ -182,19 +190,13 @@ def table_of_ways(device, sizes, n_steps, rounds, compiles):
             line(name, f"{batch:,}", f"{seconds_of_a_step(device, make(), n_steps, rounds) * 1e3:.2f}")
 
 
-def name_of(device):
-    if device == "cuda":
-        return torch.cuda.get_device_name(0)
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' * (threads > 1)}"
-
-
 def main(quick=False):
     warnings.simplefilter("ignore")
-    n_steps, rounds = (2, 1) if quick else (20, 3)
+    torch.set_num_threads(1)
+    rounds = 1 if quick else 3
     found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in reversed(found):
-        stacks, sizes = ((1, 3), (128,)) if quick else (STACKS[device], BATCHES[device])
+        stacks, sizes, n_steps = ((1, 3), (128,), 2) if quick else (STACKS[device], BATCHES[device], STEPS[device])
         table_of_steps(device, stacks, sizes, n_steps, rounds)
         table_of_ways(device, sizes[:2], n_steps, rounds, compiles=device == "cuda")
     if "cuda" not in found:

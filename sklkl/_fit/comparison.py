@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from reprlib import Repr
@@ -12,6 +13,7 @@ import numpy as np
 from sklkl._fit.parameters import FitData, FitParams
 from sklkl._utils.checks import refusal
 from sklkl._utils.fingerprints import fingerprint
+from sklkl._utils.own_code import code_fingerprint
 from sklkl.net import KLNet, members_of
 
 # By the name of a parameter or of an argument of fit: a fingerprint, and what to call the value in a message.
@@ -20,6 +22,8 @@ Described = Mapping[str, tuple[str, str]]
 # Without any effect on what is learned.
 _NO_MATTER = ("checkpoint", "checkpoint_every", "verbose")
 _BY_CLASS = "class "
+# Instructions of another version of Python cannot be compared.
+_CODE, _IN_PYTHON = "the code of ", f" in Python {sys.version_info[0]}.{sys.version_info[1]}"
 _SCALARS = (bool, int, float, str, type(None), np.generic)
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -40,10 +44,20 @@ def what_is_fitted(
     given = _without_idle(params.given)
     given |= {"teacher": params.teacher.teacher, "callbacks": _kinds(params.net.callbacks)}
     parts = {name: (_of_parameter(value), _SHORT.repr(value)) for name, value in given.items()}
+    parts |= _code_of(params)
     parts |= {"the net that is resumed": _of_net(previous)}
     parts |= {"the halving": (_of_parameter(halved_with), "none" if halved_with is None else "one of other candidates")}
     known = same_data or {}
     return parts | {name: known.get(name) or _of_data(name, value) for name, value in _arguments(data).items()}
+
+
+def _code_of(params: FitParams) -> Described:
+    """Return the instructions of a network, penalty, optimiser and callbacks of the user's own, not of libraries."""
+    net = params.net
+    callbacks = [item[1] if isinstance(item, (list, tuple)) else item for item in net.callbacks or []]
+    own = {"module": [net.module], "kl_penalty": [net.kl_penalty], "optimizer": [net.optimizer], "callbacks": callbacks}
+    codes = {name: code_fingerprint(values) for name, values in own.items()}
+    return {f"{_CODE}{name!r}{_IN_PYTHON}": (code, "") for name, code in codes.items() if code}
 
 
 def what_is_learned(params: FitParams, data: FitData) -> Described:
@@ -90,10 +104,14 @@ def check_comparable(described: Described) -> None:
 def differences(before: Described, now: Described) -> list[str]:
     """Return a sentence for each part in which two fits differ."""
     names = [name for name in [*before, *(now.keys() - before.keys())] if _digest(before, name) != _digest(now, name)]
+    # of another version of Python, or of a network that has another name too
+    names = [name for name in names if not name.startswith(_CODE) or name in before and name in now]
     return [_difference(name, _called(before, name), _called(now, name)) for name in names]
 
 
 def _difference(name: str, before: str, now: str) -> str:
+    if name.startswith(_CODE):
+        return f"{name.removesuffix(_IN_PYTHON)} was changed"
     was = f"{name!r} was {before}"
     return f"{was} and is another one of that name" if before == now else f"{was} and is {now}"
 

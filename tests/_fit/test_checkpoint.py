@@ -273,6 +273,14 @@ def test_another_fit_is_refused_by_name(killed, tmp_path, params, args, words):
     assert path.read_bytes() == before
 
 
+def test_a_network_of_the_same_name_that_was_changed_is_refused(killed, tmp_path, monkeypatch):
+    fit = small(checkpoint=tmp_path / "fit", module=Own).fit
+    killed(lambda: fit(X, Y), 3)
+    monkeypatch.setattr(Own, "forward", lambda self, x: super(Own, self).forward(-x), raising=False)
+    with pytest.raises(ValueError, match="is that of another fit: the code of 'module' was changed"):
+        fit(X, Y)
+
+
 def test_a_fit_that_has_ended_makes_room_for_another_one(tmp_path):
     path = tmp_path / "fit"
     small(checkpoint=path).fit(X, Y)
