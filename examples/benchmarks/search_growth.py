@@ -1,9 +1,9 @@
 """How time and memory of a stacked search grow with candidates, rows and columns.
 
-One hidden layer of 16 units, ten epochs, three folds, and from a base of 10 candidates, 1,000 rows and 20 columns one of
-these at a time grows a hundredfold. Processor time on one thread of a fit, that is of a candidate in a fold, and the peak
-of memory above what there was before the search, each in a process of its own (Linux). `GridSearchCV` does the same
-work one by one, where that does not take too long.
+One hidden layer of 16 units, ten epochs, three folds, and from a base of 10 candidates, 1,000 rows and 20 columns one
+of these at a time grows a hundredfold. Processor time on one thread of a fit, that is of a candidate in a fold, and the
+peak of memory above what there was before the search, each in a process of its own (Linux). `GridSearchCV` does the
+same work one by one, where that does not take too long.
 
     python examples/benchmarks/search_growth.py          # some minutes
     python examples/benchmarks/search_growth.py --quick  # seconds, only to see that it runs

@@ -109,19 +109,27 @@ def cases(args):
 
 
 def run(args, penalties):
-    """Return {(set, rows, share flipped, seed): {lever: measures}}, with what a file has of it already."""
-    table, sets = kept(args.out), chosen_sets(args)
+    """Return {(set, rows, share flipped, seed): {lever: measures}}, of which a file may have some already."""
+    table, sets, asked = kept(args.out), chosen_sets(args), {}
     for key in cases(args):
-        name, n_rows, share, seed = key
-        ways, found = levers(penalties, seed), table.get(key, {})
-        left = [way for way in ways if way not in found]
-        X, X_test, y, y_test = prepared(sets[name], seed, n_rows, 3000) if left else [()] * 4
-        if len(y) == n_rows:
-            data = X, X_test, flipped(y, share, seed), y_test
-            search = cache(partial(raced, X=X, y=data[2], seed=seed))
-            for way in left:
-                keep(args.out, table, key, way, case(data, ways[way], search, seed))
-    return table
+        ways, found = levers(penalties, key[-1]), table.get(key, {})
+        left = {way: lever for way, lever in ways.items() if way not in found}
+        if not left or measure(args, table, key, left, sets):
+            asked[key] = {way: table[key][way] for way in ways}
+    return asked
+
+
+def measure(args, table, key, ways, sets):
+    """Put the measures of a case into the table; return whether the set has as many rows."""
+    name, n_rows, share, seed = key
+    X, X_test, y, y_test = prepared(sets[name], seed, n_rows, 3000)
+    if len(y) < n_rows:
+        return False
+    data = X, X_test, flipped(y, share, seed), y_test
+    search = cache(partial(raced, X=X, y=data[2], seed=seed))
+    for way, lever in ways.items():
+        keep(args.out, table, key, way, case(data, lever, search, seed))
+    return True
 
 
 def kept(path):
