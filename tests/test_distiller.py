@@ -215,6 +215,7 @@ def test_a_report_of_a_single_class(distiller, table):
     assert [figures["accuracy"] for figures in report.values()] == [1, 1, 1]
 
 
+@pytest.mark.filterwarnings("ignore:1 classes have one row only")
 def test_few_rows_and_a_class_of_one(distiller, table):
     X, y = table
     lone = np.where(np.arange(120) == 3, 9, y)

@@ -167,7 +167,8 @@ def test_an_interrupt_in_a_teachers_fit_leaves_the_estimator_as_it_was(quick, ta
 
 def test_an_interrupt_in_a_later_generation_keeps_one_that_has_learned(quick, table):
     count = iter(range(100))
-    clf = quick(n_generations=3, callbacks=[on("on_batch_begin", lambda: press() if next(count) == 3 else None)])
+    presses = on("on_batch_begin", lambda: press() if next(count) == 3 else None)
+    clf = quick(n_generations=3, early_stopping=False, callbacks=[presses])
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*table)
     assert clf.interrupted_
