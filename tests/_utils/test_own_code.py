@@ -83,7 +83,7 @@ def changed(code, change):
     return code if change is None else code.replace(*change)
 
 
-@pytest.mark.parametrize("kind", set(KINDS) - {"method"})
+@pytest.mark.parametrize("kind", ["class", "instance", "factory", "partial"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_is_seen(written, kind, change):
     before = code_fingerprint([KINDS[kind](written())])
