@@ -151,10 +151,11 @@ def test_the_history_is_of_those_that_got_so_far(several, table):
 
 
 def test_one_bar_shows_the_progress(several, table, capsys):
-    clf = several(verbose=1, warm_start=True).fit(*table)
-    assert capsys.readouterr().err.count("3/3") == 1
-    clf.fit(*table)
-    assert capsys.readouterr().err.count("3/3") == 1
+    clf = several(verbose=1, warm_start=True)
+    for _ in range(2):
+        clf.fit(*table)
+        (bar,) = capsys.readouterr().err.strip("\n").split("\n")  # a slow machine shows its end twice, in one line
+        assert "3/3" in bar
 
 
 # Uncertainty
