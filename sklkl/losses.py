@@ -168,5 +168,6 @@ def _numbers(values: list[Tensor | float]) -> np.ndarray:
     found = np.array([0.0 if isinstance(value, Tensor) else value for value in values])
     on_device = [isinstance(value, Tensor) for value in values]
     if any(on_device):
-        found[on_device] = torch.stack([value for value in values if isinstance(value, Tensor)]).numpy(force=True)
+        there = torch.stack([value for value in values if isinstance(value, Tensor)])
+        found[on_device] = there.to(torch.promote_types(there.dtype, torch.float32)).numpy(force=True)
     return found

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklkl.losses import CrossEntropy, TermMeans, expectation, row_shares
+from sklkl.losses import CrossEntropy, TermMeans, _numbers, expectation, row_shares
 
 WEIGHTS = st.lists(st.floats(0.1, 10), min_size=2, max_size=6)
 
@@ -100,3 +100,8 @@ def test_the_gradient_of_a_negative_entropy_by_logit():
 )
 def test_nan_and_infinity_are_not_hidden(p, values, expected):
     np.testing.assert_equal(expectation(double([p, 0.5]), double([values, 1.0])).item(), expected)
+
+
+def test_numbers_of_half_precision_on_a_device_can_be_read():
+    values = [torch.tensor(0.5, dtype=torch.bfloat16), torch.tensor(1.5, dtype=torch.bfloat16)]
+    assert _numbers([*values, 2.0]).tolist() == [0.5, 1.5, 2.0]

@@ -13,9 +13,6 @@ from sklkl._utils.torch_state import OwnTorchState, insist
 from sklkl.data import Rows
 from sklkl.net import KLNet
 
-# Where an estimator has how far it has come in a stream with a checkpoint.
-POSITION = "_position"
-
 Classifier = TypeVar("Classifier", bound=NetClassifier)
 
 

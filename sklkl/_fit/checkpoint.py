@@ -177,7 +177,7 @@ class FitCheckpoint:
 
     def _is_left_to_others(self) -> bool:
         """Whether there is a file that neither this fit nor its process knows; it is left as it is from then on."""
-        found = None if self.path is None else _file_at(self.path)
+        found = None if self.path is None else file_at(self.path)
         if not self._is_left and found not in (None, self._known, _WRITTEN.get(str(self.path))):
             self._is_left = True
             why = "is written by another process too, and is left to that; training goes on"
@@ -200,7 +200,7 @@ class FitCheckpoint:
             "n_together": self.n_together,
         }
         replace_file(self.path, to_bytes(content))
-        self._known = _file_at(self.path)
+        self._known = file_at(self.path)
         if self._known is not None:
             _WRITTEN[self.path] = self._known
 
@@ -305,7 +305,8 @@ def _file_in(folder: str, described: Described) -> str:
     return os.path.join(folder, f"{name}.checkpoint")
 
 
-def _file_at(path: str) -> _File | None:
+def file_at(path: str) -> _File | None:
+    """Return which file is at a place; None if there is none."""
     try:
         return _file_of(os.stat(path))
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sklkl._fit.attempt import POSITION, Attempt, Previous, Task, Trained
+from sklkl._fit.attempt import Attempt, Previous, Task, Trained
 from sklkl._fit.blocks import task_of_blocks
 from sklkl._fit.calibration import calibrate
 from sklkl._fit.checkpoint import NO_CHECKPOINT, FitCheckpoint, checkpoint_of
@@ -23,6 +23,7 @@ from sklkl._fit.net_factory import new_net
 from sklkl._fit.outcome import check_outcome
 from sklkl._fit.parameters import FitData, FitParams, TeacherParams
 from sklkl._fit.prediction import NetClassifier
+from sklkl._fit.stored import POSITION
 from sklkl._fit.teacher_share import net_proba
 from sklkl._fit.teaching import soft_targets_of
 from sklkl._fit.training_set import Training, stream_training, training_of

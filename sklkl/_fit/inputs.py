@@ -81,7 +81,7 @@ def _check_no_times(X: Any) -> None:
         found = str(X.dtype) if isinstance(X, np.ndarray) and X.dtype.kind in "mM" else ""
     else:
         names = getattr(X, "column_names", X.columns)  # the columns of a pyarrow table are its values
-        kinds = zip(names, X.schema.types if hasattr(X, "column_names") else X.dtypes, strict=True)
+        kinds = zip(names, X.schema.types if hasattr(X, "column_names") else getattr(X, "dtypes", ()), strict=False)
         found = next((f"{kind} in column {name!r}" for name, kind in kinds if _TIMES.match(str(kind))), "")
     if found:
         allowed = "numbers, into which times are to be turned before (days since a date, the hour of the day)"

@@ -288,7 +288,8 @@ class PassedOnParams(WarnsOnce):
         UserWarning
             If a parameter is dropped.
         """
-        self._varied = tuple(params) or self._varied
+        # seeds are set by what clones an estimator, a bagging in a search for one
+        self._varied = tuple(name for name in params if name != "random_state") or self._varied
         passed_on = {name: params.pop(name) for name in list(params) if self._is_passed_on(name)}
         before = {prefix: getattr(self, prefix) for prefix in self._passed_on_prefixes if prefix in params}
         super().set_params(**params)  # type: ignore[misc]

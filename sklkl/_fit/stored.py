@@ -49,6 +49,9 @@ _LEARNED = ("lr_", "has_learned_", "interrupted_", "unlabeled_rows_", "why_autog
 
 _WEIGHT_PAIRS = "class_weight, in pairs"
 
+# Where an estimator has how far it has come in a stream with a checkpoint.
+POSITION = "_position"
+
 _with_optimizer: ContextVar[bool] = ContextVar("_with_optimizer", default=False)
 
 
@@ -70,7 +73,9 @@ def estimator_state(attributes: dict[str, Any]) -> dict[str, Any]:
     TypeError
         If one of them cannot be stored without pickle.
     """
-    state = {name: value for name, value in attributes.items() if name != "net_"}
+    # a stream cannot go on to the bit without what the optimiser remembers
+    left_out = {"net_"} if _with_optimizer.get() else {"net_", POSITION}
+    state = {name: value for name, value in attributes.items() if name not in left_out}
     kinds = (torch.dtype, torch.device, os.PathLike)
     texts = {name: str(value) for name, value in state.items() if isinstance(value, kinds)}
     if isinstance(state.get("class_weight"), dict):  # as the keys of JSON are texts

@@ -7,22 +7,27 @@ is rolled from call to call, so it takes as much room after a million calls as a
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from sklkl._fit.attempt import POSITION, Attempt, Previous
-from sklkl._fit.checkpoint import FORMAT, REMOVE, place_of, read_checkpoint, write_or_warn
+from sklkl._fit.attempt import Attempt, Previous
+from sklkl._fit.checkpoint import FORMAT, REMOVE, file_at, place_of, read_checkpoint, write_or_warn
 from sklkl._fit.comparison import Described, differences, what_is_fitted, what_is_learned
 from sklkl._fit.fitting import fit_net
 from sklkl._fit.inputs import is_first_call
 from sklkl._fit.parameters import FitData, FitParams
+from sklkl._fit.stored import POSITION
 from sklkl._utils.fingerprints import fingerprint
 from sklkl.net import KLNet, members_of
 from sklkl.net._training_state import ended_state
 
 _PARTS = {"first", "marks", "random_state", "members"}
+
+# After each of so many first calls of a stream there is a mark.
+_FIRST = 64
 
 
 def fit_stream(attempt: Attempt, params: FitParams, data: FitData, classes: Any) -> None:
@@ -59,14 +64,23 @@ def fit_stream(attempt: Attempt, params: FitParams, data: FitData, classes: Any)
     if position.n_calls > before.n_learned:
         _train(attempt, params, data, previous)
         if position.n_calls % params.checkpoint.checkpoint_every == 0:
-            _write(position, draft.net_, params)
+            setattr(draft, POSITION, asdict(_written(position, draft.net_, params)))
     elif found is not None:
         _restore(attempt, params, data, previous, found)
 
 
 def _train(attempt: Attempt, params: FitParams, data: FitData, previous: Previous | None, **more: Any) -> None:
     draft = attempt.draft
-    fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True, **more).publish(draft)
+    kept = params.checkpoint.checkpoint is not None
+    try:
+        trained = fit_net(attempt, params, data, previous=previous, classes=draft.classes_, stream=True, **more)
+        if trained.interrupted and kept:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        if kept:  # a call was learned from by all networks or by none
+            attempt.trainings.clear()
+        raise
+    trained.publish(draft)
 
 
 @dataclass(frozen=True)
@@ -82,11 +96,14 @@ class Position:
     n_learned : int
         From how many calls the network has learned, in this process or another one.
     marks : list of [int, str]
-        The fingerprints after 1, 2, 4, 8, ... calls and after the last of these: another stream is found out early.
+        The fingerprints after each of the first calls, then after 128, 256, ... of them and after the last one: another
+        stream is found out early.
     n_calls : int
         How many calls there were in this process.
     digest : str
         The fingerprint after them.
+    known : tuple of int or None
+        The file as this estimator has found or written it; None before there is one.
     """
 
     place: str
@@ -96,6 +113,7 @@ class Position:
     marks: tuple[tuple[int, str], ...] = ()
     n_calls: int = 0
     digest: str = ""
+    known: tuple[int, int, int] | None = None
 
     def after(self, described: Described) -> Position:
         """Return the position after a call, in which that was given.
@@ -108,7 +126,7 @@ class Position:
         n_calls = self.n_calls + 1
         digest = str(fingerprint((self.digest, [own for own, _ in described.values()])))
         if n_calls > self.n_learned:
-            marks = [mark for mark in self.marks if mark[0].bit_count() == 1]
+            marks = [mark for mark in self.marks if mark[0] <= _FIRST or mark[0].bit_count() == 1]
             marks.append((n_calls, digest))
             return replace(self, n_calls=n_calls, digest=digest, n_learned=n_calls, marks=tuple(marks))
         self._check(n_calls, digest)
@@ -129,7 +147,8 @@ def _position_of(estimator: Any, params: FitParams) -> Position | None:
     if kept is None or kept["place"] != _place(params):
         return None
     marks = tuple((number, digest) for number, digest in kept["marks"])  # lists, if they come from a file
-    return Position(**{**kept, "marks": marks})
+    known = kept["known"] and tuple(kept["known"])
+    return Position(**{**kept, "marks": marks, "known": known})
 
 
 def _place(params: FitParams) -> str:
@@ -152,23 +171,48 @@ def _begun(
     begun = Position(_place(params), file, first)
     if not os.path.exists(file):
         return begun, None
-    found, _ = read_checkpoint(file, _PARTS, "a stream of partial_fit")
+    found, known = read_checkpoint(file, _PARTS, "a stream of partial_fit")
     others = differences(found["first"], first)
     if others:
         raise ValueError(f"The checkpoint {file!r} is that of another stream: {'; '.join(others)}. {REMOVE}")
-    return replace(begun, n_learned=found["marks"][-1][0], marks=tuple(found["marks"])), found
+    return replace(begun, n_learned=found["marks"][-1][0], marks=tuple(found["marks"]), known=known), found
 
 
 def _restore(
     attempt: Attempt, params: FitParams, data: FitData, previous: Previous | None, found: dict[str, Any]
 ) -> None:
-    """Let the network be made as it was in the first call, and have learned what it had in the last."""
+    """Let the network be made as it was in the first call, and have learned what it had in the last.
+
+    Warns
+    -----
+    UserWarning
+        If there were more calls than this one: what is predicted before they are repeated is not what it was then.
+    """
+    n_calls = found["marks"][-1][0]
+    if n_calls > 1:
+        warnings.warn(
+            f"The checkpoint has learned from {n_calls} calls of partial_fit. They are skipped when they are repeated, "
+            "and until then predictions and scores are those of the network after all of them.",
+            UserWarning,
+            stacklevel=5,
+        )
     _train(attempt, params, data, previous, learned=found["members"])
     if found["random_state"] is not None:
         params.random_state.set_state(found["random_state"])
 
 
-def _write(position: Position, net: KLNet, params: FitParams) -> None:
+def _written(position: Position, net: KLNet, params: FitParams) -> Position:
+    """Write the checkpoint, unless that is another estimator's, and return the position that knows the file.
+
+    Warns
+    -----
+    UserWarning
+        If the file cannot be written, or another estimator or process writes it, to which it is left.
+    """
+    if file_at(position.file) not in (None, position.known):
+        why = "is written by another estimator or process, whose first call was the same, and is left to that"
+        warnings.warn(f"The checkpoint {position.file!r} {why}.", UserWarning, stacklevel=5)
+        return position
     own = params.random_state
     content = {
         "format": FORMAT,
@@ -178,3 +222,4 @@ def _write(position: Position, net: KLNet, params: FitParams) -> None:
         "members": [ended_state(member) for member in members_of(net)],
     }
     write_or_warn(position.file, content)
+    return replace(position, known=file_at(position.file))

@@ -201,7 +201,10 @@ def weighed_teacher(
     def student(weight: float) -> KLNet:
         # as it would be trained on all rows: with early stopping or without
         validated = given is not None or stops_early(params, rows.shape[0], _n_classes(rows), weight > 0)
-        training = _training(params, soft_targets, weight, train, valid if validated else None, random_state)
+        learned, aside = train, valid if validated else None
+        if validated and given is None and rows.shape[0] < MANY_ROWS:  # of so few rows those that stop it say too much
+            learned, aside = split_rows(params.split, train, copy.deepcopy(random_state))
+        training = _training(params, soft_targets, weight, learned, aside, random_state)
         return new_net(training, copy.deepcopy(random_state)).train_on(training.data)
 
     soft_targets.check_rows(rows, random_state)

@@ -66,6 +66,8 @@ def _comparable(value: Any) -> Any:
         return "timer"
     if isinstance(value, torch.Generator):
         return "generator", value.get_state().numpy(force=True)
+    if type(value) is frozenset:  # of strings its order is another one in each process, that of a set is not
+        return "frozenset", set(value)
     if isinstance(value, CodeType):
         return "code", value.co_code, value.co_consts, value.co_names
     if isinstance(value, (FunctionType, type)) and not _is_found(value):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -15,6 +17,7 @@ import torch
 from torch import nn
 
 from sklkl._utils.fingerprints import fingerprint
+from sklkl._utils.plain_file import is_plain
 
 __all__ = ["code_fingerprint"]
 
@@ -22,6 +25,9 @@ _PLACES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "pureli
 # Folders of libraries, whose code is known by their versions.
 _LIBRARIES = tuple(sorted({*map(os.path.realpath, _PLACES), str(Path(torch.__file__).resolve().parents[1])}))
 _PACKAGES = {"builtins", "sklkl"}
+
+# A function's name, its code and its defaults.
+Own = tuple[str, CodeType, list[Any]]
 
 
 def code_fingerprint(values: Iterable[Any]) -> str:
@@ -35,22 +41,27 @@ def code_fingerprint(values: Iterable[Any]) -> str:
     values : iterable of objects
         Classes, functions, networks, other objects.
     """
-    found: dict[Any, tuple[str, CodeType]] = {}
+    found: dict[Any, Own] = {}
     for value in values:
         _add(value, found)
-    codes = sorted(found.values(), key=lambda item: (item[0], fingerprint(item[1]) or ""))
+    codes = sorted(found.values(), key=lambda item: (item[0], fingerprint(item[1:]) or ""))
     return str(fingerprint(codes)) if codes else ""
 
 
-def _add(value: Any, found: dict[Any, tuple[str, CodeType]]) -> None:
+def _add(value: Any, found: dict[Any, Own]) -> None:
     """Add the code of a value, and of what it refers to, unless it is there."""
     for function in _functions(value):
         if id(function.__code__) in found:
             continue
-        found[id(function.__code__)] = function.__qualname__, function.__code__
+        found[id(function.__code__)] = function.__qualname__, function.__code__, _defaults(function)
         for other in _referred(function):
             if isinstance(other, (FunctionType, type)):
                 _add(other, found)
+
+
+def _defaults(function: FunctionType) -> list[Any]:
+    """Return those defaults of a function that are plain data, which other processes can compare."""
+    return [value for value in (*(function.__defaults__ or ()), function.__kwdefaults__) if is_plain(value)]
 
 
 def _functions(value: Any) -> Iterator[FunctionType]:
@@ -79,12 +90,14 @@ def _methods(kind: type) -> Iterator[FunctionType]:
 
 def _referred(function: FunctionType) -> Iterator[Any]:
     """Yield what a function has under the names in its code."""
-    names = list(_names(function.__code__))
-    for name in names:
+    codes = list(_nested(function.__code__))
+    attributes = {name for code in codes for name in code.co_names}
+    steps = filter(_is_global, chain.from_iterable(map(dis.get_instructions, codes)))
+    for name in dict.fromkeys(step.argval for step in steps):
         value = function.__globals__.get(name)
         yield value
         if isinstance(value, ModuleType) and _is_own_module(value.__name__):
-            yield from (getattr(value, other, None) for other in names)
+            yield from (getattr(value, other, None) for other in sorted(attributes))
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
@@ -92,11 +105,16 @@ def _referred(function: FunctionType) -> Iterator[Any]:
             continue
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    """Yield code and that of the functions in it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from _nested(constant)
+
+
+def _is_global(step: dis.Instruction) -> bool:
+    return step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
 
 
 def _is_own(item: Any) -> bool:

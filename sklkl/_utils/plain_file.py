@@ -49,9 +49,14 @@ def to_bytes(tree: Any) -> bytes:
     blocks: list[bytes] = []
     text = json.dumps(_encoded(tree, blocks), separators=(",", ":"))
     file = io.BytesIO()
-    with ZipFile(file, "w", ZIP_STORED) as archive:
-        archive.writestr(_TREE, text)
-        archive.writestr(_NUMBERS, b"".join(blocks))
+    try:
+        with ZipFile(file, "w", ZIP_STORED) as archive:
+            archive.writestr(_TREE, text)
+            archive.writestr(_NUMBERS, b"".join(blocks))
+    except ValueError as error:  # what closing says when it was interrupted while it wrote
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
     return file.getvalue()
 
 

@@ -232,6 +232,12 @@ def test_what_was_varied_is_in_no_pickle():
     assert pickle.dumps(KLClassifier().set_params(lr=0.1)) == pickle.dumps(KLClassifier(lr=0.1))
 
 
+def test_what_sets_seeds_in_between_does_not_hide_what_is_varied(table):
+    bagging = BaggingClassifier(classifier(kl_penalty="prior", max_epochs=1), n_estimators=2, random_state=0)
+    search = GridSearchCV(bagging, {"estimator__kl_strength": [0.0, 0.1]}, cv=2)
+    assert idle(lambda: search.fit(*table)) == {}
+
+
 def test_another_search_says_it_again(table):
     for _ in range(2):
         assert idle(search(table, lr=[1e-3, 1e-2])).keys() == {"lr"}

@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 from functools import partial
+from types import ModuleType
 
 import pytest
 import torch
@@ -109,3 +110,15 @@ def test_it_is_the_same_in_another_process(written, tmp_path):
 @pytest.mark.parametrize("value", [MLP, nn.Linear, torch.optim.SGD, LogisticRegression(), None, "adam", print], ids=str)
 def test_code_of_libraries_is_not_looked_at(value):
     assert code_fingerprint([value]) == ""
+
+
+def test_attributes_are_no_globals_and_defaults_count(monkeypatch):
+    def found(default, body):
+        module = ModuleType("of_a_user")
+        monkeypatch.setitem(sys.modules, "of_a_user", module)
+        code = f"class Net:\n def run(self, p={default}):\n  return self.train(p)\ndef train(p):\n return {body}\n"
+        exec(compile(code, "of_a_user.py", "exec"), vars(module))
+        return code_fingerprint([module.Net])
+
+    assert found(0.1, "p") == found(0.1, "2 * p")
+    assert found(0.1, "p") != found(0.9, "p")

@@ -1,5 +1,6 @@
 """Plain data as the bytes of a file: all comes back as it was, and what is damaged is refused."""
 
+import gc
 import io
 import json
 import math
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklkl._utils import plain_file
 from sklkl._utils.plain_file import from_bytes, is_plain, to_bytes
 
 TREE = {
@@ -98,3 +100,16 @@ def test_what_claims_to_be_else_is_refused(tree):
         archive.writestr("numbers", bytes(64))
     with pytest.raises(ValueError):  # noqa: PT011
         from_bytes(file.getvalue())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the file that is not closed
+def test_an_interruption_while_it_is_written_is_one(monkeypatch):
+    class Interrupted(ZipFile):
+        def writestr(self, name, data):
+            self.handle = self.open(name, "w")  # closing the file now is a ValueError
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(plain_file, "ZipFile", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        to_bytes(TREE)
+    gc.collect()
