@@ -33,9 +33,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
-    """Let the garbage collector look rarely, and not at what stays until the end: modules and thousands of tests."""
-    gc.collect()
-    gc.freeze()
+    """Let the garbage collector look rarely."""
     gc.set_threshold(10_000)
 
 

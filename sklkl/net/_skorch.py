@@ -79,8 +79,13 @@ class SkorchNet(NeuralNetClassifier):
         """Put the network in training or evaluation mode."""
         use_one_thread_after_fork()
         # walking through all submodules is a noticeable part of a small step
-        if self.module_.training != training:
+        if self.module_.training == training:
+            return
+        try:
             super()._set_training(training)
+        except BaseException:  # an interruption, after some of the modules: the next call is for all of them
+            self.module_.training = not training
+            raise
 
     def proba(self, logits: Tensor) -> Tensor:
         """Return probabilities from logits."""

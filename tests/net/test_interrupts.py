@@ -360,6 +360,30 @@ def test_the_first_fit_of_a_process_may_be_interrupted():
     assert done.stdout.split() == ["1"], done.stderr
 
 
+class Striking(nn.Identity):
+    """Is interrupted on the way to evaluation mode, in the second epoch."""
+
+    n_left = 3  # the first time is before the training
+
+    def train(self, mode=True):
+        Striking.n_left -= not mode
+        if not mode and Striking.n_left == 0:
+            press()
+        return super().train(mode)
+
+
+def striking(n_features, n_classes):
+    return nn.Sequential(nn.Linear(n_features, 4), Striking(), nn.Dropout(0.5), nn.Linear(4, n_classes))
+
+
+def test_all_layers_predict_after_an_interruption_between_them(table):
+    clf = KLClassifier(module=striking, max_epochs=4, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*table)
+    assert clf.n_iter_ >= 1
+    assert not any(layer.training for layer in clf.module_.modules())
+
+
 # At random times
 
 
