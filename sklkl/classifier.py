@@ -116,7 +116,7 @@ class KLClassifier(NetClassifier):
         Number of passes over the training rows; fewer where rows without labels would more than double the work.
     early_stopping : bool or "auto", default="auto"
         Whether to set a validation part aside and keep the weights of lowest log-loss on it. ``"auto"``: from 40 rows
-        on (of many classes 200) if no teacher is in the loss, and for callbacks. False is an error if you gave one.
+        on (of many classes 200) if no teacher is in the loss, and for callbacks. With ``X_val`` False is an error.
     validation_fraction : float in (0, 1), default=0.15
         Share of the rows in the validation part, stratified by class; not used where one of your own is given.
     calibrate : bool, default=True

@@ -112,6 +112,7 @@ def fit_net(
 
 
 def _of_stream(params: FitParams, learned: list[dict[str, Any]] | None) -> tuple[FitCheckpoint, FitParams]:
+    """Return what a call of ``partial_fit`` is to have learned without a training, and its parameters as they are."""
     checkpoint = FitCheckpoint()
     checkpoint.ended = learned
     return checkpoint, params

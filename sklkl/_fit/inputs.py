@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sklkl._fit.in_place import check_finite, stays_in_place
 from sklkl._fit.parameters import FLOATS, FitData, InputParams
+from sklkl._fit.times import check_no_times
 from sklkl._fit.weights import row_weights
 from sklkl._utils.arrays import as_array, to_numpy
 from sklkl._utils.checks import invalid, invalid_input, refusal
@@ -38,8 +39,6 @@ _CONTAINERS = (
     "an array, a sparse matrix or a frame (sklkl.KLNet takes data sets of torch, and dicts of inputs; what is read "
     "block by block is for fit, as sklkl.data.RowBlocks)"
 )
-# What points and spans of time are called by the types of pandas, polars and pyarrow.
-_TIMES = re.compile("date|time|duration|period|month", re.IGNORECASE)
 # Libraries of data that are in no memory.
 _SOURCES = ("pyarrow", "datasets")
 _LABEL_NUMBERS = (Real, np.bool_)
@@ -55,7 +54,8 @@ def validated(
     """
     check_container(X)
     X = X if type(X) is np.ndarray else to_numpy("X", X)
-    _check_no_times(X)
+    if not (isinstance(X, np.ndarray) and X.dtype.kind in "biuf"):
+        check_no_times(X, TEXT_HINT)
     # what is too large for a type becomes inf, which is refused; numpy need not warn as well
     with np.errstate(over="ignore", invalid="ignore"):
         try:
@@ -73,21 +73,6 @@ def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None
     is_source = type(X).__module__.partition(".")[0] in _SOURCES and not hasattr(X, "__array__")
     if is_source or isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader, RowBlocks)):
         raise TypeError(refusal(name, type(X).__name__, allowed))
-
-
-def _check_no_times(X: Any) -> None:
-    """Raise a TypeError for points or spans of time, which numpy makes numbers of in a unit that nobody has chosen."""
-    if not hasattr(X, "columns"):
-        found = str(X.dtype) if isinstance(X, np.ndarray) and X.dtype.kind in "mM" else ""
-    else:
-        names = getattr(X, "column_names", X.columns)  # the columns of a pyarrow table are its values
-        kinds = zip(names, X.schema.types if hasattr(X, "column_names") else getattr(X, "dtypes", ()), strict=False)
-        found = next((f"{kind} in column {name!r}" for name, kind in kinds if _TIMES.match(str(kind))), "")
-    if found:
-        allowed = "numbers, into which times are to be turned before (days since a date, the hour of the day)"
-        error = TypeError(refusal("X", found, allowed))
-        error.add_note(TEXT_HINT)
-        raise error
 
 
 @contextmanager

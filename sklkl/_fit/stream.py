@@ -201,6 +201,15 @@ def _restore(
         params.random_state.set_state(found["random_state"])
 
 
+def _is_of_another(position: Position) -> bool:
+    """Whether the file is of other calls; a copy is not, nor what an interrupted call has written."""
+    if file_at(position.file) in (None, position.known):
+        return False
+    found, _ = read_checkpoint(position.file, _PARTS, "a stream of partial_fit")
+    own = dict(position.marks)
+    return any(own.get(number, digest) != digest for number, digest in found["marks"])
+
+
 def _written(position: Position, net: KLNet, params: FitParams) -> Position:
     """Write the checkpoint, unless that is another estimator's, and return the position that knows the file.
 
@@ -209,7 +218,7 @@ def _written(position: Position, net: KLNet, params: FitParams) -> Position:
     UserWarning
         If the file cannot be written, or another estimator or process writes it, to which it is left.
     """
-    if file_at(position.file) not in (None, position.known):
+    if _is_of_another(position):
         why = "is written by another estimator or process, whose first call was the same, and is left to that"
         warnings.warn(f"The checkpoint {position.file!r} {why}.", UserWarning, stacklevel=5)
         return position

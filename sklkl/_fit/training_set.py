@@ -192,9 +192,7 @@ def weighed_teacher(
     """
     train, valid = rows, given
     if valid is None:
-        with warnings.catch_warnings():  # a class of one row, which is not set aside, is in what is trained in the end
-            warnings.filterwarnings("ignore", message=r"\d+ classes have one row only")
-            train, valid = split_rows(params.split, rows, random_state)
+        train, valid = _judged_by(params.split, rows, random_state)
     if valid is None:
         return AUTO_WEIGHT
 
@@ -203,7 +201,7 @@ def weighed_teacher(
         validated = given is not None or stops_early(params, rows.shape[0], _n_classes(rows), weight > 0)
         learned, aside = train, valid if validated else None
         if validated and given is None and rows.shape[0] < MANY_ROWS:  # of so few rows those that stop it say too much
-            learned, aside = split_rows(params.split, train, copy.deepcopy(random_state))
+            learned, aside = _judged_by(params.split, train, copy.deepcopy(random_state))
         training = _training(params, soft_targets, weight, learned, aside, random_state)
         return new_net(training, copy.deepcopy(random_state)).train_on(training.data)
 
@@ -222,6 +220,13 @@ def weighed_teacher(
         taught = net_proba(student(AUTO_WEIGHT), valid)
         share = 0.0 if clearly_loses(taught, without, *unseen) else share
     return AUTO_WEIGHT if share > 0 else 0.0
+
+
+def _judged_by(params: SplitParams, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
+    """Set rows aside to judge by; a class of one row is not among them, but in what is trained in the end."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\d+ classes have one row only")
+        return split_rows(params, rows, random_state)
 
 
 def _codes_and_weight(rows: Rows) -> tuple[Tensor, Tensor | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
-from sklkl._utils.torch_state import usable, use_one_thread_after_fork
+from sklkl._utils.torch_state import insist, usable, use_one_thread_after_fork
 from sklkl.modules import build_module
 from sklkl.net._storage import (
     copied,
@@ -78,14 +79,10 @@ class SkorchNet(NeuralNetClassifier):
     def set_mode(self, training: bool) -> None:
         """Put the network in training or evaluation mode."""
         use_one_thread_after_fork()
-        # walking through all submodules is a noticeable part of a small step
-        if self.module_.training == training:
-            return
-        try:
-            super()._set_training(training)
-        except BaseException:  # an interruption, after some of the modules: the next call is for all of them
-            self.module_.training = not training
-            raise
+        # walking through all submodules is a noticeable part of a small step; once begun it must end, as the first of
+        # them has its mode then, by which the next call goes
+        if self.module_.training != training and insist(partial(super()._set_training, training)):
+            raise KeyboardInterrupt
 
     def proba(self, logits: Tensor) -> Tensor:
         """Return probabilities from logits."""

@@ -304,6 +304,15 @@ def test_two_estimators_do_not_overwrite_each_others_file(tmp_path):
     assert_same(second, fed(fed(small(), last=1), 3, 4))
 
 
+def test_a_copy_of_the_file_is_that_of_the_same_stream(tmp_path):
+    """As what a call has written that was interrupted before it knew."""
+    path = tmp_path / "stream"
+    clf = fed(small(checkpoint=path), last=2)
+    path.write_bytes(path.read_bytes())
+    assert_same(fed(clf, 2), fed(small()))
+    assert from_bytes(path.read_bytes())["marks"][-1][0] == 10
+
+
 def test_a_file_without_what_the_optimizer_remembers_does_not_go_on(tmp_path):
     pytest.importorskip("skops")
     save(fed(small(checkpoint=tmp_path / "stream"), last=2), tmp_path / "clf")

@@ -259,6 +259,10 @@ DAYS = np.datetime64("2026-01-01", "ns") + np.arange(120).astype("timedelta64[D]
 TIMES = {
     "array": DAYS[:, None],
     "spans": (DAYS - DAYS[0])[:, None],
+    "list": [[day] for day in DAYS],
+    "list of arrays": list(DAYS[:, None]),
+    "list of days": [[day] for day in DAYS.astype("datetime64[D]").tolist()],
+    "objects": np.array([[0.0, span] for span in DAYS - DAYS[0]], dtype=object),
     "pandas": pd.DataFrame({"a": DAYS}),
     "with a zone": pd.DataFrame({"a": pd.Series(DAYS).dt.tz_localize("UTC")}),
     "beside numbers": pd.DataFrame({"b": 1.0, "a": DAYS}),
@@ -274,12 +278,33 @@ TIMES = {
 def test_times_are_no_numbers(quick, table, kind):
     X, y = TIMES[kind], table[1]
     message = "The 'X' parameter must be numbers, into which times are to be turned before .* Got "
-    message += ".* in column 'a' instead" if hasattr(X, "columns") else r"(datetime|timedelta)64\[ns\] instead"
+    message += (
+        ".* in column 'a' instead" if hasattr(X, "columns") else r"((datetime|timedelta)64(\[ns\])?|date) instead"
+    )
     for rows in (X, RowBlocks.from_callable(lambda number: (X, y), 1)):
         with pytest.raises(TypeError, match=message):
             quick().fit(*((X, y) if rows is X else (rows,)))
     with pytest.raises(TypeError, match=message):
         quick().fit(np.arange(120.0)[:, None], y).predict(X)
+
+
+class WithoutTypes:
+    """A frame of another library, of which only the names of columns and the values are known."""
+
+    def __init__(self, values):
+        self.columns, self.values, self.shape = list("abcde"), values, values.shape
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+
+def test_a_frame_need_not_know_types(quick, table):
+    X, y = table
+    expected = quick().fit(X, y).predict_proba(X)
+    assert np.array_equal(quick().fit(WithoutTypes(X), y).predict_proba(X), expected)
 
 
 def test_times_of_a_validation_part_are_no_numbers(quick, table):

@@ -148,6 +148,21 @@ def test_labels_alone_are_compared_as_they_are_trained(student, trainings, early
     assert np.array_equal(compared.predict_proba(X.astype("float32")), final.predict_proba(X.astype("float32")))
 
 
+def test_few_rows_do_not_both_stop_the_labels_alone_and_judge(student, trainings):
+    X, y = sums()
+    student(teacher=STUMP, hidden_layer_sizes=(8,)).fit(X[:100], y[:100])
+    part = trainings[0][1]
+    learned, aside = ({tuple(row) for row in rows.X.tolist()} for rows in (part.train, part.valid))
+    assert learned.isdisjoint(aside)
+    assert (len(learned), len(aside)) == (72, 13)  # 15 of the 100 judge
+
+
+def test_what_is_set_aside_to_judge_says_nothing_of_classes(student):
+    """Where one of the two rows of a class judges, the other is alone in what is split further."""
+    X, y = sums(100)[0], np.arange(100) // 2
+    student(teacher=STUMP, early_stopping=True, max_epochs=1).fit(X, y)
+
+
 def test_a_ready_teacher_that_is_no_use_itself_needs_no_student_to_tell(student, trainings):
     """It may know the rows set aside, and is not better there than labels alone even so."""
     X, y = sums()

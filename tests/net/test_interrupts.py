@@ -361,13 +361,13 @@ def test_the_first_fit_of_a_process_may_be_interrupted():
 
 
 class Striking(nn.Identity):
-    """Is interrupted on the way to evaluation mode, in the second epoch."""
+    """Is interrupted on the way to a mode, the third time that it is to have it: after the first epoch."""
 
-    n_left = 3  # the first time is before the training
+    mode, n_left = False, 3
 
     def train(self, mode=True):
-        Striking.n_left -= not mode
-        if not mode and Striking.n_left == 0:
+        Striking.n_left -= mode is Striking.mode
+        if mode is Striking.mode and Striking.n_left == 0:
             press()
         return super().train(mode)
 
@@ -376,8 +376,11 @@ def striking(n_features, n_classes):
     return nn.Sequential(nn.Linear(n_features, 4), Striking(), nn.Dropout(0.5), nn.Linear(4, n_classes))
 
 
-def test_all_layers_predict_after_an_interruption_between_them(table):
-    clf = KLClassifier(module=striking, max_epochs=4, random_state=0)
+@pytest.mark.parametrize("mode", [True, False])
+def test_all_layers_predict_after_an_interruption_between_them(table, monkeypatch, mode):
+    monkeypatch.setattr(Striking, "mode", mode)
+    monkeypatch.setattr(Striking, "n_left", 3)
+    clf = KLClassifier(module=striking, max_epochs=6, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*table)
     assert clf.n_iter_ >= 1
