@@ -25,8 +25,8 @@ from sklkl.net import KLNet
 AUTO_WEIGHT = 0.5
 
 # early_stopping="auto" sets none of fewer rows aside, nor of fewer than give every class one of those, up to the second
-# number. The log-loss of 80 rows that were not split is twice that of those that were; with three or four rows a class
-# what stops early has learned few of them.
+# number: what stops early has better probabilities, see examples/benchmarks/few_rows.py, but with three or four rows a
+# class it has learned few of them.
 FEW_ROWS, MANY_ROWS = 40, 200
 
 
