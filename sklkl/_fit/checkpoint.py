@@ -162,8 +162,8 @@ class FitCheckpoint:
             self.keep({})
 
     def remove(self) -> None:
-        """Remove the file, which is of no more use."""
-        if self.path is not None:
+        """Remove the file, which is of no more use, unless it is left to another process."""
+        if self.path is not None and not self._is_left_to_others():
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
 

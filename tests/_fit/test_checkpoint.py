@@ -18,6 +18,7 @@ from torch import nn
 
 import sklkl._fit.checkpoint as module_of_checkpoints
 from sklkl import Distiller, KLClassifier
+from sklkl._fit.checkpoint import FitCheckpoint
 from sklkl._utils.plain_file import from_bytes, to_bytes
 from sklkl._utils.replacing import replace_file
 from sklkl.model_selection import StackedGridSearchCV
@@ -508,3 +509,13 @@ def test_a_file_that_another_process_begins_is_left_to_it(tmp_path, ended):
 def test_equal_candidates_of_a_search_share_a_file(tmp_path):
     grid = {"kl_strength": [0.1, 0.1]}
     StackedGridSearchCV(small(checkpoint=tmp_path, max_epochs=2), grid, cv=2).fit(X, Y)  # without a warning
+
+
+def test_a_file_that_is_left_to_another_process_is_not_removed(tmp_path):
+    path = tmp_path / "stack"
+    checkpoint = FitCheckpoint(str(path), 1, {})
+    checkpoint.begin_training(0, [])
+    put(b"of another process", path)
+    with pytest.warns(UserWarning, match="is written by another process too"):
+        checkpoint.remove()
+    assert path.exists()
