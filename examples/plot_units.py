@@ -55,9 +55,10 @@ for name, classifier in classifiers.items():
     print(f"{name:20s}", " ".join(f"{loss:8.3f}" for loss in losses[name]))
 
 # %%
-# What the network sees of a column, proline here, are two views of it: one
+# What the network sees of a column, proline here, are three views of it: one
 # that is scaled by the interquartile range, with outliers clipped smoothly,
-# and the normal score of the rank. They are the same whatever the unit.
+# the normal score of the rank, and four smooth steps, each at a quantile.
+# They are the same whatever the unit.
 clf = KLClassifier(random_state=0).fit(X_train, y_train)
 column = X.shape[1] - 1
 middle = np.median(X_train, axis=0)
@@ -84,6 +85,10 @@ scaled = {"color": "#0072B2", "label": "smoothly clipped"}
 ranked = {"color": "#D55E00", "ls": "--", "label": "normal score of the rank"}
 right.plot(rows[:, column], views[:, column], **scaled)
 right.plot(rows[:, column], views[:, X.shape[1] + column], **ranked)
+steps = views[:, 2 * X.shape[1] :].reshape(300, X.shape[1], 4)[:, column]
+stepped = {"color": "#999999", "lw": 0.8, "label": "steps at quantiles"}
+right.plot(rows[:, column], steps[:, 0], **stepped)
+right.plot(rows[:, column], steps[:, 1:], **stepped | {"label": None})
 bottom = np.full(len(X_train), -3.3)
 right.plot(X_train[:, column], bottom, "|", color="black", alpha=0.4)
 right.set(xlabel="proline, as given", ylabel="what the network sees")

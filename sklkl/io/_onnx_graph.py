@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sklkl._utils.optional import optional
 from sklkl.io._onnx_export import export_nodes
 from sklkl.modules import MLP, DenseScaling, Ensemble, SparseScaling
-from sklkl.modules._input_scaling import BEND, FARTHEST
+from sklkl.modules._input_scaling import BEND, FARTHEST, STEP_WIDTH
 
 # ONNX's numbers of the types that are used here.
 FLOAT, INT64, STRING, DOUBLE = 1, 7, 8, 11
@@ -117,7 +117,8 @@ def _dense_scaling(graph: Graph, layer: DenseScaling, x: str) -> str:
     if not len(layer.ranked):
         return clipped
     ranked = graph.node("Gather", [scaled, graph.constant(layer.ranked, INT64)], axis=1)
-    return graph.node("Concat", [clipped, _normal_scores(graph, layer, ranked)], axis=1)
+    scores = _normal_scores(graph, layer, ranked)
+    return graph.node("Concat", [clipped, scores, *_steps(graph, layer, scores)], axis=1)
 
 
 def _sparse_scaling(graph: Graph, layer: SparseScaling, x: str) -> str:
@@ -130,8 +131,8 @@ def _bounded(graph: Graph, x: str) -> str:
     return graph.node("Max", [graph.node("Min", [x, graph.constant(farthest)]), graph.constant(-farthest)])
 
 
-def _clipped(graph: Graph, x: str) -> str:
-    square = graph.node("Mul", [graph.node("Mul", [x, x]), graph.constant(BEND**-2)])
+def _clipped(graph: Graph, x: str, bend: float = BEND) -> str:
+    square = graph.node("Mul", [graph.node("Mul", [x, x]), graph.constant(bend**-2)])
     return graph.node("Div", [x, graph.node("Sqrt", [graph.node("Add", [square, graph.constant(1.0)])])])
 
 
@@ -150,6 +151,17 @@ def _normal_scores(graph: Graph, layer: DenseScaling, x: str) -> str:
     tables = (graph.constant(values.ravel()) for values in (slopes, knots[:, :-1], starts))
     slope, knot, start = (graph.node("Gather", [table, place]) for table in tables)
     return graph.node("Add", [graph.node("Mul", [slope, graph.node("Sub", [x, knot])]), start])
+
+
+def _steps(graph: Graph, layer: DenseScaling, scores: str) -> list[str]:
+    """Add the view of steps, one for each column next to one another; none where the layer has none."""
+    n_columns, n_steps = len(layer.ranked), len(layer.steps)
+    if not n_steps:
+        return []
+    column = graph.constant(np.arange(n_columns).repeat(n_steps), INT64)
+    repeated = graph.node("Gather", [scores, column], axis=1)
+    beyond = graph.node("Sub", [repeated, graph.constant(layer.steps.repeat(n_columns))])
+    return [_clipped(graph, graph.node("Mul", [beyond, graph.constant(1 / STEP_WIDTH)]), 1.0)]
 
 
 def _pieces(graph: Graph, knots: np.ndarray, x: str) -> str:

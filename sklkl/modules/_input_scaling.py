@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from scipy import sparse
+from scipy.special import ndtri
 from torch import Tensor, nn
 
 from sklkl._utils.quantile_summary import QuantileSummary, summarised
@@ -15,6 +16,9 @@ __all__ = ["DenseScaling", "Scaling", "SparseScaling", "input_scaling"]
 
 # Where the smooth clip bends, in units of a column's scale.
 BEND = 3.0
+# At how many quantiles the third view has steps, unless that were more columns than this in all, and how wide they are.
+N_STEPS, MOST_STEPS = 4, 256
+STEP_WIDTH = 0.6
 # What is farther from the median, in such units, looks the same: its square is finite in any floating type.
 FARTHEST = 1e6
 # From how many rows, drawn at random, the scales are learned.
@@ -24,12 +28,15 @@ _ONE_BY_ONE = 2**12
 
 
 class DenseScaling(nn.Module):
-    """Two views of each column, learned from training rows: neither its unit nor its zero changes them.
+    """Three views of each column, learned from training rows: neither its unit nor its zero changes them.
 
     One is x / sqrt(1 + (x / 3)²), where x = (value - median) / interquartile range: a smooth clip, outliers stay in
-    sight but within 3. The other is the normal score of the value's rank, piecewise linear between quantiles. A column
-    of two values has the first view only, one that is constant is 0 in both. Where half of the values or more are the
-    same, the next wider range between quantiles that is not 0 stands for the interquartile range.
+    sight but within 3. The second is the normal score z of the value's rank, piecewise linear between quantiles. The
+    third are smooth steps at up to four quantiles of the column, s / sqrt(1 + s²), where s = (z - quantile's score) /
+    0.6: what a network learns slowly from the first two, a change at some value, it has to begin with. A column of two
+    values has the first view only, one that is constant is 0 in all, and of more than 256 columns none has steps:
+    together they have at most that many. Where half of the values or more are the same, the next wider range between
+    quantiles that is not 0 stands for the interquartile range.
 
     Parameters
     ----------
@@ -38,18 +45,14 @@ class DenseScaling(nn.Module):
     weight : ndarray of shape (n_rows,), default=None
         Weights >= 0 of the rows.
     stream : bool, default=False
-        Whether more rows may come, see :meth:`update`. Every column then has two views: one that has two values now
+        Whether more rows may come, see :meth:`update`. Every column then has all views: one that has two values now
         may turn out to have more.
-
-    Attributes
-    ----------
-    n_outputs : int
-        Number of columns that :meth:`forward` returns.
 
     References
     ----------
     The first view is that of Holzmüller, Grinsztajn and Steinwart (2024), Better by Default: Strong Pre-Tuned MLPs and
-    Boosted Trees on Tabular Data, arXiv:2407.04491.
+    Boosted Trees on Tabular Data, arXiv:2407.04491. Steps, in other forms, are proposed by Gorishniy, Rubachev and
+    Babenko (2022), On Embeddings for Numerical Features in Tabular Deep Learning, arXiv:2203.05556.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class DenseScaling(nn.Module):
     center: Tensor
     inverse_scale: Tensor
     ranked: Tensor
+    steps: Tensor
     knots: Tensor
     intercepts: Tensor
     slopes: Tensor
@@ -78,7 +82,12 @@ class DenseScaling(nn.Module):
         self.stream = stream
         for name, values in self._learned(X, weight).items():
             self.register_buffer(name, torch.from_numpy(values))
-        self.n_outputs = len(self.center) + len(self.ranked)
+        self.register_buffer("steps", torch.from_numpy(_steps(len(self.ranked))))
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of columns that :meth:`forward` returns."""
+        return len(self.center) + len(self.ranked) * (1 + len(self.steps))
 
     @classmethod
     def from_buffers(cls, buffers: dict[str, Tensor], eps: float, stream: bool) -> DenseScaling:
@@ -86,9 +95,9 @@ class DenseScaling(nn.Module):
         made = cls.__new__(cls)
         nn.Module.__init__(made)
         made.eps, made.stream = eps, stream
-        for name, values in buffers.items():
+        # what was stored before there were steps has none
+        for name, values in ({"steps": torch.zeros(0, dtype=torch.float64)} | buffers).items():
             made.register_buffer(name, values)
-        made.n_outputs = len(made.center) + len(made.ranked)
         return made
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
@@ -116,7 +125,11 @@ class DenseScaling(nn.Module):
         if not len(self.ranked):
             return clipped
         every = len(self.ranked) == x.shape[1]
-        return torch.cat([clipped, self._normal_scores(scaled if every else scaled.index_select(1, self.ranked))], 1)
+        scores = self._normal_scores(scaled if every else scaled.index_select(1, self.ranked))
+        if not len(self.steps):
+            return torch.cat([clipped, scores], 1)
+        beyond = (scores.unsqueeze(-1) - self.steps.to(x.dtype)) / STEP_WIDTH
+        return torch.cat([clipped, scores, _clipped(beyond, 1.0).flatten(1)], 1)
 
     def _normal_scores(self, scaled: Tensor) -> Tensor:
         knots, intercepts, slopes = (b.to(scaled.dtype) for b in (self.knots, self.intercepts, self.slopes))
@@ -135,7 +148,8 @@ class DenseScaling(nn.Module):
             return clipped
         ranked = scaled if n_ranked == x.shape[1] else scaled[:, known["ranked"]]
         scores = _normal_scores_numpy(ranked, known["knots"], known["intercepts"], known["slopes"])
-        return np.concatenate([clipped, scores], axis=1)
+        beyond = (scores[..., None] - known["steps"].astype(x.dtype)) / np.asarray(STEP_WIDTH, dtype=x.dtype)
+        return np.concatenate([clipped, scores, _clipped_numpy(beyond, 1.0).reshape(len(x), -1)], axis=1)
 
     def extra_repr(self) -> str:
         """Show the number of columns in the module's representation."""
@@ -297,8 +311,14 @@ def _canonical(X: Any) -> Any:
     return X
 
 
-def _clipped(scaled: Tensor) -> Tensor:
-    return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=BEND**-2).rsqrt()
+def _steps(n_columns: int) -> np.ndarray:
+    """Return the normal scores at which each of so many columns has a step: the middles of equal shares."""
+    n_steps = min(N_STEPS, MOST_STEPS // max(n_columns, 1))
+    return np.asarray(ndtri((np.arange(n_steps) + 0.5) / max(n_steps, 1)))
+
+
+def _clipped(scaled: Tensor, bend: float = BEND) -> Tensor:
+    return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=bend**-2).rsqrt()
 
 
 def _pieces(knots: Tensor, values: Tensor) -> Tensor:
@@ -317,8 +337,8 @@ def _pieces(knots: Tensor, values: Tensor) -> Tensor:
     return at - column
 
 
-def _clipped_numpy(scaled: np.ndarray) -> np.ndarray:
-    return np.asarray(scaled / np.sqrt(1 + scaled * scaled / BEND**2))
+def _clipped_numpy(scaled: np.ndarray, bend: float = BEND) -> np.ndarray:
+    return np.asarray(scaled / np.sqrt(1 + scaled * scaled / bend**2))
 
 
 def _normal_scores_numpy(

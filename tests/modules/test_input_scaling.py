@@ -1,4 +1,4 @@
-"""The layer that scales inputs: its two views, units that do not matter, streams, and the same numbers by numpy."""
+"""The layer that scales inputs: its views, units that do not matter, streams, and the same numbers by numpy."""
 
 import copy
 import pickle
@@ -43,11 +43,38 @@ def test_the_second_view_is_normal_whatever_the_shape():
         np.testing.assert_allclose(np.sort(column), norm.ppf((np.arange(400) + 0.5) / 400), atol=0.4)
 
 
+def test_the_third_view_is_steps_at_quantiles():
+    scaling = DenseScaling(X)
+    assert len(scaling.ranked) == 3  # the last column has two values
+    seen = views(scaling, X)
+    scores, steps = seen[:, 4:7], seen[:, 7:].reshape(400, 3, 4)
+    beyond = (scores[..., None] - norm.ppf([1 / 8, 3 / 8, 5 / 8, 7 / 8])) / 0.6
+    np.testing.assert_allclose(steps, beyond / np.sqrt(1 + beyond**2), atol=1e-12)
+    # each is crossed at its quantile
+    np.testing.assert_allclose((steps[:, :2] > 0).mean(axis=0), [[7 / 8, 5 / 8, 3 / 8, 1 / 8]] * 2, atol=0.02)
+
+
+@pytest.mark.parametrize(("n_columns", "n_steps"), [(1, 4), (64, 4), (65, 3), (128, 2), (200, 1), (257, 0)])
+def test_steps_are_fewer_where_there_are_many_columns(n_columns, n_steps):
+    rows = np.random.RandomState(0).randn(20, n_columns)
+    scaling = DenseScaling(rows)
+    assert scaling.n_outputs == views(scaling, rows).shape[1] == (2 + n_steps) * n_columns
+    np.testing.assert_allclose(scaling.forward_numpy(rows), views(scaling, rows), atol=1e-12)
+
+
+def test_what_was_stored_before_there_were_steps_has_none():
+    buffers = dict(DenseScaling(X).named_buffers())
+    del buffers["steps"]
+    older = DenseScaling.from_buffers(buffers, 0.0, stream=False)
+    np.testing.assert_array_equal(views(older, X), views(DenseScaling(X), X)[:, : older.n_outputs])
+    assert older.n_outputs == 4 + 3
+
+
 def test_columns_of_two_values_have_one_view_and_constant_ones_none():
     table = np.column_stack([X[:, 0], X[:, 3] * 7 - 2, np.full(400, 1e9)])
     scaling = DenseScaling(table)
-    assert scaling.n_outputs == 4
-    clipped, binary, constant, _ = views(scaling, table).T
+    assert scaling.n_outputs == 3 + 1 + 4
+    clipped, binary, constant = views(scaling, table)[:, :3].T
     assert np.unique(binary).tolist() == pytest.approx([0.0, 1 / np.sqrt(1 + 1 / 9)])
     assert not constant.any()
     assert scaling.unit().tolist() == pytest.approx([np.subtract(*np.quantile(X[:, 0], [0.75, 0.25])), 7, 0], rel=0.03)
@@ -195,7 +222,9 @@ def test_a_stream_comes_to_the_scales_of_all_rows(kind, size):
 def test_a_column_that_was_constant_at_first_is_seen_later():
     stream = DenseScaling(np.zeros((10, 1)), stream=True)
     stream.update(X[:, :1])
-    assert np.ptp(views(stream, X[:, :1]), axis=0).min() > 2
+    ranges = np.ptp(views(stream, X[:, :1]), axis=0)
+    assert ranges[:2].min() > 2
+    assert ranges[2:].min() > 1.5  # of 2
 
 
 def test_rows_of_a_sparse_stream_may_be_dense_later():
