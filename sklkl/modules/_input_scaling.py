@@ -48,6 +48,11 @@ class DenseScaling(nn.Module):
         Whether more rows may come, see :meth:`update`. Every column then has all views: one that has two values now
         may turn out to have more.
 
+    Attributes
+    ----------
+    n_outputs : int
+        Number of columns that :meth:`forward` returns.
+
     References
     ----------
     The first view is that of Holzmüller, Grinsztajn and Steinwart (2024), Better by Default: Strong Pre-Tuned MLPs and
@@ -82,12 +87,10 @@ class DenseScaling(nn.Module):
         self.stream = stream
         for name, values in self._learned(X, weight).items():
             self.register_buffer(name, torch.from_numpy(values))
-        self.register_buffer("steps", torch.from_numpy(_steps(len(self.ranked))))
-
-    @property
-    def n_outputs(self) -> int:
-        """Number of columns that :meth:`forward` returns."""
-        return len(self.center) + len(self.ranked) * (1 + len(self.steps))
+        n_steps = min(N_STEPS, MOST_STEPS // max(len(self.ranked), 1))
+        # at the middles of as many equal shares
+        self.register_buffer("steps", torch.from_numpy(ndtri((np.arange(n_steps) + 0.5) / max(n_steps, 1))))
+        self.n_outputs = len(self.center) + len(self.ranked) * (1 + n_steps)
 
     @classmethod
     def from_buffers(cls, buffers: dict[str, Tensor], eps: float, stream: bool) -> DenseScaling:
@@ -98,6 +101,7 @@ class DenseScaling(nn.Module):
         # what was stored before there were steps has none
         for name, values in ({"steps": torch.zeros(0, dtype=torch.float64)} | buffers).items():
             made.register_buffer(name, values)
+        made.n_outputs = len(made.center) + len(made.ranked) * (1 + len(made.steps))
         return made
 
     def update(self, X: Any, weight: np.ndarray | None = None) -> None:
@@ -309,12 +313,6 @@ def _canonical(X: Any) -> Any:
         X = X.copy()
         X.sum_duplicates()
     return X
-
-
-def _steps(n_columns: int) -> np.ndarray:
-    """Return the normal scores at which each of so many columns has a step: the middles of equal shares."""
-    n_steps = min(N_STEPS, MOST_STEPS // max(n_columns, 1))
-    return np.asarray(ndtri((np.arange(n_steps) + 0.5) / max(n_steps, 1)))
 
 
 def _clipped(scaled: Tensor, bend: float = BEND) -> Tensor:

@@ -17,7 +17,8 @@ def parts(make_table, n=900):
 
 def pair(quick, X, y, rows, **params):
     """Return classifiers without and with calibration, else the same."""
-    return [quick(calibrate=calibrate, max_epochs=6, **params).fit(X, y, **rows) for calibrate in (False, True)]
+    params = {"max_epochs": 6} | params
+    return [quick(calibrate=calibrate, **params).fit(X, y, **rows) for calibrate in (False, True)]
 
 
 def divided(plain, temperature, X):
@@ -42,7 +43,7 @@ def test_it_is_the_most_probable_one(quick, make_table, weighted):
     X, y, rows = parts(make_table)
     weight = np.random.RandomState(0).rand(len(rows["y_val"])) + 0.1 if weighted else None
     given = rows if weight is None else {**rows, "sample_weight_val": weight}
-    plain, calibrated = pair(quick, X, y, given)
+    plain, calibrated = pair(quick, X, y, given, max_epochs=3)
     temperature = expected(plain, *rows.values(), weight)
     assert abs(np.log(temperature)) > 0.02
     assert calibrated.predict_proba(X) == pytest.approx(divided(plain, temperature, X), abs=1e-4)

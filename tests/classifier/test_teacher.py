@@ -67,7 +67,7 @@ TEACHERS = {
     "estimator": LogisticRegression(C=0.3),
     "pipeline": make_pipeline(StandardScaler(), LogisticRegression(C=0.3)),
     "function": softmax,
-    "net": KLNet(MLP, module__n_features=5, module__n_classes=3, max_epochs=3, verbose=0, train_split=None),
+    "net": KLNet(MLP, module__n_features=5, module__n_classes=3, max_epochs=6, verbose=0, train_split=None),
 }
 
 

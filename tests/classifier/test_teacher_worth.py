@@ -59,14 +59,14 @@ def uniform(X):
     return np.full((len(X), 2), 0.5)
 
 
-def turned(y):
-    """Labels of which a third are wrong."""
-    return np.where(np.random.RandomState(1).uniform(size=len(y)) < 0.3, 1 - y, y)
+def turned(y, share=0.3):
+    """Labels of which a share are wrong."""
+    return np.where(np.random.RandomState(1).uniform(size=len(y)) < share, 1 - y, y)
 
 
-def memorising(X, y):
-    """A teacher that knows by heart what it was told, a third of it wrong."""
-    return FrozenEstimator(KNeighborsClassifier(1).fit(X, turned(y)))
+def memorising(X, y, wrong=0.3):
+    """A teacher that knows by heart what it was told, a part of it wrong."""
+    return FrozenEstimator(KNeighborsClassifier(1).fit(X, turned(y, wrong)))
 
 
 class Misled(LogisticRegression):
@@ -166,7 +166,7 @@ def test_what_is_set_aside_to_judge_says_nothing_of_classes(student):
 def test_a_ready_teacher_that_is_no_use_itself_needs_no_student_to_tell(student, trainings):
     """It may know the rows set aside, and is not better there than labels alone even so."""
     X, y = sums()
-    assert student(teacher=memorising(X, y)).fit(X, y).distill_weight_ == 0
+    assert student(teacher=memorising(X, y, wrong=0.5)).fit(X, y).distill_weight_ == 0
     assert len(trainings) == 2
 
 

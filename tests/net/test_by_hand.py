@@ -190,7 +190,9 @@ def double_of(net):
 CHANGES = {
     "a layer is frozen": lambda net: net.module_.linears()[0].requires_grad_(False),
     "a hook is added": lambda net: net.module_.linears()[0].register_forward_hook(lambda layer, args, out: 2 * out),
-    "weights are replaced": lambda net: setattr(net.module_.linears()[0].weight, "data", torch.ones(8, 10).double()),
+    "weights are replaced": lambda net: setattr(
+        net.module_.linears()[0].weight, "data", torch.ones_like(net.module_.linears()[0].weight)
+    ),
     "weights are changed": lambda net: nn.init.constant_(net.module_.linears()[0].weight, 0.1),
     "moments are forgotten": lambda net: net.optimizer_.state.clear(),
     "the rate is changed": lambda net: net.optimizer_.param_groups[0].update(lr=0.1),
@@ -201,7 +203,7 @@ CHANGES = {
     "the scales are changed": lambda net: net.module_.scaling.center.add_(0.5),
     "dropout is turned off": lambda net: [setattr(layer, "p", 0.0) for layer in net.module_.dropouts()],
     "the activation is replaced": lambda net: setattr(net.module_, "1", nn.Tanh()),
-    "a layer is replaced": lambda net: setattr(net.module_, "0", ones(10, 8)),
+    "a layer is replaced": lambda net: setattr(net.module_, "0", ones(net.module_.linears()[0].in_features, 8)),
 }
 
 
