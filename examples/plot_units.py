@@ -57,7 +57,7 @@ for name, classifier in classifiers.items():
 # %%
 # What the network sees of a column, proline here, are three views of it: one
 # that is scaled by the interquartile range, with outliers clipped smoothly,
-# the normal score of the rank, and four smooth steps, each at a quantile.
+# the normal score of the rank, and four steps, each at a quantile.
 # They are the same whatever the unit.
 clf = KLClassifier(random_state=0).fit(X_train, y_train)
 column = X.shape[1] - 1
@@ -85,7 +85,7 @@ scaled = {"color": "#0072B2", "label": "smoothly clipped"}
 ranked = {"color": "#D55E00", "ls": "--", "label": "normal score of the rank"}
 right.plot(rows[:, column], views[:, column], **scaled)
 right.plot(rows[:, column], views[:, X.shape[1] + column], **ranked)
-steps = views[:, 2 * X.shape[1] :].reshape(300, X.shape[1], 4)[:, column]
+steps = views[:, 2 * X.shape[1] :].reshape(300, 4, X.shape[1])[..., column]
 stepped = {"color": "#999999", "lw": 0.8, "label": "steps at quantiles"}
 right.plot(rows[:, column], steps[:, 0], **stepped)
 right.plot(rows[:, column], steps[:, 1:], **stepped | {"label": None})

@@ -100,6 +100,7 @@ def training(X, y, batch_size, epochs, rounds):
     contestants = {
         "KLClassifier": lambda: sklkl_classifier(batch_size, epochs).fit(X, y),
         "KLClassifier, strength .1": lambda: sklkl_classifier(batch_size, epochs, kl_strength=0.1).fit(X, y),
+        "the columns as they are": lambda: sklkl_classifier(batch_size, epochs, scale_inputs=False).fit(X, y),
         "plain PyTorch loop": lambda: plain_loop(X, y, batch_size, epochs),
         "MLPClassifier": lambda: mlp_classifier(batch_size, epochs).fit(X, y),
         "plain skorch": lambda: skorch_classifier(X, y, batch_size, epochs).fit(X, y),

@@ -149,7 +149,8 @@ def _checked(logits: Tensor) -> Tensor:
 
 
 def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
-    n_rows = max(1, min(_BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])), _most_rows(net)))
+    most = _most_rows(net) if is_built_in(net.module_) else X.shape[0]
+    n_rows = max(1, min(_BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])), most))
     for start in range(0, X.shape[0], n_rows):
         part = X[start : start + n_rows]
         part = part.toarray() if is_sparse(part) else part
@@ -158,8 +159,9 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
 
 
 def _most_rows(net: KLNet) -> int:
-    """Return of how many rows the built-in network's widest layer takes little memory."""
-    return 4 * _BATCH_ELEMENTS // (max(map(len, net.module_.parameters())) if is_built_in(net.module_) else 4)
+    """Return of how many rows the views and the widest layer of a built-in network take little memory."""
+    shapes = [parameter.shape for parameter in net.module_.parameters()]
+    return min(_BATCH_ELEMENTS // max(1, shapes[0][1]), 4 * _BATCH_ELEMENTS // max(map(len, shapes)))
 
 
 def _sparse_inputs(net: KLNet, X: Any) -> Iterator[Any]:

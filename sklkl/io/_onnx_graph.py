@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sklkl._utils.optional import optional
 from sklkl.io._onnx_export import export_nodes
 from sklkl.modules import MLP, DenseScaling, Ensemble, SparseScaling
-from sklkl.modules._input_scaling import BEND, FARTHEST, STEP_WIDTH
+from sklkl.modules._input_scaling import BEND, FARTHEST
 
 # ONNX's numbers of the types that are used here.
 FLOAT, INT64, STRING, DOUBLE = 1, 7, 8, 11
@@ -126,13 +126,12 @@ def _sparse_scaling(graph: Graph, layer: SparseScaling, x: str) -> str:
     return graph.node("Div", [_clipped(graph, scaled), graph.constant(layer.length)])
 
 
-def _bounded(graph: Graph, x: str) -> str:
-    farthest = FARTHEST
+def _bounded(graph: Graph, x: str, farthest: float = FARTHEST) -> str:
     return graph.node("Max", [graph.node("Min", [x, graph.constant(farthest)]), graph.constant(-farthest)])
 
 
-def _clipped(graph: Graph, x: str, bend: float = BEND) -> str:
-    square = graph.node("Mul", [graph.node("Mul", [x, x]), graph.constant(bend**-2)])
+def _clipped(graph: Graph, x: str) -> str:
+    square = graph.node("Mul", [graph.node("Mul", [x, x]), graph.constant(BEND**-2)])
     return graph.node("Div", [x, graph.node("Sqrt", [graph.node("Add", [square, graph.constant(1.0)])])])
 
 
@@ -154,14 +153,9 @@ def _normal_scores(graph: Graph, layer: DenseScaling, x: str) -> str:
 
 
 def _steps(graph: Graph, layer: DenseScaling, scores: str) -> list[str]:
-    """Add the view of steps, one for each column next to one another; none where the layer has none."""
-    n_columns, n_steps = len(layer.ranked), len(layer.steps)
-    if not n_steps:
-        return []
-    column = graph.constant(np.arange(n_columns).repeat(n_steps), INT64)
-    repeated = graph.node("Gather", [scores, column], axis=1)
-    beyond = graph.node("Sub", [repeated, graph.constant(layer.steps.repeat(n_columns))])
-    return [_clipped(graph, graph.node("Mul", [beyond, graph.constant(1 / STEP_WIDTH)]), 1.0)]
+    """Add the view of steps: of each step the columns that have one."""
+    steps = layer.steps.tolist()
+    return [_bounded(graph, graph.node("Sub", [scores, graph.constant(step)]), 1.0) for step in steps]
 
 
 def _pieces(graph: Graph, knots: np.ndarray, x: str) -> str:

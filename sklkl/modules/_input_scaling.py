@@ -16,9 +16,8 @@ __all__ = ["DenseScaling", "Scaling", "SparseScaling", "input_scaling"]
 
 # Where the smooth clip bends, in units of a column's scale.
 BEND = 3.0
-# At how many quantiles the third view has steps, unless that were more columns than this in all, and how wide they are.
-N_STEPS, MOST_STEPS = 4, 256
-STEP_WIDTH = 0.6
+# At how many quantiles the third view has steps, unless that were more columns than this in all.
+N_STEPS, MOST_STEPS = 4, 128
 # What is farther from the median, in such units, looks the same: its square is finite in any floating type.
 FARTHEST = 1e6
 # From how many rows, drawn at random, the scales are learned.
@@ -32,9 +31,9 @@ class DenseScaling(nn.Module):
 
     One is x / sqrt(1 + (x / 3)²), where x = (value - median) / interquartile range: a smooth clip, outliers stay in
     sight but within 3. The second is the normal score z of the value's rank, piecewise linear between quantiles. The
-    third are smooth steps at up to four quantiles of the column, s / sqrt(1 + s²), where s = (z - quantile's score) /
-    0.6: what a network learns slowly from the first two, a change at some value, it has to begin with. A column of two
-    values has the first view only, one that is constant is 0 in all, and of more than 256 columns none has steps:
+    third are steps at up to four quantiles of the column, z less the quantile's score, at most 1 and at least -1: a
+    change at some value, which a network learns slowly from the first two, is there to begin with. A column of two
+    values has the first view only, one that is constant is 0 in all, and of more than 128 columns none has steps:
     together they have at most that many. Where half of the values or more are the same, the next wider range between
     quantiles that is not 0 stands for the interquartile range.
 
@@ -132,8 +131,8 @@ class DenseScaling(nn.Module):
         scores = self._normal_scores(scaled if every else scaled.index_select(1, self.ranked))
         if not len(self.steps):
             return torch.cat([clipped, scores], 1)
-        beyond = (scores.unsqueeze(-1) - self.steps.to(x.dtype)) / STEP_WIDTH
-        return torch.cat([clipped, scores, _clipped(beyond, 1.0).flatten(1)], 1)
+        beyond = scores.unsqueeze(1) - self.steps.to(x.dtype).unsqueeze(1)
+        return torch.cat([clipped, scores, beyond.clamp(-1, 1).flatten(1)], 1)
 
     def _normal_scores(self, scaled: Tensor) -> Tensor:
         knots, intercepts, slopes = (b.to(scaled.dtype) for b in (self.knots, self.intercepts, self.slopes))
@@ -152,8 +151,9 @@ class DenseScaling(nn.Module):
             return clipped
         ranked = scaled if n_ranked == x.shape[1] else scaled[:, known["ranked"]]
         scores = _normal_scores_numpy(ranked, known["knots"], known["intercepts"], known["slopes"])
-        beyond = (scores[..., None] - known["steps"].astype(x.dtype)) / np.asarray(STEP_WIDTH, dtype=x.dtype)
-        return np.concatenate([clipped, scores, _clipped_numpy(beyond, 1.0).reshape(len(x), -1)], axis=1)
+        beyond = scores[:, None] - known["steps"].astype(x.dtype)[:, None]
+        steps = np.minimum(np.maximum(beyond, -1), 1).reshape(len(x), -1)
+        return np.concatenate([clipped, scores, steps], axis=1)
 
     def extra_repr(self) -> str:
         """Show the number of columns in the module's representation."""
@@ -315,8 +315,8 @@ def _canonical(X: Any) -> Any:
     return X
 
 
-def _clipped(scaled: Tensor, bend: float = BEND) -> Tensor:
-    return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=bend**-2).rsqrt()
+def _clipped(scaled: Tensor) -> Tensor:
+    return scaled * torch.addcmul(scaled.new_ones(()), scaled, scaled, value=BEND**-2).rsqrt()
 
 
 def _pieces(knots: Tensor, values: Tensor) -> Tensor:
@@ -335,8 +335,8 @@ def _pieces(knots: Tensor, values: Tensor) -> Tensor:
     return at - column
 
 
-def _clipped_numpy(scaled: np.ndarray, bend: float = BEND) -> np.ndarray:
-    return np.asarray(scaled / np.sqrt(1 + scaled * scaled / bend**2))
+def _clipped_numpy(scaled: np.ndarray) -> np.ndarray:
+    return np.asarray(scaled / np.sqrt(1 + scaled * scaled / BEND**2))
 
 
 def _normal_scores_numpy(

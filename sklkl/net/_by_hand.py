@@ -24,10 +24,10 @@ from sklkl.penalties import Confidence, adapted
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
 # The views of scaled rows are made once for a training unless they take more than this many bytes.
-MOST_BYTES = 2**25
+MOST_BYTES = 2**26
 # So many numbers are scaled at a time: what is made on the way takes several times their memory.
 _SCALED_AT_ONCE = 2**18
-# Of what is gathered at a time, a quarter: scaled rows have twice as many columns.
+# Of what is gathered at a time, a quarter: scaled rows have several times as many columns.
 _SHARE = 4
 
 
