@@ -149,8 +149,7 @@ def _checked(logits: Tensor) -> Tensor:
 
 
 def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
-    most = _most_rows(net) if is_built_in(net.module_) else X.shape[0]
-    n_rows = max(1, min(_BATCH_ELEMENTS // max(1, math.prod(X.shape[1:])), most))
+    n_rows = _most_rows(net, math.prod(X.shape[1:]))
     for start in range(0, X.shape[0], n_rows):
         part = X[start : start + n_rows]
         part = part.toarray() if is_sparse(part) else part
@@ -158,10 +157,11 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
         yield _tensor(part, dtype, copy=not _is_own_on_cpu(net)).to(net.device)
 
 
-def _most_rows(net: KLNet) -> int:
-    """Return of how many rows the views and the widest layer of a built-in network take little memory."""
-    shapes = [parameter.shape for parameter in net.module_.parameters()]
-    return min(_BATCH_ELEMENTS // max(1, shapes[0][1]), 4 * _BATCH_ELEMENTS // max(map(len, shapes)))
+def _most_rows(net: KLNet, width: int) -> int:
+    """Return of how many rows inputs of a width, and a built-in network's views and layers, take little memory."""
+    shapes = [p.shape for p in net.module_.parameters()] if is_built_in(net.module_) else [(1, 1)]
+    # layers may take four times as much
+    return max(1, _BATCH_ELEMENTS // max(width, shapes[0][1], max(shape[0] for shape in shapes) // 4, 1))
 
 
 def _sparse_inputs(net: KLNet, X: Any) -> Iterator[Any]:
