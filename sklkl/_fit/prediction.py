@@ -158,17 +158,15 @@ def _inputs(net: KLNet, X: Any, dtype: np.dtype) -> Iterator[Tensor]:
 
 
 def _most_rows(net: KLNet, width: int) -> int:
-    """Return of how many rows inputs of a width, and a built-in network's views and layers, take little memory."""
+    """Return how many rows to predict at once: inputs, views and, by four, layers then take little memory."""
     shapes = [p.shape for p in net.module_.parameters()] if is_built_in(net.module_) else [(1, 1)]
-    # layers may take four times as much
     return max(1, _BATCH_ELEMENTS // max(width, shapes[0][1], max(shape[0] for shape in shapes) // 4, 1))
 
 
 def _sparse_inputs(net: KLNet, X: Any) -> Iterator[Any]:
     """Yield so many rows at a time that neither their entries nor what the layers make of them takes much memory."""
     dtype = np.dtype(np.float64) if _is_wide(X) and _is_own_on_cpu(net) else _own_dtype(net)
-    widest = max(len(parameter) for parameter in net.module_.parameters())
-    n_rows = max(1, _BATCH_ELEMENTS // max(widest, X.nnz // X.shape[0]))
+    n_rows = max(1, _BATCH_ELEMENTS // max(*map(len, net.module_.parameters()), X.nnz // X.shape[0]))
     for start in range(0, X.shape[0], n_rows):
         part = X[start : start + n_rows]
         values = _tensor(part.data, dtype, copy=False).numpy()
