@@ -38,8 +38,9 @@ from sklkl.net import KLEnsemble, KLNet
 from sklkl.net._moments import Remade
 from sklkl.optim import OPTIMIZERS
 
-# The number goes up when what is stored is no longer understood by code that knows the one before.
-FORMAT = 1
+# The number goes up when what is stored is no longer understood by code that knows the one before: the scales
+# of format 2 have steps, those of format 1 have none.
+FORMAT = 2
 
 _SETTINGS = (
     "learning_rate", "kl_target", "kl_strength", "distill_weight", "distill_rows", "stream", "multilabel", "lr",
