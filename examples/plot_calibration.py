@@ -103,13 +103,14 @@ for penalty, curve in curves.items():
         show(f"{penalty} {strength:g}", {n: f[k] for n, f in curve.items()})
 
 # %%
-# The penalty that keeps every class possible, ``"label_smoothing"``, more than
-# halves the log-loss at a small strength, and the accuracy gains too. That is
-# better than any calibration afterwards, which has to set rows aside or, as
-# here, to average the networks of three folds. But it has to be the right
-# strength: at 0.1 the network is as miscalibrated as without, now because it
-# is not sure enough. The penalty on ``"confidence"`` is bounded, and does next
-# to nothing for a network that knows its training rows by heart.
+# The penalty that keeps every class possible, ``"label_smoothing"``, halves
+# the log-loss at a small strength, and the accuracy gains too. That is better
+# than any calibration afterwards, which has to set rows aside or, as here, to
+# average the networks of three folds; one temperature comes close. But it has
+# to be the right strength: at 0.1 the network is more miscalibrated than
+# without, now because it is not sure enough. The penalty on ``"confidence"``
+# is bounded, and does little for a network that knows its training rows by
+# heart.
 #
 # Isotonic regression gives some classes a probability of exactly 0; where such
 # a class is the true one, the calibration KL is infinite. The package's

@@ -123,5 +123,5 @@ plt.show()
 # Without weights the simple model is worse on the whole map than none at all.
 # With them it is a little better than none: the weights make it the best line
 # there is, and there is no good one. The network learns the land itself, where
-# it has points: its gain is not clear of its standard error. The price is in
-# the last line of the table: most rows hardly count.
+# it has points: its gain is smaller, and not two standard errors. The price is
+# in the last line of the table: most rows hardly count.

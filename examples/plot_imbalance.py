@@ -94,12 +94,12 @@ for name in table:
     print(f"{name:16s}", *[f"{m:7.3f} ± {e:.3f}" for m, e in cells])
 
 # %%
-# Class weights double the share of nines that the network expects ("mean p"),
-# and most of the log-loss that they cost is miscalibration. Undone, the
-# probabilities are nearly what they were without weights. The penalties cost a
-# little here, where the network is not too sure; the one towards the class
-# frequencies leaves the share of nines where it is, and label smoothing, whose
-# target is one half, raises it.
+# Class weights nearly double the share of nines that the network expects
+# ("mean p"), and most of the log-loss that they cost is miscalibration. When
+# they are undone, the probabilities are nearly what they were without. The
+# penalties cost something here, where the network is not too sure; the one
+# towards the class frequencies leaves the share of nines where it is, and
+# label smoothing, whose target is one half, raises it.
 #
 # The last of the splits in a picture:
 

@@ -115,9 +115,10 @@ plt.show()
 # %%
 # With clean labels there is little to gain, and a strength of 0.3 does much
 # harm. With noisy labels there is more to gain, and label smoothing's best
-# strength is larger, but here too 0.3 is too much. No strength is right for
-# both: search it by log-loss. ``"label_smoothing"`` acts at smaller strengths
-# than ``"confidence"``, which is bounded.
+# strength is larger, but here too 0.3 is too much. What helps with noisy
+# labels may do harm with clean ones, as its strength of 0.1 does: search it by
+# log-loss. ``"label_smoothing"`` acts at smaller strengths than
+# ``"confidence"``, which is bounded.
 # :ref:`sphx_glr_auto_examples_plot_noisy_labels.py` goes on from here.
 #
 # What the penalty weighs
