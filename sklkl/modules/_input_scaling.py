@@ -33,9 +33,9 @@ class DenseScaling(nn.Module):
     sight but within 3. The second is the normal score z of the value's rank, piecewise linear between quantiles. The
     third are steps at up to four quantiles of the column, z less the quantile's score, at most 1 and at least -1: a
     change at some value, which a network learns slowly from the first two, is there to begin with. A column of two
-    values has the first view only, one that is constant is 0 in all, and of more than 128 columns none has steps:
-    together they have at most that many. Where half of the values or more are the same, the next wider range between
-    quantiles that is not 0 stands for the interquartile range.
+    values has the first view only, as has one that is constant, which is 0 there. All columns together have at most
+    128 steps, as many each: of more than 128 columns none has any. Where half of the values or more are the same, the
+    next wider range between quantiles that is not 0 stands for the interquartile range.
 
     Parameters
     ----------
