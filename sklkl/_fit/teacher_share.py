@@ -16,6 +16,9 @@ from sklkl.net import KLNet
 # By how many standard errors the teacher has to lower the log-loss on rows set aside to be heard at all.
 _MARGIN = 0.25
 
+# The least share of the soft targets: with less the student learns its own opinion again, and next to nothing else.
+_LEAST = 0.03
+
 # By how many standard errors it has to be worse on the rows that it was fitted to than on these not to be heard: an
 # honest teacher that is has been lucky with them.
 _WORSE = 0.5
@@ -47,7 +50,7 @@ def mixed(alone: Tensor, teacher: Tensor, share: float) -> Tensor:
 
 
 def best_share(alone: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
-    """Return the teacher's share in the mixture of lowest log-loss; 0 if it is not clearly lower than without.
+    """Return the teacher's share in the mixture of lowest log-loss; 0 if it is tiny, or that not clearly lower.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ def best_share(alone: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | None 
 
     share = float(minimize_scalar(lambda share: float(losses(share) @ shares), bounds=(0, 1), method="bounded").x)
     gain, error = _mean(losses(0.0) - losses(share), shares)
-    return share if gain > _MARGIN * error else 0.0
+    return share if share >= _LEAST and gain > _MARGIN * error else 0.0
 
 
 def clearly_loses(taught: Tensor, alone: Tensor, y: Tensor, weight: Tensor | None = None) -> bool:

@@ -36,6 +36,7 @@ def test_a_gain_that_may_be_chance_is_none():
     found = [best_share(*models(20, share=0.05, seed=seed)) for seed in range(100)]
     assert np.mean(np.array(found) == 0) > 0.5
     assert best_share(*models(50_000, share=0.05)) > 0
+    assert best_share(*models(50_000, share=0.02)) == 0
 
 
 def test_a_weight_is_so_many_rows():
