@@ -14,6 +14,8 @@ from skorch.callbacks import EpochTimer
 from skorch.history import History
 from torch import Tensor
 
+from sklkl._utils.tensor_bytes import tensor_bytes
+
 __all__ = ["fingerprint"]
 
 
@@ -54,8 +56,7 @@ class _Hasher(NumpyHasher):
 def _comparable(value: Any) -> Any:
     """Return what stands for a value that pickle stores by its address or not at all."""
     if isinstance(value, Tensor) and value.layout is torch.strided:
-        flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        return "tensor", str(value.dtype), tuple(value.shape), flat.numpy()
+        return "tensor", str(value.dtype), tuple(value.shape), tensor_bytes(value)
     if issparse(value):
         # whether its indices are known to be sorted is found out when somebody asks
         return type(value).__qualname__, {name: part for name, part in vars(value).items() if "has_" not in name}

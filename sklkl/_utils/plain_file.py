@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklkl._utils.tensor_bytes import tensor_bytes
+
 __all__ = ["from_bytes", "is_plain", "to_bytes"]
 
 _SCALARS = (bool, int, float, str, type(None))
@@ -96,9 +98,7 @@ def _encoded_numbers(value: Any, blocks: list[bytes]) -> dict[str, Any]:
     if not is_plain(value):
         raise TypeError(f"A {type(value).__name__} cannot be stored without pickle.")
     if isinstance(value, Tensor):
-        # as bytes: numpy does not know all types of torch
-        flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        kind, dtype, content = "tensor", str(value.dtype).removeprefix("torch."), flat.numpy().tobytes()
+        kind, dtype, content = "tensor", str(value.dtype).removeprefix("torch."), tensor_bytes(value).tobytes()
     else:
         kind, dtype, content = "array", value.dtype.str, value.tobytes()
     blocks.append(content)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.ranks import active_ranks
+from sklkl._utils.tensor_bytes import tensor_bytes
 from sklkl.callbacks import BestWeights
 from sklkl.data import Rows, StreamedRows
 from sklkl.losses import TermMeans
@@ -140,4 +141,4 @@ def _fingerprint(rows: Rows) -> list[int]:
 
 
 def _checksum(values: Tensor, before: int = 0) -> int:
-    return zlib.crc32(values.cpu().contiguous().flatten().view(torch.uint8).numpy().data, before)
+    return zlib.crc32(tensor_bytes(values).data, before)

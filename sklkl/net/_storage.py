@@ -21,6 +21,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sklkl._utils.tensor_bytes import tensor_bytes
 from sklkl._utils.torch_state import usable
 
 # A copy shares these with its origin and does not look into them.
@@ -85,7 +86,7 @@ class StoredTensor(Tensor):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         part = self.original
-        values = part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        values = tensor_bytes(part)
         kind = (part.dtype, tuple(part.shape), part.requires_grad and part.is_leaf, isinstance(part, nn.Parameter))
         return _tensor, (values, *kind, str(part.device))
 

@@ -1,5 +1,8 @@
 """Networks as plain data: those of an older format are read as they were."""
 
+import copy
+import pickle
+
 import numpy as np
 import torch
 
@@ -21,3 +24,13 @@ def test_a_network_that_was_stored_without_steps_predicts_as_it_did(quick, make_
     views = clf.module_.scaling(x)[:, :n_outputs]
     older.module_.eval()
     torch.testing.assert_close(older.module_(x), older.module_.forward_scaled(views), rtol=0, atol=1e-5)
+
+
+def test_so_many_columns_that_none_has_steps_are_stored_in_every_way(quick, tmp_path):
+    X = np.random.RandomState(0).randn(60, 129)
+    y = (X[:, 0] > 0).astype(int)
+    clf = quick(max_epochs=2).fit(X, y)
+    assert not len(clf.module_.scaling.steps)
+    resumed = quick(max_epochs=2, checkpoint=tmp_path / "fit.ckpt").fit(X, y)
+    for other in (resumed, pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
+        np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
