@@ -50,7 +50,7 @@ def mixed(alone: Tensor, teacher: Tensor, share: float) -> Tensor:
 
 
 def best_share(alone: Tensor, teacher: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
-    """Return the teacher's share in the mixture of lowest log-loss; 0 if it is tiny, or that not clearly lower.
+    """Return the teacher's share in the mixture of lowest log-loss; 0 below 0.03, or if that is not clearly lower.
 
     Parameters
     ----------
