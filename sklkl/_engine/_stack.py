@@ -61,7 +61,7 @@ class MLPStack:
         device: torch.device | str = "cpu",
     ) -> None:
         self.sizes, self.n_networks = tuple(sizes), n_networks
-        self.activation = BY_LAYER[activation]
+        self.activation, self.layer = BY_LAYER[activation], activation()
         n_weights = n_networks * sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
         self.flat, self.gradient = (torch.zeros(n_weights, dtype=dtype, device=device) for _ in range(2))
         self.weights, self.biases = self.layers_of(self.flat)

@@ -9,8 +9,10 @@ import torch
 from sklkl._utils.ranks import active_ranks
 from sklkl.data import TrainingSet
 from sklkl.losses import CrossEntropy
-from sklkl.net._by_hand import is_own, why_autograd
+from sklkl.net._by_hand import why_autograd
 from sklkl.net._net import KLNet
+from sklkl.net._passes import is_own
+from sklkl.net._sparse_batches import are_gathered
 from sklkl.penalties import Prior, adapted, make_penalty
 
 # What nets of a stack have in common.
@@ -57,6 +59,8 @@ def _why_alone(net: KLNet, data: TrainingSet) -> str | None:
         return "a callback may change the net"
     if net.kl_strength and not is_own(make_penalty(net.kl_penalty)):
         return "the penalty may look at the rows"
+    if _needs_passes(net) and are_gathered(data.train, net.module_.scaling):
+        return "the penalty needs another forward pass"
     if type(net.criterion_) is not CrossEntropy or net.has_own_step():
         return "the net has a step of its own"
     return why_autograd(net, net.get_iterator(data.train, training=True))
@@ -77,8 +81,14 @@ def _difference(net: KLNet, data: TrainingSet, other: KLNet, others: TrainingSet
         return "the penalty learns from the rows"
     if not adapted(make_penalty(net.kl_penalty)).has_parameters_of(adapted(make_penalty(other.kl_penalty))):
         return "the nets have different values of kl_penalty"
+    if _needs_passes(net) != _needs_passes(other):  # which draw random numbers, as those of the other net do not
+        return "one of the nets needs further forward passes"
     different = (name for name in _COMMON if getattr(net, name) != getattr(other, name))
     return next((f"the nets have different values of {name}" for name in different), None)
+
+
+def _needs_passes(net: KLNet) -> bool:
+    return bool(net.kl_strength) and adapted(make_penalty(net.kl_penalty)).needs_net
 
 
 def _same_scales(net: KLNet, other: KLNet) -> bool:

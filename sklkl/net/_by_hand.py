@@ -17,8 +17,10 @@ from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import MLP, DenseScaling, label_log_proba
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
+from sklkl.net._passes import StackPasses, is_own, looks_at_rows
 from sklkl.net._shares import joined
 from sklkl.net._sparse_batches import GatheredBatches, are_gathered, features_of
+from sklkl.net._terms import loss_terms
 from sklkl.penalties import Confidence, adapted
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -46,7 +48,7 @@ def why_autograd(net: Any, iterator: Any) -> str | None:
         "the optimizer is not torch's fused AdamW": lambda: not _is_plain_adamw(net.optimizer_, net.module_),
         "the data are not class codes and rows of numbers in memory": lambda: not _is_table(iterator),
         "the network and the rows have different types": lambda: iterator.rows.dtype is not _dtype(net.module_),
-        "the penalty needs another forward pass": lambda: net.kl_strength and adapted(net.penalty_).needs_net,
+        "the penalty needs another forward pass": lambda: asks_for_passes(net) and not _has_passes(net, iterator),
         "a callback looks at every batch": lambda: any(map(net._has_hooks, _BATCH_HOOKS)),
     }
     return next((reason for reason, holds in reasons.items() if holds()), None)
@@ -80,6 +82,16 @@ def _is_plain_adamw(optimizer: Optimizer, module: nn.Module) -> bool:
 
 def _is_table(iterator: Any) -> bool:
     return type(iterator) is Batches and iterator.rows.y is not None and len(iterator.rows.shape) == 2
+
+
+def asks_for_passes(net: Any) -> bool:
+    """Whether a net is penalised by what needs another forward pass."""
+    return bool(net.kl_strength) and adapted(net.penalty_).needs_net
+
+
+def _has_passes(net: Any, iterator: Any) -> bool:
+    """Whether the engine has the passes that a penalty needs: it knows the penalty, and batches have all features."""
+    return is_own(net.penalty_) and not are_gathered(iterator.rows, net.module_.scaling)
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -121,6 +133,7 @@ class ByHand:
         self._lent.lend(self.stack, self.optimizer, 0)
         self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
         self._has_formula, self._strength = has_formula(net, rows), float(net.kl_strength)
+        self._passes = StackPasses(self.stack, [net], [net]) if asks_for_passes(net) else None
 
     def end_epoch(self) -> None:
         """Let the net's optimiser know what has become of it."""
@@ -136,6 +149,8 @@ class ByHand:
     def step(self, net: Any, batch: Batch) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient, take a step, and return what an epoch records of it."""
         x = self._ready(batch)
+        if self._passes is not None:
+            self._passes.begin(batch[0], x)
         logits = self.stack.forward(x, self._masks(x.shape[0]))[0]
         try:
             loss, means, gradient = self._loss(net, logits, batch)
@@ -143,6 +158,8 @@ class ByHand:
             check_labels(batch[1], logits.mT)
             raise
         self.stack.backward(gradient)
+        if self._passes is not None:
+            self._passes.add_gradient()
         step = {"loss": loss, "terms": means, "mass": _mass(batch)}
         weight = joined(step, [self.stack.gradient], batch)
         net.take_step(step["loss"], x, weight)
@@ -159,7 +176,7 @@ class ByHand:
             terms, gradient = cross_entropy_gradient(logits, batch[1], shares, self._strength)
             return reduce(add, terms.values()), terms, gradient
         leaf = logits.mT.detach().requires_grad_()
-        terms = net.loss_terms(leaf, batch)
+        terms = loss_terms(net, leaf, batch, training=True, passes=self._passes)
         torch.autograd.backward((reduce(add, terms.values()),), (shares,))
         assert leaf.grad is not None
         means = {name: values.detach() @ shares for name, values in terms.items()}
@@ -180,7 +197,7 @@ class ByHand:
         """Return batches whose rows are scaled already, unless anything from elsewhere may look at them."""
         scaling = self._scaling
         self._scales_batches = scaling is not None
-        if type(iterator) is not Batches or (net.kl_strength and not is_own(net.penalty_)):
+        if type(iterator) is not Batches or (net.kl_strength and looks_at_rows(net.penalty_)):
             return iterator
         if are_gathered(iterator.rows, scaling):
             self._scales_batches = False
@@ -247,11 +264,6 @@ def scaled_rows(scaling: DenseScaling, rows: Rows) -> Rows:
     for first in range(0, len(rows), at_once):
         X[first : first + at_once] = scaling(rows.X[first : first + at_once])
     return Rows(X, rows.y, **rows.columns)
-
-
-def is_own(penalty: Any) -> bool:
-    """Whether a penalty is one of this package's formulas, which look at probabilities alone."""
-    return type(penalty).__module__ == Confidence.__module__
 
 
 def has_formula(net: Any, rows: Rows) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sklkl.net._passes import StackPasses
 from sklkl.penalties import adapted, make_penalty
 
 
@@ -42,10 +43,12 @@ def fitted_penalty(kl_penalty: Any, current: Any, rows: Any, n_classes: int) -> 
     return current
 
 
-def penalty_values(net: Any, log_proba: Tensor, batch: Any) -> Tensor:
+def penalty_values(net: Any, log_proba: Tensor, batch: Any, passes: StackPasses | None = None) -> Tensor:
     """Return the penalty of each row; rows without a label carry none, unless the penalty is made for them."""
     penalty = adapted(net.penalty_)
-    if penalty.needs_net:
+    if penalty.needs_net and passes is not None:
+        values = passes.penalties(penalty, log_proba)
+    elif penalty.needs_net:
         values = penalty(log_proba, batch, net)
         net.set_mode(True)
     else:

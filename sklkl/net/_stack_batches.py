@@ -65,7 +65,9 @@ def _parts(piece: Batch, edges: list[int], axis: int) -> Iterator[Batch]:
         yield Batch(x, y, **dict(zip(piece.columns, columns, strict=True)))
 
 
-def masks(networks: Sequence[Sequence[Dropout]], edges: list[int], units: Sequence[int], like: Tensor) -> Iterator[Any]:
+def masks(
+    networks: Sequence[Sequence[Dropout]], edges: list[int], units: Sequence[int], like: Tensor, ahead: bool = True
+) -> Iterator[Any]:
     """Return for each batch the masks of the hidden layers, None if there is no dropout.
 
     Parameters
@@ -78,18 +80,19 @@ def masks(networks: Sequence[Sequence[Dropout]], edges: list[int], units: Sequen
         Units of each hidden layer.
     like : Tensor
         What the masks shall have the type and device of.
+    ahead : bool, default=True
+        Whether those of later batches may be drawn already: nothing else draws in between.
     """
     sizes = list(map(sub, edges[1:], edges))
     if not networks[0]:
         return repeat(None, len(sizes))
-    if all(map(_is_one_source, networks)):
+    if ahead and all(map(_is_one_source, networks)):
         return _drawn_at_once([own[0] for own in networks], sizes, units, like)
-    return (_drawn_in_turn(networks, size, units, like) for size in sizes)
+    return (drawn_in_turn(networks, size, units, like) for size in sizes)
 
 
-def _drawn_in_turn(
-    networks: Sequence[Sequence[Dropout]], size: int, units: Sequence[int], like: Tensor
-) -> list[Tensor]:
+def drawn_in_turn(networks: Sequence[Sequence[Dropout]], size: int, units: Sequence[int], like: Tensor) -> list[Tensor]:
+    """Return the masks of one batch, layer by layer: one for all networks, or with an axis of networks."""
     drawn = [[layer.mask((size, n), like) for layer, n in zip(own, units, strict=True)] for own in networks]
     return [own[0] if len(own) == 1 else torch.stack(own) for own in zip(*drawn, strict=True)]
 

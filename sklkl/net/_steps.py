@@ -13,12 +13,13 @@ from skorch.utils import TeeGenerator
 from torch import Tensor
 
 from sklkl._utils.checks import invalid_input
+from sklkl._utils.ranks import drawn
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Batch
 from sklkl.data._batch import own_copy
 from sklkl.losses import row_shares
-from sklkl.modules import MLP, label_log_proba, log_softmax, softmax
+from sklkl.modules import MLP, label_log_proba, log_softmax, scaling_of, softmax
 from sklkl.net._by_hand import ByHand, why_autograd
 from sklkl.net._datasets import check_labels
 from sklkl.net._epoch_tasks import EpochTasks
@@ -95,6 +96,15 @@ class TrainStep(TrainingLoop):
         self.set_mode(training)
         logits = self.infer(x, **fit_params)
         return label_log_proba(logits) if self.multilabel else log_softmax(logits)
+
+    def noise(self, x: Tensor) -> Tensor:
+        """Return standard normal numbers, of the shape and type of inputs, from the net's random state."""
+        return drawn(x.shape, partial(torch.randn, generator=self.generator_, dtype=x.dtype)).to(x.device)
+
+    def units(self, x: Tensor) -> Tensor | float:
+        """Return what is a moderate change of each column of inputs; 1 where the network does not scale them."""
+        scaling = scaling_of(self.module_)
+        return 1.0 if scaling is None else scaling.unit().to(x.dtype)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the network's output, see :meth:`skorch.NeuralNet.infer`; a network that writes to x gets a copy."""

@@ -13,6 +13,7 @@ from sklkl._utils.checks import invalid_input
 from sklkl.data import Batch
 from sklkl.losses import CrossEntropy, cross_entropy
 from sklkl.modules import label_log_proba, log_softmax
+from sklkl.net._passes import StackPasses
 from sklkl.net._penalty import penalty_values
 
 _WEIGHTED = (nn.CrossEntropyLoss, nn.NLLLoss)
@@ -50,8 +51,13 @@ class StackSettings:
     is_penalised: bool
 
 
-def loss_terms(settings: LossSettings, logits: Tensor, batch: Any, training: bool) -> dict[str, Tensor]:
-    """Return the named terms of the loss, one value a row each, see :meth:`sklkl.KLNet.loss_terms`."""
+def loss_terms(
+    settings: LossSettings, logits: Tensor, batch: Any, training: bool, passes: StackPasses | None = None
+) -> dict[str, Tensor]:
+    """Return the named terms of the loss, one value a row each, see :meth:`sklkl.KLNet.loss_terms`.
+
+    Where the engine trains, ``passes`` are what a penalty may do with its networks.
+    """
     y = batch[1] if isinstance(batch, Batch) else _codes(batch[1], logits)
     teacher_proba = batch.columns.get("teacher_proba") if training and isinstance(batch, Batch) else None
     penalised = training and settings.is_penalised
@@ -68,7 +74,7 @@ def loss_terms(settings: LossSettings, logits: Tensor, batch: Any, training: boo
             terms["data_fit"] = (1 - settings.distill_weight) * terms["data_fit"]
         terms["distillation"] = distilled
     if penalised:
-        terms["kl_penalty"] = settings.kl_strength * penalty_values(settings, log_proba, batch)
+        terms["kl_penalty"] = settings.kl_strength * penalty_values(settings, log_proba, batch, passes)
     if settings.multilabel:
         terms = {name: values.sum(-1) for name, values in terms.items()}
     return terms

@@ -17,10 +17,12 @@ from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.losses import row_shares
 from sklkl.modules import DenseScaling, is_wide, label_log_proba
-from sklkl.net._by_hand import has_formula, scaled_rows
+from sklkl.net._by_hand import asks_for_passes, has_formula, scaled_rows
 from sklkl.net._datasets import check_labels
-from sklkl.net._lent import Lent, options_of, stack_of
+from sklkl.net._lent import options_of, stack_of
+from sklkl.net._member import Member
 from sklkl.net._net import KLNet
+from sklkl.net._passes import StackPasses, looks_at_rows
 from sklkl.net._sparse_batches import features_of
 from sklkl.net._stack_batches import StackMeans, for_each, masks, stacked
 from sklkl.net._stack_rates import MemberRate, stack_rate
@@ -93,43 +95,6 @@ def train_together(
         return StackTraining(nets, sets, stops, checkpoint, codistill_strength).run()
 
 
-class _Member:
-    """A net of the stack, with what its training needs."""
-
-    def __init__(self, net: KLNet, data: TrainingSet) -> None:
-        self.net, self.data = net, data
-        self.n_before = net._open()
-        self.lent = Lent(net.module_, net.optimizer_)
-        self.error: Exception | None = None
-        self.has_begun = False
-
-    def begin(self) -> None:
-        """Tell the callbacks, and get the data as the net holds them."""
-        self.has_begun = True
-        self.net.notify("on_train_begin", X=self.data, y=None)
-        self.train, self.valid = self.net.get_split_datasets(self.data)
-        self.kwargs = {"dataset_train": self.train, "dataset_valid": self.valid}
-
-    def leave(self) -> None:
-        """Take back what the stack has trained."""
-        self.lent.take_back()
-        self.net._end_epochs()
-
-    def end(self, interrupted: bool) -> None:
-        """End the training in good order, if it has begun: callbacks do not expect it otherwise."""
-        if not self.has_begun:
-            return
-        try:
-            self.net._close(self.data, None, self.n_before, interrupted)
-        except KeyboardInterrupt:
-            if not interrupted:
-                raise
-            # of which the stack tells once all have ended
-        except Exception as error:  # one net's trouble is not that of the others
-            self.error = error
-        self.net._labelled_rows = None
-
-
 class StackTraining:
     """The training of a stack, epoch by epoch; nets leave it as they stop."""
 
@@ -141,7 +106,7 @@ class StackTraining:
         checkpoint: TrainingCheckpoint | None = None,
         codistill_strength: float = 0.0,
     ) -> None:
-        self.everyone = [_Member(net, data) for net, data in zip(nets, sets, strict=True)]
+        self.everyone = [Member(net, data) for net, data in zip(nets, sets, strict=True)]
         self.members = self.everyone
         self._stops, self.checkpoint, self._n_done = stops, checkpoint, 0
         self._codistill_strength = codistill_strength
@@ -245,6 +210,7 @@ class StackTraining:
             for values in (strengths, [float(net.distill_weight) for net in nets])
         )
         first = nets[0]
+        self._passes = self._further_passes()
         self._settings = StackSettings(
             first.criterion_,
             first.multilabel,
@@ -263,7 +229,8 @@ class StackTraining:
         by_formula = alone and all(has_formula(member.net, member.train) for member in self.members)
         for batch, dropout in self._batches():
             self._stack.select(features_of(batch))
-            logits = self._stack.forward(batch[0], dropout)
+            x = self._taken(batch[0])
+            logits = self._stack.forward(x, dropout)
             shares = row_shares(logits[0].mT, batch.weight)
             try:
                 terms, gradient = self._loss(logits, batch, shares, by_formula)
@@ -271,7 +238,9 @@ class StackTraining:
                 check_labels(batch[1].flatten(), logits[0].mT)
                 raise
             self._stack.backward(gradient)
-            self._rate.step(reduce(add, terms.values()), batch[0], batch.weight)
+            if self._passes is not None:
+                self._passes.add_gradient()
+            self._rate.step(reduce(add, terms.values()), x, batch.weight)
             means.add(terms, batch)
         for number, member in enumerate(self.members):
             member.lent.report(self._engine.rates[number])
@@ -283,7 +252,7 @@ class StackTraining:
             strength = self._settings.kl_strength[..., None] if self._settings.is_penalised else 0.0
             return cross_entropy_gradient(logits, batch[1], shares, strength)
         leaf = logits.mT.detach().requires_grad_()
-        terms = loss_terms(self._settings, leaf, for_each(batch, len(self.members)), training=True)
+        terms = loss_terms(self._settings, leaf, for_each(batch, len(self.members)), True, self._passes)
         if self._codistill_strength:
             apart = divergence_from_mean(leaf, self._settings.multilabel)
             terms["codistillation"] = self._codistill_strength * apart
@@ -291,7 +260,7 @@ class StackTraining:
         assert leaf.grad is not None
         return {name: mean_of(values.detach(), shares) for name, values in terms.items()}, leaf.grad.mT
 
-    def _drawing(self) -> list[_Member]:
+    def _drawing(self) -> list[Member]:
         """Return the members that draw from their random states; what one draws may serve all."""
         return self.members[:1] if self._is_shared else self.members
 
@@ -301,21 +270,37 @@ class StackTraining:
 
     # Rows
 
+    def _ordering(self) -> list[Member]:
+        """Return the members in whose order the rows come; that of one may serve all."""
+        return self.members[:1] if self._codistill_strength else self._drawing()
+
+    def _further_passes(self) -> StackPasses | None:
+        """Return what a penalty asks for beside the pass of a step, if it does."""
+        if not asks_for_passes(self.members[0].net):
+            return None
+        drawing, ordering = ([member.net for member in own] for own in (self._drawing(), self._ordering()))
+        return StackPasses(self._stack, drawing, ordering)
+
+    def _taken(self, x: Tensor) -> Tensor:
+        """Return the inputs of a batch as the networks take them; further passes may start from them as they came."""
+        return x if self._passes is None else self._passes.take(x, looks_at_rows(self._settings.penalty_))
+
     def _batches(self) -> Iterator[tuple[Batch, Masks]]:
-        drawing = self._drawing()
+        drawing, ordering = self._drawing(), self._ordering()
         networks: list[Any] = [member.net.module_ for member in drawing]
-        ordering = self.members[:1] if self._codistill_strength else drawing
-        ready = [self._scaled_once(member, member.train) for member in ordering]
+        as_given = self._passes is not None and looks_at_rows(self._settings.penalty_)
+        ready = [(m.train, None) if as_given else self._scaled_once(m, m.train) for m in ordering]
         iterators = [m.net.get_iterator(rows, training=True) for m, (rows, _) in zip(ordering, ready, strict=True)]
         layers, units = [network.dropouts() for network in networks], self._stack.sizes[1:-1]
+        ahead = self._passes is None  # which draw between the masks of two batches
         # zip asks for a batch first: the order of the rows is drawn before any mask
         return zip(
             stacked(iterators, [scaling for _, scaling in ready]),
-            masks(layers, iterators[0].edges, units, self._stack.flat),
+            masks(layers, iterators[0].edges, units, self._stack.flat, ahead),
             strict=True,
         )
 
-    def _scaled_once(self, member: _Member, rows: Rows) -> tuple[Rows, Any]:
+    def _scaled_once(self, member: Member, rows: Rows) -> tuple[Rows, Any]:
         """Return rows as the first layer of a net wants them, or, of sparse or many rows, what is to scale batches."""
         scaling: Any = member.net.module_.scaling  # not optional: torch's modules say Tensor
         if not isinstance(scaling, DenseScaling) or not rows.is_whole:

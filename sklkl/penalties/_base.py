@@ -39,6 +39,12 @@ class PenaltyNet(Protocol):
     def log_proba(self, x: Tensor, training: bool) -> Tensor:
         """Return log-probabilities of inputs in nats, with dropout or without."""
 
+    def noise(self, x: Tensor) -> Tensor:
+        """Return standard normal numbers of the shape, type and device of inputs."""
+
+    def units(self, x: Tensor) -> Tensor | float:
+        """Return what is a moderate change of each column of inputs; 1 where the network does not know."""
+
 
 class Penalty(BaseEstimator):
     """What is added to the data fit of each row; the base class of KL penalties.

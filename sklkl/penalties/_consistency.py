@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from sklkl._utils.ranks import drawn
 from sklkl.data import Batch, Rows
 from sklkl.losses import expectation
-from sklkl.modules import Dropout, scaling_of
+from sklkl.modules import Dropout
 from sklkl.penalties._base import Penalty, PenaltyNet
 
 __all__ = ["RDrop", "VirtualAdversarial"]
@@ -142,9 +140,7 @@ class VirtualAdversarial(Penalty):
             raise ValueError(f"The penalty 'vat' moves x, which must be floating. Got {found}.")
         with torch.no_grad():
             before = net.log_proba(x, training=False)
-        draw = partial(torch.randn, generator=net.generator_, dtype=x.dtype)
-        direction = _unit(drawn(x.shape, draw).to(x.device))
-        units = _units(net, x)
+        direction, units = _unit(net.noise(x)), net.units(x)
         for _ in range(self.n_iterations):
             direction = _unit(self._curvature(x, direction, before, net, units))
         return _kl(before, net.log_proba(x + self.epsilon * direction * units, training=False))
@@ -162,12 +158,6 @@ class VirtualAdversarial(Penalty):
                 "x.long()."
             )
         return gradient
-
-
-def _units(net: PenaltyNet, x: Tensor) -> Tensor | float:
-    """Return what is a moderate change of each column, where the network knows that."""
-    scaling = scaling_of(net.module_)
-    return 1.0 if scaling is None else scaling.unit().to(x.dtype)
 
 
 def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Any, PenaltyNet]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sklkl._engine import MLPStack, StackAdamW, cross_entropy_gradient
+from sklkl._engine import AutogradPasses, MLPStack, StackAdamW, cross_entropy_gradient
 from sklkl.modules import ACTIVATIONS, MLP
 
 N_NETWORKS, N_ROWS, SIZES = 3, 20, (4, 6, 5, 3)
@@ -73,6 +73,27 @@ def test_logits_are_those_of_each_network():
     modules, x = networks("relu"), torch.randn(N_ROWS, 4).double()
     for logits, module in zip(stacked(modules).forward(x), modules, strict=True):
         torch.testing.assert_close(logits.mT, module(x))
+
+
+@pytest.mark.parametrize("n_networks", [1, 3])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_further_passes_are_as_the_first_and_add_their_gradient(n_networks, activation):
+    modules, x = networks(activation)[:n_networks], torch.randn(n_networks, N_ROWS, 4).double()
+    stack, moved = stacked(modules), x.clone().requires_grad_()
+    masks = [torch.randint(2, (N_ROWS, units)).double() for units in SIZES[1:-1]]
+    factors, passes = torch.randn(n_networks, N_ROWS, 3).double(), AutogradPasses(stack)
+    stack.forward(x, masks)
+    stack.backward(factors.mT)
+    expected = 3 * stack.gradient
+    for _ in range(2):
+        logits = passes.forward(moved, masks)
+        torch.testing.assert_close(logits.mT, stack.forward(x, masks))
+        logits.backward(factors)
+    assert moved.grad.abs().sum() > 0
+    passes.add_gradient()
+    torch.testing.assert_close(stack.gradient, expected)
+    passes.add_gradient()  # of a step without further passes
+    torch.testing.assert_close(stack.gradient, expected)
 
 
 def test_every_network_may_have_masks_of_its_own():

@@ -70,7 +70,7 @@ KINDS = {
     "texts": ({}, lambda X, y: (X, np.array(["a", "b", "c"])[y])),
     "frame": ({}, lambda X, y: (pd.DataFrame(X, columns=list("abcde")), y)),
     "penalty": ({"kl_strength": 0.1}, lambda X, y: (X, y)),
-    "penalty apart": ({"kl_strength": 0.1, "kl_penalty": "rdrop"}, lambda X, y: (X, y)),
+    "two masks": ({"kl_strength": 0.1, "kl_penalty": "rdrop"}, lambda X, y: (X, y)),
     "module": ({"module": Linear}, lambda X, y: (X, y)),
     "sgd": ({"optimizer": "sgd"}, lambda X, y: (X, y)),
     "few rows": ({"early_stopping": "auto"}, lambda X, y: (X[:30], y[:30])),
@@ -105,8 +105,9 @@ def test_is_reproducible_and_leaves_global_states_alone(several, table, global_s
     same_but_for_rounding(first.predict_proba(table[0]), second.predict_proba(table[0]))
 
 
-def test_a_stack_gives_what_one_training_after_the_other_does(several, table, monkeypatch):
-    kwargs = {"dtype": "float64", "max_epochs": 12, "n_iter_no_change": 2, "kl_strength": 0.1}
+@pytest.mark.parametrize("penalty", ["confidence", "rdrop", "vat"])
+def test_a_stack_gives_what_one_training_after_the_other_does(several, table, monkeypatch, penalty):
+    kwargs = {"dtype": "float64", "max_epochs": 12, "n_iter_no_change": 2, "kl_strength": 0.1, "kl_penalty": penalty}
     weight = np.linspace(0.1, 2.0, len(table[1]))
     stack = several(**kwargs).fit(*table, sample_weight=weight)
     monkeypatch.setattr("sklkl.net._ensemble.why_apart", lambda nets, sets: "to compare")

@@ -19,7 +19,7 @@ from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_DIVERGENCES
 from sklkl.modules import ACTIVATIONS, MLP
 from sklkl.net import _steps
-from sklkl.penalties import Confidence, Penalty
+from sklkl.penalties import Confidence, Penalty, VirtualAdversarial
 
 
 class Gini(Penalty):
@@ -78,6 +78,9 @@ SETTINGS = {
     "label_smoothing": {"kl_strength": 0.2, "kl_penalty": "label_smoothing"},
     "prior": {"kl_strength": 0.2, "kl_penalty": "prior"},
     "own penalty": {"kl_strength": 0.2, "kl_penalty": Gini()},
+    "rdrop": {"kl_strength": 0.2, "kl_penalty": "rdrop"},
+    "vat": {"kl_strength": 0.2, "kl_penalty": VirtualAdversarial(n_iterations=2)},
+    "vat, as given": {"kl_strength": 0.2, "kl_penalty": "vat", "scale_inputs": False, "hidden_layer_sizes": ()},
     "balanced": {"class_weight": "balanced"},
     "as given": {"scale_inputs": False},
     "onecycle": {"learning_rate": "onecycle"},
@@ -129,16 +132,19 @@ OTHER_DATA = {
 
 
 @pytest.mark.parametrize("change", OTHER_DATA.values(), ids=OTHER_DATA)
-def test_the_same_training_of_other_data(quick, table, by_autograd, change):
+@pytest.mark.parametrize("penalty", ["confidence", "rdrop", "vat"])
+def test_the_same_training_of_other_data(quick, table, by_autograd, change, penalty):
     X, y = change(*table)
-    ours, theirs = both(by_autograd, lambda: quick(dtype="float64", kl_strength=0.1).fit(X, y))
+    params = {"dtype": "float64", "kl_strength": 0.1, "kl_penalty": penalty, "dropout": 0.3}
+    ours, theirs = both(by_autograd, lambda: quick(**params).fit(X, y))
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-8)
 
 
-def test_the_same_training_of_rows_without_labels(quick, table, by_autograd):
+@pytest.mark.parametrize("penalty", ["confidence", "vat"])
+def test_the_same_training_of_rows_without_labels(quick, table, by_autograd, penalty):
     X, y = table
     teacher = FrozenEstimator(LogisticRegression().fit(X, y))
-    clf = quick(teacher=teacher, distill_weight=0.5, kl_strength=0.1, dtype="float64")
+    clf = quick(teacher=teacher, distill_weight=0.5, kl_strength=0.1, kl_penalty=penalty, dtype="float64")
     ours, theirs = both(by_autograd, lambda: clone(clf).fit(X, y, X_unlabeled=X[:50] + 0.1))
     assert_same_training(ours, theirs, X)
 
@@ -255,6 +261,10 @@ class OwnStep(KLNet):
         return {name: 2 * values for name, values in super().loss_terms(logits, batch, training).items()}
 
 
+class Own(VirtualAdversarial):
+    """A penalty that needs further passes, of which the engine knows nothing."""
+
+
 class Gradients(Callback):
     def on_grad_computed(self, net, named_parameters, **kwargs):
         pass
@@ -285,7 +295,7 @@ REASONS = {
     "amsgrad": ({"optimizer__amsgrad": True}, "the optimizer"),
     "loader": ({"iterator_train": torch.utils.data.DataLoader}, "the data"),
     "own batches": ({"iterator_train": type("Mine", (Batches,), {})}, "the data"),
-    "vat": ({"kl_penalty": "vat", "kl_strength": 0.1}, "the penalty"),
+    "own passes": ({"kl_penalty": Own(), "kl_strength": 0.1}, "the penalty"),
     "gradients": ({"callbacks": [Gradients()]}, "a callback"),
     "float64 rows": ({"float64": True}, "the network and the rows"),
 }
@@ -298,6 +308,12 @@ def test_why_autograd(quick_net, table32, params, reason):
     X = X.astype(np.float64) if params.pop("float64", False) else X
     net = quick_net(**{**ADAMW, **params}).fit(X, y)
     assert net.why_autograd_.startswith(reason)
+
+
+def test_further_passes_of_wide_sparse_rows_go_through_autograd(quick):
+    X, y = sparse.random(60, 3000, density=0.01, format="csr", random_state=0), np.arange(60) % 2
+    reasons = [quick(kl_penalty=name, kl_strength=0.1).fit(X, y).net_.why_autograd_ for name in ("confidence", "vat")]
+    assert reasons == [None, "the penalty needs another forward pass"]
 
 
 def test_a_step_of_the_users_own(table32):

@@ -10,7 +10,9 @@ from scipy import sparse
 
 from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_DIVERGENCES, Distillation
-from sklkl.modules import MLP
+from sklkl.modules import MLP, input_scaling
+from sklkl.net._lent import stack_of
+from sklkl.net._passes import StackPasses
 from sklkl.optim import LEARNING_RATES, KLAdaptiveLR, make_learning_rate
 from sklkl.penalties import PENALTIES, Confidence, make_penalty
 
@@ -99,6 +101,22 @@ def test_a_step_over_sparse_rows_on_the_meta_device(quick_net, table32, penalty)
     net.penalty_ = make_penalty(penalty).fit(rows, 3)
     net.learning_rate_ = make_learning_rate("constant", net.optimizer_, None)
     assert net.train_step(first_batch(rows))["loss"].device.type == "meta"
+
+
+@pytest.mark.parametrize("penalty", ["rdrop", "vat"])
+@pytest.mark.parametrize("n_networks", [1, 3])
+def test_further_passes_of_the_engine_on_the_meta_device(quick_net, table32, penalty, n_networks):
+    scaling = input_scaling(table32[0]).to("meta")
+    net = quick_net(lambda: MLP(5, 3, (8,), dropout=0.5, scaling=scaling), device="meta").initialize()
+    stack = stack_of([net.module_] * n_networks)
+    passes = StackPasses(stack, [net], [net])
+    x = torch.empty(32, 5, device="meta")
+    log_proba = stack.forward(passes.take(x, as_given=True)).mT.log_softmax(-1)
+    values = passes.penalties(make_penalty(penalty), log_proba)
+    values.sum().backward()
+    passes.add_gradient()
+    assert values.shape == (n_networks, 32)
+    assert values.device.type == stack.gradient.device.type == "meta"
 
 
 @pytest.mark.parametrize("left", ["rows", "penalty"])

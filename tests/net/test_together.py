@@ -13,8 +13,9 @@ from sklkl import KLNet
 from sklkl.callbacks import BestWeights, StopTraining
 from sklkl.data import Rows, TrainingSet
 from sklkl.modules import MLP, input_scaling
-from sklkl.net import _together, train_together, why_apart
-from sklkl.penalties import Confidence, Penalty
+from sklkl.net import train_together, why_apart
+from sklkl.net._member import Member
+from sklkl.penalties import Confidence, Penalty, RDrop
 
 ADAMW = {"optimizer": torch.optim.AdamW, "optimizer__fused": True, "optimizer__weight_decay": 0.1}
 
@@ -67,6 +68,11 @@ DIFFERENCES = {
     "patience": [{"callbacks": [BestWeights(n)], "max_epochs": 12} for n in (1, 2, 12)],
     "alone": [{"kl_strength": 0.1}],
     "other penalties": [{"kl_strength": strength, "kl_penalty": "prior"} for strength in (0.1, 1.0)],
+    "two masks": [{"kl_strength": strength, "kl_penalty": "rdrop"} for strength in (0.1, 1.0)],
+    "adversarial": [{"kl_strength": strength, "kl_penalty": "vat"} for strength in (0.1, 1.0)],
+    "adversarial, seeds": [{"kl_strength": 0.3, "kl_penalty": "vat", "random_state": seed} for seed in (0, 1)],
+    "two masks, seeds": [{"kl_strength": 0.3, "kl_penalty": "rdrop", "random_state": seed} for seed in (0, 1)],
+    "adversarial, alone": [{"kl_strength": 0.3, "kl_penalty": "vat"}],
     "thresholds": [{"kl_strength": strength, "kl_penalty": Confidence(0.3)} for strength in (0.1, 1.0)],
 }
 
@@ -99,7 +105,8 @@ ROWS = {"plain": Rows, "weighted": weighted, "taught": taught, "sparse": sparse_
 
 @pytest.mark.parametrize("make_rows", ROWS.values(), ids=ROWS)
 @pytest.mark.parametrize(("scaled", "each"), [(False, False), (True, True)], ids=["one set", "sets, scaled"])
-def test_rows_of_every_kind(net, table, make_rows, scaled, each):
+@pytest.mark.parametrize("penalty", ["confidence", "rdrop", "vat"])
+def test_rows_of_every_kind(net, table, make_rows, scaled, each, penalty):
     X, y = table
     starts = (0, 10) if each else (0, 0)
     rows = [make_rows(X[start : start + 80], y[start : start + 80]) for start in starts]
@@ -112,7 +119,10 @@ def test_rows_of_every_kind(net, table, make_rows, scaled, each):
             return lambda: MLP(5, 3, (8,), "relu", 0.3, scaling=scaling).double()
 
         weights = {"distill_weight": 0.3}, {"distill_weight": 0.8}
-        return [net(network(part), kl_strength=0.2, **own) for part, own in zip(rows, weights, strict=True)]
+        return [
+            net(network(part), kl_strength=0.2, kl_penalty=penalty, **own)
+            for part, own in zip(rows, weights, strict=True)
+        ]
 
     stack, alone = nets(), nets()
     train_together(stack, sets)
@@ -120,10 +130,11 @@ def test_rows_of_every_kind(net, table, make_rows, scaled, each):
         assert_same(ours, other.partial_fit(own), X)
 
 
-def test_labels_of_several_classes(net, table):
+@pytest.mark.parametrize(("penalty", "strengths"), [("confidence", (0.0, 0.3)), ("rdrop", (0.1, 1)), ("vat", (0.1, 1))])
+def test_labels_of_several_classes(net, table, penalty, strengths):
     X, y = table
     rows = TrainingSet(Rows(X, np.eye(3, dtype=np.int64)[y]))
-    stack, alone = ([net(multilabel=True, kl_strength=s) for s in (0.0, 0.3)] for _ in range(2))
+    stack, alone = ([net(multilabel=True, kl_strength=s, kl_penalty=penalty) for s in strengths] for _ in range(2))
     train_together(stack, [rows] * 2)
     for ours, other in zip(stack, alone, strict=True):
         assert_same(ours, other.partial_fit(rows), X)
@@ -185,6 +196,10 @@ class Gini(Penalty):
         return log_proba.exp().square().sum(-1)
 
 
+class TwoMasks(RDrop):
+    pass
+
+
 class Watches(Callback):
     def on_batch_end(self, net, **kwargs):
         pass
@@ -200,6 +215,7 @@ APART = {
     "rule": ({"learning_rate": "constant"}, "learning_rate"),
     "penalty": ({"kl_penalty": "prior"}, "kl_penalty"),
     "own penalty": ({"kl_penalty": Gini(), "kl_strength": 0.1}, "the penalty"),
+    "own passes": ({"kl_penalty": TwoMasks(), "kl_strength": 0.1}, "the penalty"),
     "stream": ({"stream": True}, "a stream"),
     "batch": ({"callbacks": [Watches()]}, "may change the net"),
     "criterion": ({"criterion": torch.nn.CrossEntropyLoss}, "a step of its own"),
@@ -209,6 +225,13 @@ APART = {
 @pytest.mark.parametrize(("params", "reason"), APART.values(), ids=APART)
 def test_why_apart(net, data, params, reason):
     assert reason in why_apart([net(), net(**params)], [data] * 2)
+
+
+def test_nets_that_draw_other_random_numbers_are_kept_apart(net, data):
+    """Without a strength there is no further pass, and no mask for it."""
+    nets = [net(kl_penalty="rdrop", kl_strength=strength) for strength in (0.0, 0.1, 0.2)]
+    assert "further forward passes" in why_apart(nets, [data] * 3)
+    assert why_apart(nets[1:], [data] * 2) is None
 
 
 def test_other_numbers_of_rows(net, data, table):
@@ -266,7 +289,7 @@ def test_labels_that_are_no_classes(net, table):
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_an_interruption_at_the_edges_of_a_training(net, data, monkeypatch, moment, which):
     """It is raised as such, and no net keeps memory of the stack."""
-    calls, act = [], getattr(_together._Member, moment)
+    calls, act = [], getattr(Member, moment)
 
     def interrupted(member, *args):
         calls.append(member)
@@ -274,7 +297,7 @@ def test_an_interruption_at_the_edges_of_a_training(net, data, monkeypatch, mome
             signal.raise_signal(signal.SIGINT)
         return act(member, *args)
 
-    monkeypatch.setattr(_together._Member, moment, interrupted)
+    monkeypatch.setattr(Member, moment, interrupted)
     nets = [net(random_state=seed) for seed in range(3)]
     with pytest.raises(KeyboardInterrupt):
         train_together(nets, [data] * 3)
