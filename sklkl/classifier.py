@@ -141,7 +141,7 @@ class KLClassifier(NetClassifier):
         Whether to compile the network.
     verbose : int, default=0
         Greater than 0: a progress bar with the losses, and what a teacher takes.
-    callbacks : list of skorch callbacks or None, default=None
+    callbacks : list of skorch callbacks, or of pairs of a name and a callback, or None, default=None
         Shallow copies are used, which are in ``net_.callbacks_``: what a callback holds, such as a list, is shared.
     checkpoint : path-like or None, default=None
         File, or folder of a file for each fit, from which :meth:`fit` goes on after a crash, and :meth:`partial_fit` if

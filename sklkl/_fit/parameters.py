@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklkl._fit.callback_params import PREFIX as CALLBACKS
+from sklkl._fit.callback_params import callback_params, with_callback_params
 from sklkl._utils.checks import invalid
 from sklkl._utils.equality import same_value
 from sklkl._utils.sklearn_private import (
@@ -259,6 +261,7 @@ class PassedOnParams(WarnsOnce):
     parameter ``prefix`` is an estimator; here it may be a class or a factory that has not been called yet.
     """
 
+    callbacks: Any
     _passed_on_prefixes: tuple[str, ...] = ()
     # names of the last call of `set_params`, which in a search are those that it varies
     _varied: tuple[str, ...] = ()
@@ -273,12 +276,16 @@ class PassedOnParams(WarnsOnce):
             setattr(self, name, value)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return all parameters by name, those that are passed on included."""
+        """Return all parameters by name, those that are passed on included and, if ``deep``, those of callbacks."""
         params = super().get_params(deep=deep)  # type: ignore[misc]
+        params |= callback_params(params.get("callbacks")) if deep else {}
         return params | {name: value for name, value in vars(self).items() if self._is_passed_on(name)}
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters by name, those that are passed on included.
+        """Set parameters by name, those that are passed on included, and those of callbacks.
+
+        ``callbacks__name__parameter`` is one of the callback of this name, which is that of its class if the list gives
+        it none; ``callbacks__name`` is the callback itself, which None drops.
 
         Where the part to which parameters are passed on becomes another one, those that it does not accept are dropped,
         unless they are set in the same call; ``del estimator.prefix__name`` drops one that is accepted.
@@ -287,16 +294,24 @@ class PassedOnParams(WarnsOnce):
         -----
         UserWarning
             If a parameter is dropped.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter or callback of a name.
         """
         # seeds are set by what clones an estimator, a bagging in a search for one
         self._varied = tuple(name for name in params if name != "random_state") or self._varied
         passed_on = {name: params.pop(name) for name in list(params) if self._is_passed_on(name)}
+        of_callbacks = {name: params.pop(name) for name in list(params) if name.startswith(CALLBACKS)}
         before = {prefix: getattr(self, prefix) for prefix in self._passed_on_prefixes if prefix in params}
         super().set_params(**params)  # type: ignore[misc]
         for prefix, part in before.items():
             if not same_value(part, params[prefix]):
                 self._drop_refused(prefix, kept=passed_on)
         self._store_passed_on(passed_on)
+        if of_callbacks:
+            self.callbacks = with_callback_params(self.callbacks, of_callbacks, type(self).__name__)
         return self
 
     def __sklearn_clone__(self) -> Any:
