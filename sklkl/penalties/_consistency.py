@@ -157,7 +157,8 @@ class VirtualAdversarial(Penalty):
                 "The penalty 'vat' moves x, but the network's output has no gradient in x, as with an Embedding or "
                 "x.long()."
             )
-        return gradient
+        # where there is no direction the gradient is 0 but for rounding, which must not become one
+        return gradient.masked_fill(_is_zero(direction), 0.0)
 
 
 def _inputs(batch: Batch | None, net: PenaltyNet | None) -> tuple[Any, PenaltyNet]:
@@ -173,6 +174,11 @@ def _unit(direction: Tensor) -> Tensor:
     # divided by the largest entry first: squares of tiny gradients would vanish
     flat = flat / flat.abs().amax(1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)
     return (flat / flat.norm(dim=1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)).view_as(direction)
+
+
+def _is_zero(direction: Tensor) -> Tensor:
+    """Return which rows are zeros, of shape (n_rows, 1, ...)."""
+    return ~direction.flatten(1).any(1).view(-1, *(1,) * (direction.ndim - 1))
 
 
 ConsistencyName = Literal["rdrop", "vat"]

@@ -150,6 +150,24 @@ def test_more_iterations_find_a_worse_direction():
     assert found[1] > found[0]
 
 
+class Bump(nn.Module):
+    """Near 0 a network of ReLUs has a gradient, a step from there none."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = nn.Linear(1, 3).double()
+
+    def forward(self, x):
+        return self.output(F.relu(0.005 - x.abs()) * 100)
+
+
+def test_rounding_is_no_direction():
+    """The first step finds no direction; at x itself the KL is 0, and so is its gradient but for rounding."""
+    x = torch.linspace(-0.004, 0.004, 100, dtype=torch.float64).unsqueeze(1)
+    value = VirtualAdversarial(n_iterations=2)(None, Batch(x, None), make_net(Bump()))
+    assert not value.any()
+
+
 def test_the_prediction_before_is_no_path_for_the_gradient():
     net, x = make_net(with_dropout()), inputs()
     first = net.log_proba(x, training=True)
