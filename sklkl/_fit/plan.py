@@ -152,9 +152,10 @@ class Plan:
             self._training.remove(get_ident())
         for (name, _), one in zip(members, fitted, strict=True):
             fold.trained[name].append(one)
+            size = getattr(one, "stacked_", 1)  # what cannot be in a stack, as several members, does not say
             for number in self._numbers[name]:
-                self.stacked[number] = getattr(one, "stacked_", 1)
-            if one is not None and one.stacked_ > 1 and "valid_loss" in one.history_[-1]:
+                self.stacked[number] = size
+            if one is not None and size > 1 and "valid_loss" in one.history_[-1]:
                 self.compared_until = max(self.compared_until, one.max_epochs)
 
 

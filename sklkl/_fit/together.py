@@ -213,7 +213,10 @@ def _train_stack(fits: list[_Fit], halve_after: int | None, checkpoint: FitCheck
             fit.checkpoint.begin_training(0, [])  # what a teacher has said is in the file of its fit
     nets, sets = [fit.net for fit in fits], [fit.task.training.data for fit in fits]
     keeper = checkpoint.begin_training(0, [])
-    return train_together(nets, sets, stops=_halving(fits, halve_after), checkpoint=keeper)
+    try:
+        return train_together(nets, sets, stops=_halving(fits, halve_after), checkpoint=keeper)
+    except Exception as error:  # what one of them cannot be trained with, such as a penalty, all have
+        return [error] * len(fits)
 
 
 def _halving(fits: list[_Fit], halve_after: int | None) -> Halving | None:

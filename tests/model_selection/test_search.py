@@ -29,6 +29,8 @@ from sklkl import KLClassifier
 from sklkl._fit import plan
 from sklkl.callbacks import BestWeights
 from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV, one_standard_error
+from sklkl.net import _steps
+from sklkl.penalties import VirtualAdversarial
 
 STRENGTHS = {"kl_strength": [0.0, 0.1, 0.5]}
 OF_PIPELINE = {"klclassifier__kl_strength": [0.0, 0.1, 0.5]}
@@ -214,6 +216,27 @@ def test_what_cannot_share_a_stack(double, table):
     grid = {"hidden_layer_sizes": [(4,), (8,)], "kl_strength": [0.0, 0.1]}
     stacked, _ = both(double(), grid, *table)
     np.testing.assert_array_equal(stacked.cv_results_["stacked"], [2, 2, 2, 2])
+
+
+def test_several_members_share_no_stack_with_other_candidates(double, table):
+    stacked, _ = both(double(), {"kl_strength": [0.0, 0.1], "n_members": [1, 2]}, *table)
+    np.testing.assert_array_equal(stacked.cv_results_["stacked"], [2, 1, 2, 1])
+
+
+@pytest.mark.filterwarnings("ignore:The 'kl_penalty' parameter of KLClassifier has no effect")
+@pytest.mark.parametrize(
+    ("penalty", "grid"),
+    [("rdrop", {}), ("vat", {}), (VirtualAdversarial(n_iterations=2), {"kl_penalty__epsilon": [0.1, 1.0]})],
+    ids=["rdrop", "vat", "its parameters"],
+)
+def test_penalties_that_need_further_passes(double, table, monkeypatch, penalty, grid):
+    clf, params = double(kl_penalty=penalty, early_stopping=False), {"scoring": "neg_log_loss", "cv": 2, "refit": False}
+    grid = {**grid, **STRENGTHS}
+    stacked = StackedGridSearchCV(clf, grid, **params).fit(*table).cv_results_
+    monkeypatch.setattr(_steps, "why_autograd", lambda *args: "to compare")
+    plain = GridSearchCV(clf, grid, **params).fit(*table).cv_results_
+    np.testing.assert_allclose(stacked["mean_test_score"], plain["mean_test_score"], rtol=1e-9)
+    assert stacked["stacked"].tolist() == [1, 2, 2] * (len(stacked["stacked"]) // 3)
 
 
 def test_string_labels(double, table):
@@ -438,6 +461,16 @@ def test_a_candidate_whose_training_fails_leaves_the_stack_to_the_others(double,
     search = StackedGridSearchCV(clf, {"lr": [1e-2, 1e-1, 1e10]}, cv=2, refit=False).fit(*table)
     assert search.cv_results_["stacked"][:2].tolist() == [3, 3]
     assert np.isfinite(search.cv_results_["mean_test_score"][:2]).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_stack_that_cannot_be_trained_leaves_the_others_theirs(double, table):
+    """Two masks need dropout, which the penalty finds missing when training begins."""
+    grid = {"dropout": [0.0, 0.3], "kl_strength": [0.1, 0.5]}
+    search = StackedGridSearchCV(double(kl_penalty="rdrop"), grid, cv=2, refit=False).fit(*table)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [True, True, False, False]
+    assert search.cv_results_["stacked"].tolist() == [1, 1, 2, 2]
 
 
 class Shakes(MinMaxScaler):
