@@ -59,11 +59,12 @@ def _why_alone(net: KLNet, data: TrainingSet) -> str | None:
         return "a callback may change the net"
     if net.kl_strength and not is_own(make_penalty(net.kl_penalty)):
         return "the penalty may look at the rows"
-    if _needs_passes(net) and are_gathered(data.train, net.module_.scaling):
-        return "the penalty needs another forward pass"
     if type(net.criterion_) is not CrossEntropy or net.has_own_step():
         return "the net has a step of its own"
-    return why_autograd(net, net.get_iterator(data.train, training=True))
+    reason = why_autograd(net, net.get_iterator(data.train, training=True))
+    if reason is None and _needs_passes(net) and are_gathered(data.train, None):
+        return "the penalty needs another forward pass"
+    return reason
 
 
 def _difference(net: KLNet, data: TrainingSet, other: KLNet, others: TrainingSet) -> str | None:

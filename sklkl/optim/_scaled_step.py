@@ -24,6 +24,8 @@ class StackOptimizer(Protocol):
     def gradient(self) -> Tensor:
         """The gradient by all parameters."""
 
+    rates: list[float]
+
     def step_at(self, rates: np.ndarray) -> None:
         """Take a step with these rates."""
 
@@ -110,6 +112,8 @@ class ScaledStep:
         """Change the step that was taken into the one at these rates; 0 undoes it."""
         if rate.any():
             self.set_rate(float(rate.max()))
+        if self.own_rates is not None:
+            self.own_rates.rates = np.where(rate > 0, rate, self.own_rates.rates).tolist()
         self.after = self.after or [p.detach().clone() for p in self.parameters]
         shares = torch.as_tensor(rate / self.rate)
         for parameter, before, after in zip(self.parameters, self.before, self.after, strict=True):

@@ -1,19 +1,17 @@
 """Members that are drawn to their mean in training: ``codistill_strength``."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 from scipy.special import rel_entr, softmax
 from sklearn.naive_bayes import GaussianNB
-from torch.nn.functional import cross_entropy
 
 from sklkl.data import Rows, TrainingSet
-from sklkl.modules import MLP
+from sklkl.modules import MLP, input_scaling
 from sklkl.net import train_together
 from sklkl.net._terms import divergence_from_mean
+from sklkl.penalties import Confidence, make_penalty
 
 STRENGTH = 0.7
 
@@ -60,35 +58,36 @@ def test_it_is_finite_where_members_are_sure_of_other_classes():
 # The training
 
 
-def trained_by_hand(modules, X, y, n_steps, lr):
-    """Train networks on all rows at once, each drawn to the mean as it is, which is not moved for its sake."""
-    optimizer = torch.optim.AdamW([p for module in modules for p in module.parameters()], lr=lr)
+def train_by_hand(nets, rows, penalty, n_steps):
+    """Train nets on all rows at once, each drawn to the mean as it is, which is not moved for its sake."""
     for _ in range(n_steps):
-        logits = torch.stack([module(X) for module in modules])
-        p, mean = logits.softmax(-1), logits.detach().softmax(-1).mean(0)
-        apart = (p * (p / mean).log()).sum(-1).mean(1)
-        fit = torch.stack([cross_entropy(own, y) for own in logits])
-        optimizer.zero_grad()
-        (fit + STRENGTH * apart).sum().backward()
-        optimizer.step()
-    return [torch.cat([p.detach().flatten() for p in module.parameters()]) for module in modules]
+        (batch,) = nets[0].get_iterator(rows, training=True)
+        log_p = torch.stack([net.log_proba(batch[0], training=True) for net in nets])
+        apart = (log_p.exp() * (log_p - log_p.detach().exp().mean(0).log())).sum(-1)
+        loss = STRENGTH * apart - log_p[:, range(len(rows)), batch[1]]
+        loss = loss + 0.5 * torch.stack([penalty(own, batch, net) for own, net in zip(log_p, nets, strict=True)])
+        for net in nets:
+            net.optimizer_.zero_grad()
+        loss.mean(1).sum().backward()
+        for net in nets:
+            net.optimizer_.step()
 
 
-def test_is_the_training_by_hand(quick_net, table):
+@pytest.mark.parametrize("penalty", ["confidence", "rdrop", "vat"])
+def test_is_the_training_by_hand(quick_net, table, penalty):
     X, y = torch.from_numpy(table[0]).double(), torch.from_numpy(table[1])
+    scaling, rows = input_scaling(table[0]), Rows(X, y)
     params = {
         "classes": [0, 1, 2], "lr": 1e-2, "learning_rate": "constant", "max_epochs": 4, "batch_size": len(y),
-        "optimizer": torch.optim.AdamW, "optimizer__fused": True,
+        "optimizer": torch.optim.AdamW, "optimizer__fused": True, "kl_penalty": penalty, "kl_strength": 0.5,
     }  # fmt: skip
-    nets = [
-        quick_net(lambda: MLP(X.shape[1], 3, (8,)).double(), random_state=seed, **params).initialize()
-        for seed in range(3)
-    ]
-    expected = trained_by_hand([copy.deepcopy(net.module_).train() for net in nets], X, y, 4, 1e-2)
-    train_together(nets, [TrainingSet(Rows(X, y))] * 3, codistill_strength=STRENGTH)
-    for net, weights in zip(nets, expected, strict=True):
-        ours = torch.cat([p.detach().flatten() for p in net.module_.parameters()])
-        torch.testing.assert_close(ours, weights, rtol=1e-8, atol=1e-10)
+    module = lambda: MLP(5, 3, (8,), dropout=0.3, scaling=scaling).double()  # noqa: E731
+    nets, by_hand = ([quick_net(module, random_state=n, **params).initialize() for n in range(3)] for _ in range(2))
+    train_together(nets, [TrainingSet(rows)] * 3, codistill_strength=STRENGTH)
+    train_by_hand(by_hand, rows, make_penalty(penalty), 4)
+    for ours, expected in zip(nets, by_hand, strict=True):
+        for own, other in zip(ours.module_.parameters(), expected.module_.parameters(), strict=True):
+            torch.testing.assert_close(own, other, rtol=1e-8, atol=1e-10)
 
 
 def test_the_stronger_the_less_members_differ(several, table):
@@ -135,8 +134,12 @@ def test_rows_and_settings_of_every_kind(several, table, params, data, same_but_
     same_but_for_rounding(clf.predict_proba(X), several(**params).fit(X, *rest).predict_proba(X))
 
 
+class Own(Confidence):
+    """A penalty of the user's own."""
+
+
 REFUSED = {
-    "a penalty that looks at the rows": {"kl_penalty": "vat", "kl_strength": 0.1},
+    "a penalty that may look at the rows": {"kl_penalty": Own(), "kl_strength": 0.1},
     "another optimiser": {"optimizer": "sgd"},
     "a module": {"module": lambda n_features, n_classes: torch.nn.Linear(n_features, n_classes)},
 }

@@ -63,6 +63,7 @@ DIFFERENCES = {
     "rates": [{"lr": lr, "learning_rate": "constant"} for lr in (1e-4, 1e-2)],
     "cycles": [{"lr": lr, "learning_rate": "onecycle"} for lr in (1e-3, 1e-2)],
     "first rates": [{"lr": lr} for lr in (1e-4, 1.0)],
+    "a step an epoch": [{"lr": lr, "batch_size": 90} for lr in (1e-4, 1.0)],
     "decays": [{"optimizer__weight_decay": decay} for decay in (0.0, 1.0)],
     "betas": [{"optimizer__betas": betas} for betas in ((0.9, 0.999), (0.5, 0.9))],
     "patience": [{"callbacks": [BestWeights(n)], "max_epochs": 12} for n in (1, 2, 12)],
@@ -232,6 +233,18 @@ def test_nets_that_draw_other_random_numbers_are_kept_apart(net, data):
     nets = [net(kl_penalty="rdrop", kl_strength=strength) for strength in (0.0, 0.1, 0.2)]
     assert "further forward passes" in why_apart(nets, [data] * 3)
     assert why_apart(nets[1:], [data] * 2) is None
+
+
+def test_wide_sparse_rows_that_are_scaled_as_dense_ones(net):
+    """As where dense ones came before: their further passes would have to have all features."""
+    X, y = sparse.random(40, 3000, density=0.01, format="csr", random_state=0), np.arange(40) % 3
+    scaling, rows = input_scaling(X.toarray()), TrainingSet(Rows(X, y))
+    module = lambda: MLP(3000, 3, (8,), scaling=scaling).double()  # noqa: E731
+    apart = {}
+    for penalty in ("confidence", "vat"):
+        nets = [net(module, kl_penalty=penalty, kl_strength=strength) for strength in (0.1, 0.2)]
+        apart[penalty] = why_apart(nets, [rows] * 2)
+    assert apart == {"confidence": None, "vat": "the penalty needs another forward pass"}
 
 
 def test_other_numbers_of_rows(net, data, table):
