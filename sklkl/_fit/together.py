@@ -20,6 +20,8 @@ from sklkl._fit.prediction import NetClassifier
 from sklkl._utils.equality import same_value
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.net import KLNet, train_together, why_apart
+from sklkl.net._passes import looks_at_rows
+from sklkl.penalties import make_penalty
 
 # A larger stack gains little by its size, and what does not fit into the processor's cache loses some of it.
 _MOST_NETWORKS, _MOST_BYTES = 50, 2**26
@@ -239,7 +241,10 @@ def _largest(net: KLNet) -> int:
     """Return the number of networks like this one of which a step holds no more than is good."""
     matrices = [parameter for parameter in net.module_.parameters() if parameter.ndim > 1]
     n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
-    n_activations = net.batch_size * sum(len(matrix) for matrix in matrices)
+    # where rows are moved each network has its own
+    moves = bool(net.kl_strength) and looks_at_rows(make_penalty(net.kl_penalty))
+    n_inputs = matrices[0].shape[1] if moves and matrices else 0
+    n_activations = net.batch_size * (n_inputs + sum(len(matrix) for matrix in matrices))
     # weights, gradients and two moments; activations and their gradients
     size = (4 * n_weights + 2 * n_activations) * max((matrix.element_size() for matrix in matrices), default=4)
     return min(_MOST_NETWORKS, max(1, _MOST_BYTES // size))

@@ -62,6 +62,7 @@ def _why_alone(net: KLNet, data: TrainingSet) -> str | None:
     if type(net.criterion_) is not CrossEntropy or net.has_own_step():
         return "the net has a step of its own"
     reason = why_autograd(net, net.get_iterator(data.train, training=True))
+    # whatever scales them: rows as they were given come without any scaling
     if reason is None and _needs_passes(net) and are_gathered(data.train, None):
         return "the penalty needs another forward pass"
     return reason

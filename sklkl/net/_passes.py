@@ -91,7 +91,8 @@ class StackPasses:
             Penalties in nats.
         """
         every = self._given.expand(self._stack.n_networks, *self._given.shape[-2:])
-        self._x = every.flatten(0, 1)
+        # what asks for the same pass again only hands them back, so they need not be copied for each network
+        self._x = every.flatten(0, 1) if looks_at_rows(penalty) else self._given
         rows = log_proba.reshape(-1, *log_proba.shape[-2 if self._multilabel else -1 :])
         # the penalties of this package use no more of a net than what is here
         values = penalty(rows, Batch(self._x, None), cast(PenaltyNet, self))

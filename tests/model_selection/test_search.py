@@ -276,6 +276,17 @@ def test_max_stack(double, table):
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], stacked.cv_results_["mean_test_score"])
 
 
+def test_a_stack_of_rows_that_are_moved_counts_those_of_each_network(double, make_table):
+    X, y = make_table(60, n_features=3000)
+    sizes = {}
+    for penalty in ("label_smoothing", "vat"):
+        clf = double(kl_penalty=penalty, max_epochs=1, early_stopping=False, batch_size=1000)
+        grid = {"kl_strength": np.linspace(0.1, 1, 5)}
+        search = StackedGridSearchCV(clf, grid, cv=[(range(60), range(60))], refit=False).fit(X, y)
+        sizes[penalty] = search.cv_results_["stacked"].tolist()
+    assert sizes == {"label_smoothing": [5] * 5, "vat": [1] * 5}
+
+
 def test_halving(halving, table):
     """The worse candidates cost less, and which is the best one is the same."""
     searches = [halving(halve_after=after) for after in (None, 1)]
