@@ -10,8 +10,7 @@ after two of them only the two best strengths go on.
     python examples/benchmarks/where_kl_pays.py --quick
 
 Data and preprocessing are those of ``quality.py``. With ``--out`` what was measured is kept in a file, a line for each
-case and lever, and not measured again: what was interrupted goes on from there, seed by seed. ``"rdrop"`` and
-``"vat"`` take most of the time; ``--penalties`` leaves them out.
+case and lever, and not measured again: what was interrupted goes on from there, seed by seed.
 """
 
 import itertools
