@@ -63,7 +63,8 @@ def fit_together(
         # what is learned is then a matter of all that compete
         halved_with = None if halve_after is None else [halve_after, *map(what_matters, estimators)]
         for estimator in estimators:
-            fits.append(_Fit(estimator, data, fits, halved_with))
+            others = [fit for fit in fits if fit.is_prepared]  # one that failed has nothing to share
+            fits.append(_Fit(estimator, data, others, halved_with))
         for group in _groups([fit for fit in fits if fit.is_prepared]):
             size = _largest(group[0].net) if largest == "auto" else largest or len(group)
             for start in range(0, len(group), size):
@@ -141,8 +142,7 @@ class _Fit:
             "device",
         )
         return (
-            self.is_prepared
-            and self.task.soft_targets is None
+            self.task.soft_targets is None
             and isinstance(own.random_state, int)
             and own.inputs.numpy_dtype == params.inputs.numpy_dtype
             and own.inputs.module_dtype == params.inputs.module_dtype
