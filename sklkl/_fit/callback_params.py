@@ -69,7 +69,7 @@ def with_callback_params(callbacks: Any, params: Mapping[str, Any], owner: str) 
     Raises
     ------
     ValueError
-        If there is no callback of a name, or it has no such parameter.
+        If there is no callback of a name, or it has no parameters, or none of that name.
     """
     named = named_callbacks(callbacks)
     for name in params:
@@ -82,11 +82,20 @@ def with_callback_params(callbacks: Any, params: Mapping[str, Any], owner: str) 
             )
     # a callback as a whole comes before its parameters
     for name, value in sorted(params.items(), key=lambda item: item[0].count("__")):
-        callback, _, parameter = name.removeprefix(PREFIX).partition("__")
-        if parameter:
-            named[callback].set_params(**{parameter: value})
+        callback, is_deeper, parameter = name.removeprefix(PREFIX).partition("__")
+        if is_deeper:
+            _with_parameters(named[callback], name, owner).set_params(**{parameter: value})
         else:
             named[callback] = value
     if all(name.count("__") > 1 for name in params):
         return callbacks
     return [(name, callback) for name, callback in named.items() if callback is not None]
+
+
+def _with_parameters(callback: Any, name: str, owner: str) -> Any:
+    """Return a callback whose parameter is to be set, if it has any: a class, or one that is dropped, has none yet."""
+    if isinstance(callback, type) or not hasattr(callback, "set_params"):
+        found = callback.__name__ if isinstance(callback, type) else repr(callback)
+        allowed = f"a list in which that of {name!r} is a callback with parameters, such as EarlyStopping()"
+        raise invalid_input("callbacks", f"a list that has {found} there", allowed, owner)
+    return callback

@@ -328,8 +328,9 @@ def _passed_on(params: Mapping[str, Any], prefix: str, receiver: Any) -> dict[st
 def _callbacks(params: NetParams) -> list[Any]:
     given = params.callbacks or []
     for item in given:
-        callback = item[1] if isinstance(item, (list, tuple)) and len(item) == 2 else item
-        if not all(hasattr(callback, method) for method in ("initialize", "on_epoch_end", "set_params")):
+        name, callback = item if isinstance(item, (list, tuple)) and len(item) == 2 else ("", item)
+        can_be_one = all(hasattr(callback, method) for method in ("initialize", "on_epoch_end", "set_params"))
+        if not (can_be_one and isinstance(name, str)):
             allowed = "a list of skorch callbacks, or of pairs of a name and a callback"
             raise invalid("callbacks", given, allowed, of=_OWNER)
     own = [Progress()] if params.verbose else []

@@ -51,6 +51,7 @@ def test_a_callback_is_replaced_or_dropped(clf):
         ("callbacks__start__patience", r"one of 'callbacks__start__patience' \(the names are: 'stop', 'EpochTimer'\)"),
         ("callbacks__start", "Got a list without one named 'start'"),
         ("callbacks__stop__temper", "Invalid parameter 'temper'"),
+        ("callbacks__stop__", "Invalid parameter ''"),
     ],
 )
 def test_an_unknown_name_is_refused(clf, name, message):
@@ -58,6 +59,17 @@ def test_an_unknown_name_is_refused(clf, name, message):
         clf.set_params(**{name: 1})
     with pytest.raises(ValueError, match="names are: none"):
         KLClassifier().set_params(callbacks__stop__patience=1)
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "found"),
+    [([EarlyStopping], "EarlyStopping"), ([("EarlyStopping", None)], "None"), ([("EarlyStopping", [])], r"\[\]")],
+    ids=["a class", "dropped", "no callback"],
+)
+def test_what_has_no_parameters_is_refused(callbacks, found):
+    name = "callbacks__EarlyStopping__patience"
+    with pytest.raises(ValueError, match=f"that of '{name}' is a callback with .* Got a list that has {found} there"):
+        KLClassifier(callbacks=callbacks).set_params(**{name: 1})
 
 
 @pytest.mark.parametrize("search", [GridSearchCV, StackedGridSearchCV])

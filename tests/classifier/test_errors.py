@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
+from skorch.callbacks import EpochTimer
 from torch import nn
 
 from sklkl import KLClassifier, KLNet
@@ -52,7 +53,7 @@ BAD_VALUES = {
     "dtype": ["float16", "int64", np.float32, torch.int64, None],
     "compile": ["yes", None, 2],
     "verbose": [-1, "loud", None],
-    "callbacks": ["early", 3, [3], ["early"], [nn.Linear], [("name", 3)]],
+    "callbacks": ["early", 3, [3], ["early"], [nn.Linear], [("name", 3)], [(3, EpochTimer)]],
     "checkpoint": [3, True, ["model"]],
     "checkpoint_every": [0, -1, 1.5, "auto", None],
 }
