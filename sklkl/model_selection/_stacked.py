@@ -10,7 +10,7 @@ from typing import Any
 
 from joblib import effective_n_jobs, parallel_config
 
-from sklkl._fit.plan import Plan
+from sklkl._fit.plan import Candidate, Plan
 from sklkl._utils.checks import invalid
 from sklkl._utils.sklearn_private import Interval, StrOptions
 from sklkl._utils.types import MatrixLike
@@ -62,7 +62,6 @@ class StackedSearch:
             estimator has no seed from which others could follow, or ``halve_after`` is set and it stops no training
             early.
         """
-        _check_halving(self.halve_after, self.estimator)
         n_jobs = effective_n_jobs(self.n_jobs)
         # processes train the stacks, here or on a cluster, and threads wait for them
         threads = n_jobs > 1 and _has_plan(self.estimator)
@@ -76,7 +75,9 @@ class StackedSearch:
                 kwargs.pop("callback_ctx", None)
             options = {"largest": self.max_stack, "halve_after": self.halve_after}
             with trainer(effective_n_jobs(self.n_jobs), **options) as train:
-                plan = Plan(candidates_of(self.estimator, candidates), len(candidates), train)
+                classifiers = candidates_of(self.estimator, candidates)
+                _check_halving(self.halve_after, classifiers)
+                plan = Plan(classifiers, len(candidates), train)
                 with plan.active():
                     found = evaluate_candidates(candidates, more_results={"stacked": plan.stacked}, **kwargs)
             _tell_of_idle_halving(type(self).__name__, self.halve_after, plan)
@@ -97,9 +98,9 @@ class StackedSearch:
         return results
 
 
-def _check_halving(halve_after: int | None, estimator: Any) -> None:
-    classifier = final_classifier(estimator)[0]
-    if halve_after is not None and classifier is not None and classifier.early_stopping is False:
+def _check_halving(halve_after: int | None, candidates: Sequence[Candidate]) -> None:
+    without = {candidate.estimator.early_stopping is False for candidate in candidates}
+    if halve_after is not None and without == {True}:
         allowed = "None where early_stopping=False: there is no validation part to compare networks by"
         raise invalid("halve_after", halve_after, allowed)
 

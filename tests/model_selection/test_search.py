@@ -315,6 +315,12 @@ def test_halving_needs_a_validation_part(quick, table):
         search.fit(*table)
 
 
+def test_halving_looks_at_each_candidate(quick, table):
+    search = StackedGridSearchCV(quick(early_stopping=False), {"early_stopping": [True]}, cv=2, refit=False)
+    with pytest.warns(UserWarning, match="candidates that can be trained together would"):
+        search.set_params(halve_after=2).fit(*table)
+
+
 @pytest.mark.parametrize(
     ("params", "grid", "need"),
     [
