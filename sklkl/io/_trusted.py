@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
 from sklkl.metrics import DivergenceScorer
+from sklkl.model_selection._choice import OneStandardError
 
 _ROOMS = (
     "callbacks", "classifier", "distillation", "distiller", "drift", "feature_selection", "metrics", "model_selection",
@@ -32,6 +33,7 @@ _OF_SCIKIT_LEARN = (
     "sklearn.metrics._scorer._MultimetricScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
+    "sklearn.utils._bunch.Bunch",  # the estimators of a vote, by name
 )
 
 
@@ -48,6 +50,7 @@ def _own() -> Iterator[Any]:
         for item in (getattr(module, name) for name in module.__all__):
             if issubclass(item, _BASES) if inspect.isclass(item) else inspect.isfunction(item) and room in _FUNCTIONS:
                 yield item
+    yield OneStandardError  # which a function makes
 
 
 def _splitters() -> Iterator[Any]:

@@ -13,7 +13,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -24,7 +24,7 @@ from stored_networks import CHANGES, Noted, Wide, make_wide
 import sklkl
 from sklkl import Distiller, KLClassifier, KLNet
 from sklkl.metrics import get_scorer
-from sklkl.model_selection import StackedGridSearchCV
+from sklkl.model_selection import StackedGridSearchCV, one_standard_error
 from sklkl.modules import ACTIVATIONS
 from sklkl.penalties import Prior
 
@@ -154,6 +154,8 @@ COMPOSED = {
     "search": lambda: GridSearchCV(in_pipeline(), GRID, scoring="neg_log_loss", cv=2),
     "own score": lambda: GridSearchCV(small(), {"kl_strength": [0.0, 0.1]}, scoring=get_scorer("neg_mean_kl"), cv=2),
     "stacked": lambda: StackedGridSearchCV(in_pipeline(), GRID, scoring=SCORES, refit="accuracy", cv=2),
+    "one error": lambda: StackedGridSearchCV(in_pipeline(), GRID, refit=one_standard_error("kl_strength"), cv=2),
+    "voting": lambda: VotingClassifier([("one", small()), ("other", in_pipeline())], voting="soft"),
     "calibrated": lambda: CalibratedClassifierCV(small(), method="temperature", cv=2),
     "started": lambda: small(init_from=old()),
 }
