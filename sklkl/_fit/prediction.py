@@ -209,16 +209,12 @@ def _own_dtype(net: KLNet) -> np.dtype:
 
 
 def _has_members(estimator: Any) -> bool:
-    """Whether an estimator is of several networks.
-
-    Raises
-    ------
-    AttributeError
-        If it is of one.
-    """
-    if estimator.n_members == 1:
-        raise AttributeError("predict_uncertainty needs several networks, which differ. Got n_members=1.")
-    return True
+    """Return that an estimator is, or will be, of several networks, or raise an AttributeError."""
+    has_learned = hasattr(estimator, "net_")  # the parameter may have been set since
+    if isinstance(estimator.net_, KLEnsemble) if has_learned else estimator.n_members > 1:
+        return True
+    found = "a classifier fitted with n_members=1" if has_learned else "n_members=1"
+    raise AttributeError(f"predict_uncertainty needs several networks, which differ. Got {found}.")
 
 
 class NetClassifier(PlainState, PassedOnParams, CallbackSupportMixin, ScoresBlocks, BaseEstimator):

@@ -191,8 +191,17 @@ def test_the_uncertainty_is_less_with_more_rows(several, make_table):
 def test_one_network_has_no_uncertainty(quick, table):
     assert not hasattr(quick(), "predict_uncertainty")
     with pytest.raises(AttributeError) as error:
-        quick().fit(*table).predict_uncertainty  # noqa: B018
+        quick().predict_uncertainty  # noqa: B018
     assert str(error.value.__cause__) == "predict_uncertainty needs several networks, which differ. Got n_members=1."
+    with pytest.raises(AttributeError) as error:
+        quick().fit(*table).set_params(n_members=2).predict_uncertainty  # noqa: B018
+    assert "Got a classifier fitted with n_members=1." in str(error.value.__cause__)
+
+
+def test_the_uncertainty_is_of_the_networks_that_were_fitted(several, table):
+    clf = several().fit(*table)
+    expected = clf.predict_uncertainty(table[0])
+    np.testing.assert_array_equal(clf.set_params(n_members=1).predict_uncertainty(table[0]), expected)
 
 
 # Validation parts
