@@ -53,12 +53,19 @@ def soft_targets_of(params: FitParams, data: FitData, inputs: Inputs, read: Call
         further.check()
     teacher = teacher if proba is None else GivenProba(proba, classes)
     nothing = teacher is None and unlabeled is None
+    if unlabeled is not None and not penalised and (teacher is None or params.teacher.distill_weight == 0):
+        further.read(unlabeled)  # to no use, but what is wrong with them is said whatever a strength is
     return None if nothing else SoftTargets(params.teacher, teacher, given, further, classes, X_val)
 
 
 def uses_unlabeled(net: NetParams) -> bool:
     """Whether rows without a label carry the penalty."""
-    return net.kl_strength > 0 and adapted(make_penalty(net.kl_penalty)).uses_unlabeled
+    return net.kl_strength > 0 and _may_use_unlabeled(net)
+
+
+def _may_use_unlabeled(net: NetParams) -> bool:
+    """Whether they would, if it had a strength: without one a network is what a search compares others with."""
+    return adapted(make_penalty(net.kl_penalty)).uses_unlabeled
 
 
 def _check_data(fit_params: FitParams, X: Any, teacher_proba: Any, X_unlabeled: Any, X_val: Any) -> bool:
@@ -81,10 +88,10 @@ def _check_data(fit_params: FitParams, X: Any, teacher_proba: Any, X_unlabeled: 
         raise ValueError("'teacher_cv' fits the teacher on parts of the rows: 'teacher' must not be frozen.")
     if params.augment not in (None, "auto") and params.teacher is None:
         raise ValueError("'augment' needs a 'teacher' that can label new rows. Got teacher=None.")
-    if X_unlabeled is not None and params.teacher is None and not penalised:
+    if X_unlabeled is not None and params.teacher is None and not _may_use_unlabeled(net):
         raise ValueError(
             "'X_unlabeled' needs a 'teacher' that can label it, or a penalty that uses rows without labels. Got "
-            f"teacher=None, kl_penalty={net.kl_penalty!r} and kl_strength={net.kl_strength!r}."
+            f"teacher=None and kl_penalty={net.kl_penalty!r}."
         )
     return penalised
 

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.nn import functional as F
 
@@ -218,6 +219,19 @@ def test_vat_keeps_rows_without_a_label_where_the_teacher_has_no_weight(quick, t
     with pytest.warns(UserWarning, match="'teacher' parameter of KLClassifier has no effect"):
         clf.fit(X, y, X_unlabeled=X + 3)
     assert np.array_equal(clf.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore:The 'kl_penalty' parameter of KLClassifier has no effect")
+def test_a_strength_of_0_is_compared_with_others_on_the_same_rows(quick, table):
+    """It is the network that a search compares others with."""
+    X, y = table
+    clf = quick(kl_penalty="vat")
+    expected = clf.fit(X, y).predict_proba(X)
+    assert np.array_equal(clf.fit(X, y, X_unlabeled=X + 3).predict_proba(X), expected)
+    search = GridSearchCV(clf, {"kl_strength": [0.0, 0.1]}, cv=2, refit=False)
+    assert np.isfinite(search.fit(X, y, X_unlabeled=X[:30] + 3).cv_results_["mean_test_score"]).all()
+    with pytest.raises(ValueError, match="X_unlabeled has 4 features"):
+        clf.fit(X, y, X_unlabeled=X[:, 1:])
 
 
 @pytest.mark.parametrize("penalty", ["confidence", "rdrop"])
