@@ -57,7 +57,7 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
 
     Parameters
     ----------
-    student : KLClassifier or Pipeline that ends in one
+    student : KLClassifier or Pipeline whose last step is one
         What is trained; cloned, never changed.
     teacher : estimator with ``predict_proba``, torch.nn.Module or callable
         What it learns from, as the parameter ``teacher`` of :class:`sklkl.KLClassifier`.
@@ -302,7 +302,8 @@ def _steps(pipeline: Any) -> list[tuple[str, Any]]:
 def _check_student(student: Any) -> None:
     if not isinstance(_final(student), KLClassifier):
         raise ValueError(
-            f"The 'student' parameter must be a KLClassifier or a Pipeline that ends in one. Got {student!r} instead."
+            "The 'student' parameter must be a KLClassifier or a Pipeline whose last step is one, itself. "
+            f"Got {student!r} instead."
         )
     if _final(student).teacher is not None:
         raise ValueError("The student of a Distiller must not have a 'teacher' of its own.")

@@ -303,8 +303,9 @@ def test_one_seed_decides_all(table, global_state_untouched):
     [
         (
             {"student": LogisticRegression()},
-            "'student' parameter must be a KLClassifier or a Pipeline that ends in one",
+            "'student' parameter must be a KLClassifier or a Pipeline whose last step is one, itself",
         ),
+        ({"student": make_pipeline(make_pipeline(KLClassifier()))}, "whose last step is one, itself"),
         ({"student": 3}, "'student' parameter"),
         ({"student": make_pipeline(StandardScaler(), LogisticRegression())}, "'student' parameter must be"),
         ({"student": KLClassifier(teacher=LogisticRegression())}, "must not have a 'teacher' of its own"),
