@@ -14,17 +14,17 @@ from sklkl.model_selection._candidates import Params, final_classifier
 Result = dict[str, Any]
 
 
-def with_seeds(estimator: Any, params: Sequence[Params], n_repeats: int) -> list[Params]:
+def with_seeds(estimator: Any, params: Sequence[Params], n_repeats: int, owner: str) -> list[Params]:
     """Return each candidate as often as it is to be trained: first as it is, then with seeds derived from its own."""
-    return [repeat for one in params for repeat in (one, *_repeats(estimator, one, n_repeats - 1))]
+    return [repeat for one in params for repeat in (one, *_repeats(estimator, one, n_repeats - 1, owner))]
 
 
-def _repeats(estimator: Any, params: Params, n_more: int) -> list[Params]:
+def _repeats(estimator: Any, params: Params, n_more: int, owner: str) -> list[Params]:
     if n_more == 0:
         return []
     classifier, name = final_classifier(clone(estimator).set_params(**clone(params, safe=False)))
     if classifier is None:
-        raise invalid("n_repeats", n_more + 1, "1 for what is no KLClassifier and ends in none")
+        raise invalid("n_repeats", n_more + 1, "1 for what is no KLClassifier and ends in none", owner)
     seed = classifier.random_state
     if seed is None:  # every clone draws its own
         return [params] * n_more

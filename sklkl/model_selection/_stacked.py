@@ -70,13 +70,13 @@ class StackedSearch:
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         def evaluate(params: Iterable[Params], **kwargs: Any) -> Any:
-            candidates = with_seeds(self.estimator, list(params), self.n_repeats)
+            candidates = with_seeds(self.estimator, list(params), self.n_repeats, type(self).__name__)
             if self.n_repeats > 1:  # the context counts one task for each candidate and fold
                 kwargs.pop("callback_ctx", None)
             options = {"largest": self.max_stack, "halve_after": self.halve_after}
             with trainer(effective_n_jobs(self.n_jobs), **options) as train:
                 classifiers = candidates_of(self.estimator, candidates)
-                _check_halving(self.halve_after, classifiers)
+                _check_halving(type(self).__name__, self.halve_after, classifiers)
                 plan = Plan(classifiers, len(candidates), train)
                 with plan.active():
                     found = evaluate_candidates(candidates, more_results={"stacked": plan.stacked}, **kwargs)
@@ -98,11 +98,11 @@ class StackedSearch:
         return results
 
 
-def _check_halving(halve_after: int | None, candidates: Sequence[Candidate]) -> None:
+def _check_halving(owner: str, halve_after: int | None, candidates: Sequence[Candidate]) -> None:
     without = {candidate.estimator.early_stopping is False for candidate in candidates}
     if halve_after is not None and without == {True}:
         allowed = "None where early_stopping=False: there is no validation part to compare networks by"
-        raise invalid("halve_after", halve_after, allowed)
+        raise invalid("halve_after", halve_after, allowed, owner)
 
 
 def _tell_of_idle_halving(owner: str, halve_after: int | None, plan: Plan) -> None:

@@ -15,7 +15,7 @@ GRID = {"klclassifier__kl_strength": [0.0, 0.5]}
 
 def seeds_of(estimator, n_repeats):
     name = "klclassifier__random_state"
-    return [params.get(name, 0) for params in with_seeds(estimator, [{}], n_repeats)]
+    return [params.get(name, 0) for params in with_seeds(estimator, [{}], n_repeats, "Search")]
 
 
 @pytest.mark.parametrize("scoring", ["neg_log_loss", ["neg_log_loss", "accuracy"]])
@@ -65,5 +65,5 @@ def test_no_seed_to_derive_others_from(quick, table):
 
 def test_no_classifier_of_ours(table):
     search = StackedGridSearchCV(LogisticRegression(), {"C": [1.0]}, n_repeats=2)
-    with pytest.raises(ValueError, match="'n_repeats' parameter must be 1 for"):
+    with pytest.raises(ValueError, match="'n_repeats' parameter of StackedGridSearchCV must be 1 for"):
         search.fit(*table)

@@ -311,7 +311,7 @@ def test_processes(halving, table, trainings):
 
 def test_halving_needs_a_validation_part(quick, table):
     search = StackedGridSearchCV(make_pipeline(quick(early_stopping=False)), {}, halve_after=2)
-    with pytest.raises(ValueError, match="The 'halve_after' parameter .* None where early_stopping=False.* Got 2"):
+    with pytest.raises(ValueError, match="'halve_after' parameter of StackedGridSearchCV must be None where early"):
         search.fit(*table)
 
 
