@@ -154,7 +154,7 @@ class Plan:
             fold.trained[name].append(one)
             size = getattr(one, "stacked_", 1)  # what cannot be in a stack, as several members, does not say
             for number in self._numbers[name]:
-                self.stacked[number] = size
+                self.stacked[number] = max(size, self.stacked[number])  # of the folds where it could be
             if one is not None and size > 1 and "valid_loss" in one.history_[-1]:
                 self.compared_until = max(self.compared_until, one.max_epochs)
 

@@ -494,6 +494,17 @@ def test_a_stack_that_cannot_be_trained_leaves_the_others_theirs(double, table):
     assert search.cv_results_["stacked"].tolist() == [1, 1, 2, 2]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:Scoring failed")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_fold_that_cannot_be_trained_leaves_the_others_theirs(double, table):
+    rows, weight = np.arange(120), np.repeat([1.0, 0.0], 60)
+    search = StackedGridSearchCV(double(), STRENGTHS, cv=[(rows[:60], rows[:60]), (rows[60:], rows[:60])], refit=False)
+    results = search.fit(*table, sample_weight=weight).cv_results_
+    assert np.isfinite(results["split0_test_score"]).all()
+    assert results["stacked"].tolist() == [3, 3, 3]
+
+
 class Shakes(MinMaxScaler):
     """A step that gives other rows each time."""
 
