@@ -38,7 +38,8 @@ def one_standard_error(towards: str, *, larger: bool = True, metric: str = "scor
     Raises
     ------
     ValueError
-        When called: if no candidate, or more than one parameter, has the name, or no score is a number.
+        When called: if no candidate, or more than one parameter, has the name, if there is no such score, or none is a
+        number.
 
     References
     ----------
@@ -72,7 +73,7 @@ class OneStandardError:
     def __call__(self, cv_results: Mapping[str, Any]) -> int:
         """Return the position of the candidate to take."""
         values = np.ma.asarray(cv_results[searched_column(cv_results, self.towards)])
-        scores = np.asarray(cv_results[f"mean_test_{self.metric}"], dtype=float)
+        scores = np.asarray(cv_results[self._mean_of(cv_results)], dtype=float)
         if np.isnan(scores).all():
             raise ValueError("No candidate has a score.")
         best = int(np.nanargmax(scores))
@@ -81,6 +82,14 @@ class OneStandardError:
         allowed = [i for i in np.flatnonzero(scores >= scores[best] - error) if not np.ma.getmaskarray(values)[i]]
         sign = 1 if self.larger else -1
         return int(max(allowed, key=lambda i: (sign * values[i], scores[i]), default=best))
+
+    def _mean_of(self, cv_results: Mapping[str, Any]) -> str:
+        """Return the column of the means of the metric."""
+        start, found = "mean_test_", f"mean_test_{self.metric}"
+        if found not in cv_results:
+            scores = sorted(column.removeprefix(start) for column in cv_results if column.startswith(start))
+            raise invalid("metric", self.metric, f"one of the scores of the search, which are {scores}")
+        return found
 
 
 def searched_column(cv_results: Mapping[str, Any], name: str, argument: str = "towards", of: str = "") -> str:

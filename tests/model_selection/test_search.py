@@ -537,3 +537,9 @@ def test_one_standard_error_is_of_numbers():
     results |= {f"{kind}_test_score": [0.1, 0.1] for kind in ("std", "split0", "split1")}
     with pytest.raises(ValueError, match="values are numbers"):
         one_standard_error("class_weight")(results)
+
+
+def test_one_standard_error_is_of_one_of_the_scores():
+    results = {"param_kl_strength": [0.0, 0.1], "mean_test_accuracy": [0.1, 0.2], "mean_test_f1": [0.1, 0.2]}
+    with pytest.raises(ValueError, match=r"'metric' .* one of .* \['accuracy', 'f1'\]. Got 'score' instead"):
+        one_standard_error("kl_strength")(results)
