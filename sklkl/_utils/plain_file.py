@@ -9,7 +9,7 @@ import io
 import json
 import math
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 import torch
@@ -40,8 +40,15 @@ def is_plain(value: Any) -> bool:
     return type(value) is dict and all(is_plain(part) for item in value.items() for part in item)
 
 
+def _part(name: str) -> ZipInfo:
+    """Return a part of a file, for its owner to read and write, of no time."""
+    part = ZipInfo(name)
+    part.external_attr = 0o600 << 16
+    return part
+
+
 def to_bytes(tree: Any) -> bytes:
-    """Return plain data as the content of a file.
+    """Return plain data as the content of a file: the same data are the same bytes, whatever the time.
 
     Raises
     ------
@@ -51,11 +58,13 @@ def to_bytes(tree: Any) -> bytes:
     blocks: list[bytes] = []
     text = json.dumps(_encoded(tree, blocks), separators=(",", ":"))
     file = io.BytesIO()
+    archive = ZipFile(file, "w", ZIP_STORED)
     try:
-        with ZipFile(file, "w", ZIP_STORED) as archive:
-            archive.writestr(_TREE, text)
-            archive.writestr(_NUMBERS, b"".join(blocks))
+        with archive:
+            archive.writestr(_part(_TREE), text)
+            archive.writestr(_part(_NUMBERS), b"".join(blocks))
     except ValueError as error:  # what closing says when it was interrupted while it wrote
+        archive.fp = None  # it shall not say so again when it is deleted
         if isinstance(error.__context__, KeyboardInterrupt):
             raise error.__context__ from None
         raise

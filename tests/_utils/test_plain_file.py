@@ -103,6 +103,13 @@ def test_what_claims_to_be_else_is_refused(tree):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the file that is not closed
+def test_the_same_data_are_the_same_bytes_at_any_time(monkeypatch):
+    tree = {"a": torch.arange(3), "b": [1.5, None]}
+    first = to_bytes(tree)
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    assert to_bytes(tree) == first
+
+
 def test_an_interruption_while_it_is_written_is_one(monkeypatch):
     class Interrupted(ZipFile):
         def writestr(self, name, data):
