@@ -73,13 +73,7 @@ def with_callback_params(callbacks: Any, params: Mapping[str, Any], owner: str) 
     """
     named = named_callbacks(callbacks)
     for name in params:
-        callback = name.removeprefix(PREFIX).partition("__")[0]
-        if callback not in named:
-            found = f"a list without one named {callback!r}"
-            names = ", ".join(map(repr, named)) or "none"
-            raise invalid_input(
-                "callbacks", found, f"a list that has the one of {name!r} (the names are: {names})", owner
-            )
+        _check_name(name, named, owner)
     # a callback as a whole comes before its parameters
     for name, value in sorted(params.items(), key=lambda item: item[0].count("__")):
         callback, is_deeper, parameter = name.removeprefix(PREFIX).partition("__")
@@ -90,6 +84,14 @@ def with_callback_params(callbacks: Any, params: Mapping[str, Any], owner: str) 
     if all(name.count("__") > 1 for name in params):
         return callbacks
     return [(name, callback) for name, callback in named.items() if callback is not None]
+
+
+def _check_name(name: str, named: Mapping[str, Any], owner: str) -> None:
+    callback = name.removeprefix(PREFIX).partition("__")[0]
+    if callback not in named:
+        names = ", ".join(map(repr, named)) or "none"
+        allowed = f"a list that has the one of {name!r} (the names are: {names})"
+        raise invalid_input("callbacks", f"a list without one named {callback!r}", allowed, owner)
 
 
 def _with_parameters(callback: Any, name: str, owner: str) -> Any:
