@@ -76,7 +76,7 @@ def figures(truth, p):
     ]
 
 
-columns = ["log-loss", "calibration KL", "mean p", "at 1/2", "at share"]
+columns = ["log-loss", "calibr. KL", "mean p", "at 1/2", "at share"]
 splits = StratifiedShuffleSplit(n_splits=8, test_size=0.5, random_state=0)
 table = {}
 for train, test in splits.split(X, y):
@@ -88,10 +88,11 @@ mean = {name: rows.mean(0) for name, rows in table.items()}
 error = {n: rows.std(0, ddof=1) / 8**0.5 for n, rows in table.items()}
 
 print(f"share of nines {share:.3f}; means of 8 splits ± standard error")
-print(f"{'':16s}", *[f"{name:>15s}" for name in columns])
+print(f"{'':16s}" + "".join(f"{name:>14s}" for name in columns))
 for name in table:
-    cells = zip(mean[name], error[name], strict=True)
-    print(f"{name:16s}", *[f"{m:7.3f} ± {e:.3f}" for m, e in cells])
+    pairs = zip(mean[name], error[name], strict=True)
+    cells = "".join(f"{m:6.3f} ± {e:.3f}" for m, e in pairs)
+    print(f"{name:16s}{cells}")
 
 # %%
 # Class weights nearly double the share of nines that the network expects

@@ -120,13 +120,14 @@ slower = {"equal rates": 1, "slow discriminator": 8}
 runs = {name: train(2e-3, factor) for name, factor in slower.items()}
 names = ["discriminator", "generator", "reverse KL", "forward KL"]
 
-print(f"mean of the second half of the steps, {n_seeds} seeds: standard error")
+print(f"second half of the steps, {n_seeds} seeds: mean ± standard error")
+print(f"{'':19s}" + "".join(f"{name:>15s}" for name in names))
 for name, (values, _) in runs.items():
     late = values[:, values.shape[1] // 2 :].mean(1)
     error = late.std(1, ddof=1) / np.sqrt(n_seeds)
-    numbers = zip(names, late.mean(1), error, strict=True)
-    cells = [f"{what} {mean:.2f} ± {e:.2f}" for what, mean, e in numbers]
-    print(f"{name:19s} " + ", ".join(cells))
+    numbers = zip(late.mean(1), error, strict=True)
+    cells = "".join(f"{mean:8.2f} ± {e:.2f}" for mean, e in numbers)
+    print(f"{name:19s}{cells}")
 print(f"a guess has the losses {2 * np.log(2):.2f} and {np.log(2):.2f}")
 
 # %%

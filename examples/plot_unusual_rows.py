@@ -63,12 +63,12 @@ for case, coin in CASES.items():
         values = [areas(make, coin, seed) for seed in range(n_seeds)]
         found[case, model] = np.array(values)
 print(f"area under the ROC curve, {n_seeds} seeds: mean ± standard error")
-print(f"{'':30s}" + "".join(f"{name:>22s}" for name in SCORES))
+print(f"{'':28s}" + "".join(f"{name:>20s}" for name in SCORES))
 for (case, model), values in found.items():
     error = values.std(0, ddof=1) / np.sqrt(n_seeds)
     pairs = zip(values.mean(0), error, strict=True)
-    cells = "".join(f"{f'{m:.3f} ± {e:.3f}':>22s}" for m, e in pairs)
-    print(f"{case:20s}{model:10s}{cells}")
+    cells = "".join(f"{f'{m:.3f} ± {e:.3f}':>20s}" for m, e in pairs)
+    print(f"{case:20s}{model:8s}{cells}")
 
 # %%
 # Each point is a seed. Where all classes differ the divergence from the
