@@ -22,19 +22,9 @@ class AutogradPasses:
         self._leaves: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor, masks: Masks = None) -> Tensor:
-        """Return logits that have a gradient, by the weights and by x.
+        """Return logits that have a gradient, by the weights and by x, from what `MLPStack.forward` takes.
 
-        Parameters
-        ----------
-        x : Tensor of shape (n_rows, n_inputs) or (n_networks, n_rows, n_inputs)
-            Rows, the same for all networks or rows for each.
-        masks : sequence of Tensor or None, default=None
-            Factors of each hidden layer's outputs, of shape (n_rows, n_units) or (n_networks, n_rows, n_units).
-
-        Returns
-        -------
-        Tensor of shape (n_networks, n_rows, n_classes)
-            Logits.
+        Their shape is (n_networks, n_rows, n_classes).
         """
         *hidden, (weights, bias) = self._leaves or self._made()
         a = x.expand(self._stack.n_networks, *x.shape[-2:])

@@ -11,7 +11,7 @@ from sklkl.data import TrainingSet
 from sklkl.losses import CrossEntropy
 from sklkl.net._by_hand import why_autograd
 from sklkl.net._net import KLNet
-from sklkl.net._passes import is_own
+from sklkl.net._passes import is_own, needs_passes
 from sklkl.net._sparse_batches import are_gathered
 from sklkl.penalties import Prior, adapted, make_penalty
 
@@ -90,7 +90,7 @@ def _difference(net: KLNet, data: TrainingSet, other: KLNet, others: TrainingSet
 
 
 def _needs_passes(net: KLNet) -> bool:
-    return bool(net.kl_strength) and adapted(make_penalty(net.kl_penalty)).needs_net
+    return needs_passes(net, make_penalty(net.kl_penalty))
 
 
 def _same_scales(net: KLNet, other: KLNet) -> bool:

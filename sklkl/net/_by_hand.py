@@ -17,11 +17,11 @@ from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import MLP, DenseScaling, label_log_proba
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import Lent, options_of, stack_of
-from sklkl.net._passes import StackPasses, is_own, looks_at_rows
+from sklkl.net._passes import StackPasses, is_own, looks_at_rows, needs_passes
 from sklkl.net._shares import joined
 from sklkl.net._sparse_batches import GatheredBatches, are_gathered, features_of
 from sklkl.net._terms import loss_terms
-from sklkl.penalties import Confidence, adapted
+from sklkl.penalties import Confidence
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _OTHER_OPTIONS = ("amsgrad", "maximize", "capturable", "differentiable")
@@ -48,7 +48,9 @@ def why_autograd(net: Any, iterator: Any) -> str | None:
         "the optimizer is not torch's fused AdamW": lambda: not _is_plain_adamw(net.optimizer_, net.module_),
         "the data are not class codes and rows of numbers in memory": lambda: not _is_table(iterator),
         "the network and the rows have different types": lambda: iterator.rows.dtype is not _dtype(net.module_),
-        "the penalty needs another forward pass": lambda: asks_for_passes(net) and not _has_passes(net, iterator),
+        "the penalty needs another forward pass": lambda: (
+            needs_passes(net, net.penalty_) and not _has_passes(net, iterator)
+        ),
         "a callback looks at every batch": lambda: any(map(net._has_hooks, _BATCH_HOOKS)),
     }
     return next((reason for reason, holds in reasons.items() if holds()), None)
@@ -82,11 +84,6 @@ def _is_plain_adamw(optimizer: Optimizer, module: nn.Module) -> bool:
 
 def _is_table(iterator: Any) -> bool:
     return type(iterator) is Batches and iterator.rows.y is not None and len(iterator.rows.shape) == 2
-
-
-def asks_for_passes(net: Any) -> bool:
-    """Whether a net is penalised by what needs another forward pass."""
-    return bool(net.kl_strength) and adapted(net.penalty_).needs_net
 
 
 def _has_passes(net: Any, iterator: Any) -> bool:
@@ -133,7 +130,7 @@ class ByHand:
         self._lent.lend(self.stack, self.optimizer, 0)
         self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
         self._has_formula, self._strength = has_formula(net, rows), float(net.kl_strength)
-        self._passes = StackPasses(self.stack, [net], [net]) if asks_for_passes(net) else None
+        self._passes = StackPasses(self.stack, [net], [net]) if needs_passes(net, net.penalty_) else None
 
     def end_epoch(self) -> None:
         """Let the net's optimiser know what has become of it."""

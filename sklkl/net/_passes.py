@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from sklkl._engine import AutogradPasses, MLPStack
-from sklkl._utils.ranks import drawn
 from sklkl.data import Batch
 from sklkl.modules import label_log_proba, log_softmax
 from sklkl.net._stack_batches import drawn_in_turn
-from sklkl.penalties import Confidence, Penalty, PenaltyNet, RDrop
+from sklkl.penalties import Confidence, Penalty, PenaltyNet, RDrop, adapted
 
 
 def is_own(penalty: Any) -> bool:
@@ -25,6 +23,11 @@ def is_own(penalty: Any) -> bool:
 def looks_at_rows(penalty: Any) -> bool:
     """Whether a penalty may use a batch's inputs for more than the same pass again, so that they must come as given."""
     return not is_own(penalty) or (penalty.needs_net and type(penalty) is not RDrop)
+
+
+def needs_passes(net: Any, penalty: Any) -> bool:
+    """Whether a net with this penalty, fitted or not, needs another forward pass."""
+    return bool(net.kl_strength) and adapted(penalty).needs_net
 
 
 class StackPasses:
@@ -42,8 +45,8 @@ class StackPasses:
 
     def __init__(self, stack: MLPStack, drawing: Sequence[Any], scaling: Sequence[Any]) -> None:
         self._stack, self._passes = stack, AutogradPasses(stack)
+        self._drawing, self._scaling = drawing, scaling
         self._dropouts = [net.module_.dropouts() for net in drawing]
-        self._generators = [net.generator_ for net in drawing]
         self._scalings = [net.module_.scaling for net in scaling]
         self._multilabel = drawing[0].multilabel
 
@@ -112,17 +115,16 @@ class StackPasses:
 
     def noise(self, x: Tensor) -> Tensor:
         """Return standard normal numbers, of the shape and type of the rows of all networks."""
-        shape = self._of_each(x).shape
-        draws = (partial(torch.randn, generator=generator, dtype=x.dtype) for generator in self._generators)
-        own = torch.stack([drawn(shape[1:], draw).to(x.device) for draw in draws])
-        return own.expand(shape).flatten(0, 1)
+        each = self._of_each(x)
+        own = torch.stack([net.noise(each[0]) for net in self._drawing])
+        return own.expand_as(each).flatten(0, 1)
 
     def units(self, x: Tensor) -> Tensor | float:
         """Return what is a moderate change of each column, of the rows of all networks."""
         if self._scalings[0] is None:
             return 1.0
-        own = torch.stack([scaling.unit() for scaling in self._scalings]).to(x.dtype)
-        return own[:, None].expand(self._of_each(x).shape).flatten(0, 1)
+        own = torch.stack([net.units(x) for net in self._scaling])
+        return own[:, None].expand_as(self._of_each(x)).flatten(0, 1)
 
     def _of_each(self, x: Tensor) -> Tensor:
         return x.unflatten(0, (self._stack.n_networks, -1))

@@ -17,12 +17,12 @@ from sklkl.callbacks import StopTraining
 from sklkl.data import Batch, Batches, Rows, TrainingSet
 from sklkl.losses import row_shares
 from sklkl.modules import DenseScaling, is_wide, label_log_proba
-from sklkl.net._by_hand import asks_for_passes, has_formula, scaled_rows
+from sklkl.net._by_hand import has_formula, scaled_rows
 from sklkl.net._datasets import check_labels
 from sklkl.net._lent import options_of, stack_of
 from sklkl.net._member import Member
 from sklkl.net._net import KLNet
-from sklkl.net._passes import StackPasses, looks_at_rows
+from sklkl.net._passes import StackPasses, looks_at_rows, needs_passes
 from sklkl.net._sparse_batches import features_of
 from sklkl.net._stack_batches import StackMeans, for_each, masks, stacked
 from sklkl.net._stack_rates import MemberRate, stack_rate
@@ -276,7 +276,8 @@ class StackTraining:
 
     def _further_passes(self) -> StackPasses | None:
         """Return what a penalty asks for beside the pass of a step, if it does."""
-        if not asks_for_passes(self.members[0].net):
+        first = self.members[0].net
+        if not needs_passes(first, first.penalty_):
             return None
         drawing, ordering = ([member.net for member in own] for own in (self._drawing(), self._ordering()))
         return StackPasses(self._stack, drawing, ordering)
