@@ -39,13 +39,14 @@ def cross_entropy_gradient(
     if isinstance(strength, float) and strength == 0.0:
         # p, and of the label p - 1
         return terms, log_p.exp_().scatter_(-2, label, of_label.expm1_()).mul_(of_rows)
-    p = log_p.exp_()
-    of_classes = torch.special.entr(p)
-    entropy = of_classes.sum(-2, keepdim=True)
-    penalty = mean_of(math.log(logits.shape[-2]) - entropy.squeeze(-2), shares)
+    p = log_p.exp()
+    # p log p: from p alone its logarithm would take more time than all else; entries where p is 0 are ignored
+    of_classes = log_p.clamp_(min=torch.finfo(log_p.dtype).min).mul_(p)
+    less_entropy = of_classes.sum(-2, keepdim=True)
+    penalty = mean_of(less_entropy.squeeze(-2).add(math.log(logits.shape[-2])), shares)
     terms["kl_penalty"] = penalty * (strength if isinstance(strength, float) else strength.flatten())
-    less = of_classes.addcmul_(entropy, p, value=-1.0)
-    gradient = p.sub_(less.mul_(strength))  # a number as alpha would have to fit into the floating type
+    more = of_classes.addcmul_(less_entropy, p, value=-1.0)
+    gradient = p.add_(more.mul_(strength))  # a number as alpha would have to fit into the floating type
     return terms, gradient.scatter_add_(-2, label, of_label.fill_(-1.0)).mul_(of_rows)
 
 
