@@ -58,6 +58,8 @@ class TrainingLoop(SkorchNet):
     rate_state_: dict[str, Any] | None = None
     interrupted_: bool
     has_learned_: bool = False
+    # whether the weights of the best epoch by held-out rows are kept
+    keeps_best_: bool = False
     _is_stopped = False
     _rate_runs = False
     _total_steps: int | None = None

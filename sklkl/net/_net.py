@@ -18,6 +18,7 @@ from torch.utils.data import IterableDataset
 from sklkl._utils.checks import check_choice, check_integer, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
 from sklkl._utils.torch_state import OwnTorchState
+from sklkl.callbacks import BestWeights
 from sklkl.data import Batches, Rows, TrainingSet
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
@@ -292,6 +293,7 @@ class KLNet(TrainStep):
             self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, counted, n_classes)
         if self.kl_strength:
             adapted(self.penalty_).check_net(self)
+        self.keeps_best_ = valid is not None and any(isinstance(own, BestWeights) for _, own in self.callbacks_)
         check_shared(self, train, valid)
         return train, valid
 

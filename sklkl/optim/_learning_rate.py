@@ -103,6 +103,7 @@ def make_learning_rate(
     total_steps: int | None,
     predict: Callable[[Any], Tensor] | None = None,
     kl_target: float | None = None,
+    keeps_best: bool = False,
 ) -> LearningRate:
     """Return the learning rate of this name for an optimiser.
 
@@ -118,6 +119,8 @@ def make_learning_rate(
         Returns logits, see :class:`KLAdaptiveLR`; the others do not use it.
     kl_target : float > 0 or None, default=None
         KL of a step, see :class:`KLAdaptiveLR`; the others do not use it.
+    keeps_best : bool, default=False
+        Whether the weights of the best epoch by held-out rows are kept, see :class:`Lock`; the others do not use it.
 
     Raises
     ------
@@ -135,4 +138,5 @@ def make_learning_rate(
     check_choice("learning_rate", learning_rate, LEARNING_RATES)
     made = LEARNING_RATES[learning_rate]
     # each is a class that names what it needs, as a network's class does
-    return made(**accepted(made, optimizer=optimizer, total_steps=total_steps, predict=predict, kl_target=kl_target))
+    params = {"optimizer": optimizer, "total_steps": total_steps, "predict": predict}
+    return made(**accepted(made, **params, kl_target=kl_target, keeps_best=keeps_best))

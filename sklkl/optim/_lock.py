@@ -27,6 +27,9 @@ class Lock(Rule):
     and declines along half a cosine to nothing; if the number of steps is unknown, with one over the root of the
     steps. A step that is measured and moves further than 8 times its target is shortened, throughout.
 
+    Where held-out rows choose the epoch that is kept, going too far costs nothing in the end. The target then does not
+    become ever smaller as training becomes longer.
+
     Where the predictions are saturated from the beginning, as on unscaled inputs, a step of a few nats is a small one
     among many: a target is then larger by the square of ``loss / (2 * log(n_classes))``, while that is more than 1.
 
@@ -37,13 +40,16 @@ class Lock(Rule):
     kl_target : float > 0 or None, default=None
         Divergence at the end of the rise, in nats a row. None takes ``(0.8 * log(n_classes)**3 + 30 / total_steps) /
         total_steps`` for each distribution, but at most ``0.15 * log(n_classes)``: the longer the training, the smaller
-        a step can be, and the more classes, the further the predictions have to go.
+        a step can be, and the more classes, the further the predictions have to go. With ``keeps_best`` it is no less
+        than ``0.002 * log(n_classes)**2``.
     rise : float in (0, 1], default=0.2
         Share of training in which the rate is found; at least 10 steps. 10 steps if the number is unknown.
     n_measured : int >= 1, default=20
         About how many of the steps of the rise are measured, beside the first five.
     guard_every : int >= 1, default=50
         After the rise, every how many steps one is measured.
+    keeps_best : bool, default=False
+        Whether the weights of the best epoch by held-out rows are kept.
 
     Examples
     --------
@@ -68,6 +74,7 @@ class Lock(Rule):
         rise: float = 0.2,
         n_measured: int = 20,
         guard_every: int = 50,
+        keeps_best: bool = False,
     ) -> None:
         super().__init__(total_steps, kl_target)
         check_number("rise", rise, "a number > 0 and <= 1", above=0, high=1, of="Lock")
@@ -77,7 +84,7 @@ class Lock(Rule):
         self.excess: np.ndarray = np.ones(())
         self.n_rise: int = max(10, int(rise * (total_steps or _HORIZON)))
         self.every: int = max(1, round(self.n_rise / n_measured))
-        self.guard_every = guard_every
+        self.guard_every, self.keeps_best = guard_every, keeps_best
 
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
@@ -92,7 +99,8 @@ class Lock(Rule):
         # one class has no target of its own, as nothing ever moves
         log_k, steps = math.log(max(2, n_classes)), self.total_steps or _HORIZON
         # few steps go the same way, so the divergence of all together grows with the square of their number
-        return min(0.15 * log_k, (0.8 * log_k**3 + 30 / steps) / steps)
+        least = 0.002 * log_k**2 if self.keeps_best else 0.0
+        return min(0.15 * log_k, max(least, (0.8 * log_k**3 + 30 / steps) / steps))
 
     @property
     def peak_target(self) -> float:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
-from skorch.callbacks import GradientNormClipping
+from skorch.callbacks import Callback, GradientNormClipping
 
 from sklkl import KLClassifier
 
@@ -50,6 +50,20 @@ def test_the_target_sets_how_far_a_step_goes(quick, table):
     assert max(measured(bold)) > 30 * max(measured(careful))
     assert 1e-6 < max(measured(careful)) < 1e-4
     assert bold.lr_ > 10 * careful.lr_
+
+
+@pytest.mark.parametrize("params", [{}, {"n_members": 2}, {"kl_penalty": "rdrop", "kl_strength": 0.1}])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_the_rule_knows_whether_the_best_epoch_is_kept(quick, table, params, early_stopping):
+    known = []
+
+    class Ask(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            rate = net.learning_rate_
+            known.append(getattr(rate, "rate", rate).rule.keeps_best)  # of a stack each net has a part
+
+    quick(max_epochs=1, early_stopping=early_stopping, callbacks=[Ask()], **params).fit(*table)
+    assert known == [early_stopping] * params.get("n_members", 1)
 
 
 def test_several_labels(quick, table):

@@ -207,6 +207,16 @@ def test_the_target_grows_with_the_classes_and_is_positive_for_one():
     assert 0 < targets[0] <= targets[1] < targets[2] < targets[3]
 
 
+@pytest.mark.parametrize("n_classes", [1, 2, 10, 1000])
+def test_of_a_long_training_whose_best_epoch_is_kept_the_target_does_not_become_ever_smaller(n_classes):
+    targets, kept = (
+        [started(n_classes=n_classes, total_steps=n, keeps_best=keeps).peak_target for n in (20, 10**5, 10**6)]
+        for keeps in (False, True)
+    )
+    assert kept[0] == targets[0]
+    assert targets[2] < targets[1] < kept[1] == kept[2] == pytest.approx(0.002 * math.log(max(2, n_classes)) ** 2)
+
+
 @pytest.mark.parametrize("n_classes", [2, 10, 1000])
 def test_the_fewer_steps_the_larger_the_target_up_to_a_share_of_the_largest_entropy(n_classes):
     targets = [started(n_classes=n_classes, total_steps=n).peak_target for n in (10_000, 1000, 100, 10, 1)]
