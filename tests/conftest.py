@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
@@ -32,9 +33,16 @@ torch.manual_seed(0)  # for networks that are made while tests are collected
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection():
+    """Do not look for garbage among what is imported and collected: all of it stays."""
+    gc.disable()
+
+
 def pytest_collection_finish():
-    """Let the garbage collector look rarely."""
+    """Let the garbage collector look rarely, and only at what tests make."""
+    gc.freeze()
     gc.set_threshold(10_000)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -177,15 +185,26 @@ def message_of():
 
 @pytest.fixture(scope="session")
 def fresh_process(tmp_path_factory):
-    """What a process of its own finds; one for all tests, as it is slow to start."""
-    folder = tmp_path_factory.mktemp("fresh_process")
+    """What a process of its own finds; one for all tests, also those of other workers, as it is slow to start."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fresh_process"
+    found = folder / "found.json"
+    with FileLock(f"{folder}.lock"):
+        if not found.exists():
+            folder.mkdir(exist_ok=True)
+            found.write_text(_run_fresh_process(folder))
+    return {**json.loads(found.read_text()), "folder": folder}
+
+
+def _run_fresh_process(folder):
+    """Return what it prints."""
     command = [sys.executable, "-m", "tests.fresh_process", str(folder)]
     # threads that wait shall sleep: they are not what is tested
     environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
         command, cwd=Path(__file__).parents[1], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    return {**json.loads(done.stdout), "folder": folder}
+    return done.stdout
 
 
 @pytest.fixture

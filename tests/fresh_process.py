@@ -1,7 +1,7 @@
 """What only a process of its own shows, which has done nothing yet: as a script, this prints all of it as JSON.
 
 To start such a process takes as long as hundreds of tests, so there is one for all: first it says what was imported,
-then it forks while torch uses threads, and then it kills fits.
+then it forks while torch uses threads, then it kills fits.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import warnings
+from pathlib import Path
 
 
 def values():
@@ -44,6 +45,15 @@ def fingerprints():
     return list(map(fingerprint, values()))
 
 
+def own_code(folder):
+    """Return the fingerprint of a module's code, which is written to the folder."""
+    from sklkl._utils.own_code import code_fingerprint
+    from tests._utils.test_own_code import imported
+
+    sys.path.insert(0, folder)
+    return code_fingerprint([imported(Path(folder)).Network])
+
+
 def forks():
     """Return what is wrong in children that were forked while torch used threads; nothing where there is no fork."""
     from tests.forks import check
@@ -71,6 +81,7 @@ def main(folder):
     """Print what is found."""
     warnings.simplefilter("ignore")
     found = {"packages": packages(), "fingerprints": fingerprints(), "forks": forks()}
+    found["own code"] = own_code(folder)
     print(json.dumps(found | {"killed": killed(os.path.join(folder, "fit"))}))
 
 

@@ -1,7 +1,6 @@
 """A user's code is known by its instructions, also where it refers to other code of the user's by name."""
 
 import importlib
-import subprocess
 import sys
 from functools import partial
 from types import ModuleType
@@ -47,20 +46,21 @@ def factory(n_features, n_classes):
 """
 
 
+def imported(folder, network=NETWORK, helpers=HELPERS):
+    """Return a module of this code, written to a folder from which modules are imported."""
+    for name, code in {"helpers_of_test": helpers, "network_of_test": network}.items():
+        (folder / f"{name}.py").write_text(code)
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    return importlib.import_module("network_of_test")
+
+
 @pytest.fixture
 def written(tmp_path, monkeypatch):
     """Return ``written(network, helpers)``: a module of this code."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
-    def write(network=NETWORK, helpers=HELPERS):
-        for name, code in {"helpers_of_test": helpers, "network_of_test": network}.items():
-            (tmp_path / f"{name}.py").write_text(code)
-            sys.modules.pop(name, None)
-        importlib.invalidate_caches()
-        return importlib.import_module("network_of_test")
-
-    yield write
+    yield partial(imported, tmp_path)
     for name in ("helpers_of_test", "network_of_test"):
         sys.modules.pop(name, None)
 
@@ -100,11 +100,8 @@ def test_comments_places_and_what_is_not_referred_to_do_not_matter(written, kind
     assert code_fingerprint([KINDS[kind](written(network, HELPERS + "\n# Another one.\n"))]) == before
 
 
-def test_it_is_the_same_in_another_process(written, tmp_path):
-    here = code_fingerprint([written().Network])
-    code = "import network_of_test as n; from sklkl._utils.own_code import code_fingerprint as f; print(f([n.Network]))"
-    run = [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {code}"]
-    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.split() == [here]
+def test_it_is_the_same_in_another_process(written, fresh_process):
+    assert fresh_process["own code"] == code_fingerprint([written().Network])
 
 
 @pytest.mark.parametrize("value", [MLP, nn.Linear, torch.optim.SGD, LogisticRegression(), None, "adam", print], ids=str)

@@ -3,10 +3,14 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import pytest
 from joblib import parallel_config
+from joblib.externals.loky import cloudpickle_wrapper as cloudpickle
 from sklearn.model_selection import GridSearchCV
 from torch import nn
+
+from tests.net.test_storage import Keeps, with_lambda
 
 
 class Noisy(nn.Sequential):
@@ -40,6 +44,13 @@ def search(quick, make_table):
 def test_two_jobs_give_the_same_scores_as_one(search, once, backend, same_but_for_rounding, global_state_untouched):
     with global_state_untouched(), parallel_config(backend=backend):
         same_but_for_rounding(search("user", 2), once("alone", lambda: search("user", 1)))
+
+
+def test_what_cannot_be_imported_is_loaded_elsewhere(quick, table, tmp_path):
+    file = tmp_path / "model.pkl"
+    file.write_bytes(cloudpickle.dumps(quick(module=with_lambda, callbacks=[Keeps]).fit(*table)))
+    (loaded,) = joblib.Parallel(n_jobs=2)([joblib.delayed(joblib.load)(file)])  # in a process that knows nothing yet
+    assert loaded.n_iter_ == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

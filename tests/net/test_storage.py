@@ -220,13 +220,6 @@ def test_a_copy_of_a_result_of_a_computation_is_its_value():
     assert result["leaf"] is not x
 
 
-def test_what_cannot_be_imported_is_loaded_elsewhere(quick, table, tmp_path):
-    file = tmp_path / "model.pkl"
-    file.write_bytes(cloudpickle.dumps(quick(module=with_lambda, callbacks=[Keeps]).fit(*table)))
-    (loaded,) = joblib.Parallel(n_jobs=2)([joblib.delayed(joblib.load)(file)])  # in a process that knows nothing yet
-    assert loaded.n_iter_ == 3
-
-
 # What callbacks hold
 
 

@@ -37,7 +37,7 @@ def table(n_rows=301, seed=0):
 
 def made(**params):
     own = {} if "module" in params else {"hidden_layer_sizes": (8,)}
-    common = {"max_epochs": 6, "batch_size": 37, "dtype": "float64", "random_state": 0}
+    common = {"max_epochs": 3, "batch_size": 37, "dtype": "float64", "random_state": 0}
     return KLClassifier(**{**own, **common, **params})
 
 
@@ -61,6 +61,10 @@ def classifier(fit=lambda clf: clf.fit(*table()), **params):
 def sparse_rows(clf):
     X, y = table()
     return clf.fit(sparse.csr_array(np.where(X > 0, X, 0)), y)
+
+
+def few_rows(clf):
+    return clf.fit(*table(61))
 
 
 def labels(clf):
@@ -92,12 +96,12 @@ TRAININGS = {
     "two dropout masks": lambda: classifier(kl_strength=0.3, kl_penalty="rdrop"),
     "virtual adversarial": lambda: classifier(kl_strength=0.3, kl_penalty="vat", dropout=0.0),
     "a module": lambda: classifier(module=Noisy, kl_strength=0.1, optimizer="sgd"),
-    "a teacher": lambda: classifier(teacher=RandomForestClassifier(10), kl_strength=0.1, max_epochs=3),
-    "members": lambda: classifier(n_members=2, max_epochs=3),
+    "a teacher": lambda: classifier(teacher=RandomForestClassifier(10), kl_strength=0.1),
+    "members": lambda: classifier(n_members=2),
     "sparse rows": lambda: classifier(sparse_rows),
     "several labels": lambda: classifier(labels),
     "a stream": lambda: classifier(stream),
-    "small batches": lambda: classifier(batch_size=1, max_epochs=1, early_stopping=False),
+    "small batches": lambda: classifier(few_rows, batch_size=1, max_epochs=1, early_stopping=False),
     "KLNet": skorch_net,
 }
 
