@@ -267,7 +267,7 @@ class PassedOnParams(WarnsOnce):
     _varied: tuple[str, ...] = ()
 
     def _is_passed_on(self, name: str) -> bool:
-        return any(name.startswith(prefix + "__") for prefix in self._passed_on_prefixes)
+        return "__" in name and name.startswith(tuple(f"{prefix}__" for prefix in self._passed_on_prefixes))
 
     def _store_passed_on(self, params: dict[str, Any]) -> None:
         for name, value in params.items():
