@@ -39,8 +39,7 @@ def pytest_collection():
 
 
 def pytest_collection_finish():
-    """Let the garbage collector look rarely, and only at what tests make."""
-    gc.freeze()
+    """Let the garbage collector look rarely."""
     gc.set_threshold(10_000)
     gc.enable()
 

@@ -143,8 +143,7 @@ class Choosy(Wide):
 
 
 needs_exporter = pytest.mark.skipif(torch.__version__ < (2, 9), reason="torch's older exporters are others")
-# torch takes a second to export any network: each has something of its own
-OWN = {"own": {}, "members": {"n_members": 2}, "function, float64": {"module": make_wide, "dtype": "float64"}}
+OWN = {"own": {}, "float64": {"dtype": "float64"}, "members": {"n_members": 2}, "function": {"module": make_wide}}
 
 
 @needs_exporter
