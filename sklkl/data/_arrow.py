@@ -74,9 +74,12 @@ class ArrowColumns(NamedTuple):
 
     def _inputs(self, table: Any) -> Any:
         inputs = table.select(self.inputs)
-        if len(self.inputs) == 1 and hasattr(inputs.schema.types[0], "value_field"):
+        if len(self.inputs) == 1 and _is_list(inputs.schema.types[0]):
             (column,) = inputs.columns
             return _of_lists(column.combine_chunks(), len(table))
+        for field in inputs.schema:
+            if _is_nested(field.type):
+                raise _no_numbers(f"{field.name!r} of type {field.type}")
         return inputs
 
 
@@ -99,13 +102,25 @@ def _values(column: Any) -> np.ndarray:
     return np.asarray(column.to_numpy())
 
 
+def _is_nested(kind: Any) -> bool:
+    return getattr(kind, "storage_type", kind).num_fields > 0
+
+
+def _is_list(kind: Any) -> bool:
+    return hasattr(kind, "value_field") and not _is_nested(kind.value_type)
+
+
+def _no_numbers(found: str) -> ValueError:
+    return invalid_input("columns", found, "numbers, or one of lists of equal length", of=_OWNER)
+
+
 def _of_lists(column: Any, n_rows: int) -> np.ndarray:
     """Return a column of lists of equal length as a matrix."""
     chunks = column.chunks if hasattr(column, "chunks") else [column]
     missing = any(chunk.null_count for chunk in chunks)
     if missing or len({length for chunk in chunks for length in chunk.value_lengths().unique().to_pylist()}) > 1:
         found = "a missing list" if missing else "lists of several lengths"
-        raise invalid_input("columns", found, "numbers, or one of lists of equal length", of=_OWNER)
+        raise _no_numbers(found)
     values = [np.asarray(chunk.flatten()) for chunk in chunks]
     flat = np.concatenate(values) if len(values) != 1 else values[0]
     return flat.reshape(n_rows, -1)

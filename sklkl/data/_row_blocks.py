@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sklkl._utils.checks import check_integer, invalid_input, refusal
 from sklkl._utils.optional import optional
 from sklkl.data._arrow import ArrowColumns, index_of
+from sklkl.data._huggingface import columns_of
 
 __all__ = ["RowBlocks"]
 
@@ -121,8 +122,9 @@ class RowBlocks:
         if not hasattr(dataset, "get_fragments"):
             allowed = "a pyarrow.dataset.Dataset, as pyarrow.dataset.dataset(table) is"
             raise TypeError(refusal("dataset", type(dataset).__name__, allowed, of="RowBlocks"))
-        names = ArrowColumns.of(dataset.schema.names, target, sample_weight, columns, index_of(dataset.schema))
         fragments = [part for fragment in dataset.get_fragments() for part in _row_groups(fragment)]
+        _check_rows(fragments)
+        names = ArrowColumns.of(dataset.schema.names, target, sample_weight, columns, index_of(dataset.schema))
 
         def read(number: int) -> Block:
             return Block(*names.split(fragments[number].to_table(columns=names.all, schema=dataset.schema)))
@@ -177,21 +179,19 @@ class RowBlocks:
         Parameters
         ----------
         dataset : datasets.Dataset or datasets.IterableDataset
-            The data. The blocks of a ``Dataset`` are read in random order, those of an ``IterableDataset`` as they
-            come, so one that is shuffled anew in each pass cannot be used.
+            The data, one split of them. The blocks of a ``Dataset`` are read in random order, those of an
+            ``IterableDataset`` as they come, so one that is shuffled anew in each pass cannot be used. If the columns
+            of a stream are not known, as after ``map``, its first row is read here.
         target, sample_weight, columns, classes
             As in :meth:`from_arrow`.
         block_rows : int >= 1, default=10_000
             Number of rows in a block.
         """
         check_integer("block_rows", block_rows, 1, of="RowBlocks")
-        known = getattr(dataset, "column_names", None)  # None for some streams, before they are read
-        if not known:
-            allowed = "a data set of Hugging Face whose column_names are known"
-            raise TypeError(refusal("dataset", f"{type(dataset).__name__} without them", allowed, of="RowBlocks"))
-        names = ArrowColumns.of(list(known), target, sample_weight, columns)
+        names = ArrowColumns.of(columns_of(dataset), target, sample_weight, columns)
         tables, labels = (dataset.select_columns(chosen).with_format("arrow") for chosen in (names.all, names.labels))
         if hasattr(dataset, "__len__"):
+            _check_rows(dataset)
             n_blocks = -(-len(dataset) // block_rows)
 
             def one(source: Any) -> Callable[[int], Block]:
@@ -251,6 +251,11 @@ def _block(given: Any) -> Block:
     if not isinstance(given, tuple) or not 2 <= len(given) <= 3:
         raise invalid_input("block", type(given).__name__, "a tuple (X, y) or (X, y, sample_weight)", of="RowBlocks")
     return given if isinstance(given, Block) else Block(*given)
+
+
+def _check_rows(source: Any) -> None:
+    if not len(source):
+        raise invalid_input("dataset", "none", "data with rows", of="RowBlocks")
 
 
 def _row_groups(fragment: Any) -> list[Any]:

@@ -60,8 +60,8 @@ def register_onnx_converters() -> None:
     register = optional("skl2onnx", "onnx").update_registered_converter
     register(KLClassifier, "SklklKLClassifier", _shapes, _convert, options=_OPTIONS)
     for kind, fitted in _MADE_OF.items():
-        parser = _parser(fitted)
-        register(kind, f"Sklkl{kind.__name__}", _no_shapes, _no_conversion, parser=parser, options="passthrough")
+        parser, convert = _parser(fitted), _conversion(fitted)
+        register(kind, f"Sklkl{kind.__name__}", _any_shapes, convert, parser=parser, options="passthrough")
 
 
 # What stands for an estimator in the graph, by the name of its attribute.
@@ -89,12 +89,21 @@ def _final(model: Any) -> Any:
     return _final(model.steps[-1][1]) if isinstance(model, Pipeline) else model
 
 
-def _no_shapes(operator: Any) -> None:
-    raise AssertionError("parsed away")
+def _any_shapes(operator: Any) -> None:
+    """Leave the outputs to the estimator that was fitted."""
 
 
-def _no_conversion(scope: Any, operator: Any, container: Any) -> None:
-    raise AssertionError("parsed away")
+def _conversion(fitted: str) -> Any:
+    """Return what converts, in place of an estimator within a vote or another one, that which it has fitted."""
+    parse = optional("skl2onnx._parse", "onnx").parse_sklearn
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        model = getattr(operator.raw_operator, fitted)
+        scope.add_options(id(_final(model)), {"zipmap": False})  # who asks for it in here wants arrays
+        for found, wanted in zip(parse(scope, model, operator.inputs), operator.outputs, strict=True):
+            container.add_node("Identity", found.full_name, wanted.full_name, name=scope.get_unique_operator_name("Id"))
+
+    return convert
 
 
 def _shapes(operator: Any) -> None:

@@ -91,8 +91,8 @@ def test_several_targets_are_an_indicator(made):
 
 
 def test_all_other_columns_are_inputs_unless_they_are_named(made):
-    _, block = next(made(target="kind", sample_weight="mass").blocks())
-    assert block.X.column_names == ["size", "views", "on", "off"]
+    with pytest.raises(ValueError, match="one of lists of equal length. Got 'views' of type list"):
+        next(made(target="kind", sample_weight="mass").blocks())
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,30 @@ def test_lists_of_several_lengths_are_refused():
         next(RowBlocks.from_arrow(pyarrow.dataset.dataset(table), "y").blocks())
 
 
+EMPTY = {"dataset": lambda: pyarrow.dataset.dataset(TABLE[:0]), "ready": lambda: Ready(TABLE[:0])}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_data_without_rows_are_named(name):
+    make = RowBlocks.from_arrow if name == "dataset" else RowBlocks.from_huggingface
+    with pytest.raises(ValueError, match="'dataset' parameter of RowBlocks must be data with rows. Got none"):
+        list(make(EMPTY[name](), "kind").blocks())
+
+
+NESTED = {
+    "lists of lists": pa.array([[[1.0]], [[2.0]]]),
+    "pictures": pa.array([{"bytes": b"", "path": ""}] * 2),
+    "tensors": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((2, 3, 3))),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_columns_that_are_no_numbers_are_named_by_type(name):
+    source = RowBlocks.from_arrow(pyarrow.dataset.dataset(pa.table({"x": NESTED[name], "y": [0, 1]})), "y")
+    with pytest.raises(ValueError, match=r"'columns' parameter of RowBlocks must be numbers.* Got 'x' of type "):
+        next(source.blocks())
+
+
 def test_blocks_of_functions():
     def block(number):
         return pd.DataFrame({"a": [number]}), [number]
@@ -171,7 +195,7 @@ def test_blocks_of_functions():
     [
         (lambda: RowBlocks.from_callable(iter([])), "'read' parameter of RowBlocks must be a function"),
         (lambda: RowBlocks.from_arrow(TABLE, "kind"), "'dataset' parameter of RowBlocks must be a pyarrow.* Got Table"),
-        (lambda: RowBlocks.from_huggingface([], "kind"), "'dataset' parameter .* column_names are known. Got list"),
+        (lambda: RowBlocks.from_huggingface([], "kind"), "'dataset' parameter .* of Hugging Face .* Got list"),
     ],
 )
 def test_what_is_no_source_is_named(make, message):

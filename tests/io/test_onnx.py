@@ -11,10 +11,11 @@ import torch
 from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -221,6 +222,8 @@ COMPOSED = {
     "search alone": lambda: GridSearchCV(small(), {"kl_strength": [0.0, 0.1]}, cv=2),
     "calibrated": lambda: CalibratedClassifierCV(small(), cv=2),
     "vote": lambda: VotingClassifier(TWO, voting="soft", flatten_transform=False),
+    "distiller in calibration": lambda: CalibratedClassifierCV(COMPOSED["distiller"](), cv=2),
+    "search in stack": lambda: StackingClassifier([("a", COMPOSED["stacked"]())], LogisticRegression(), cv=2),
 }
 
 
