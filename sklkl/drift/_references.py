@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,14 @@ class ValueReference:
     def fit(cls, values: Iterable[Hashable]) -> ValueReference:
         """Count the reference values."""
         return cls(*_count(values))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # in two lists: files without pickle have texts for the keys of a dict
+        return {"values": list(self.counts), "counts": list(self.counts.values()), "n_missing": self.n_missing}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        counts = dict(zip(state["values"], state["counts"], strict=True))
+        self.__dict__.update(counts=counts, n_missing=state["n_missing"])
 
     def table(self, values: Iterable[Hashable]) -> Table:
         """Return the counts beside those of new values."""

@@ -53,7 +53,8 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 _LEAST_SHARE = 0.01
 
 
-def _no_shift(X: Any) -> np.ndarray:
+def no_shift(X: Any) -> np.ndarray:
+    """Return a ratio of one at each row."""
     return np.ones(_num_samples(X))
 
 
@@ -220,7 +221,7 @@ class DensityRatioWeighter(MetaEstimatorMixin, BaseEstimator):
         self._require_weights()
         routed = process_routing(self, "fit", **fit_params).estimator.fit if _routing_enabled() else fit_params
         with_columns_checked(self, X)
-        self._ratio: Callable[[Any], np.ndarray] = _no_shift
+        self._ratio: Callable[[Any], np.ndarray] = no_shift
         self._mean_ratio = 1.0
         ratios = np.ones(_num_samples(X)) if X_target is None else self._ratios(X, X_target)
         if sample_weight is not None:

@@ -11,6 +11,7 @@ from sklkl._utils.optional import optional
 from sklkl._utils.replacing import replace_file
 from sklkl.io._archive import check_archive
 from sklkl.io._keys import check_keys
+from sklkl.io._requests import register_requests
 from sklkl.io._trusted import trusted_types
 
 __all__ = ["load", "save"]
@@ -62,9 +63,13 @@ def save(estimator: Any, path: str | os.PathLike[str], *, with_optimizer: bool =
     True
     """
     skops = optional("skops.io", "skops")
+    register_requests()
     with optimizer_kept(with_optimizer):
         try:
             data = skops.dumps(estimator)
+        except RecursionError as error:
+            found = "a part of it refers back to what it is a part of"
+            raise TypeError(f"{type(estimator).__name__} cannot be stored without pickle, as {found}") from error
         except RuntimeError as error:  # torch's, of a part that is a tensor
             found = f"a part of it is torch's own: {error}"
             raise TypeError(f"{type(estimator).__name__} cannot be stored without pickle, as {found}") from error

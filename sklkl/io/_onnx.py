@@ -101,6 +101,7 @@ def _conversion(fitted: str) -> Any:
         model = getattr(operator.raw_operator, fitted)
         scope.add_options(id(_final(model)), {"zipmap": False})  # who asks for it in here wants arrays
         for found, wanted in zip(parse(scope, model, operator.inputs), operator.outputs, strict=True):
+            found.init_status(is_leaf=False)  # it is no output of the graph
             container.add_node("Identity", found.full_name, wanted.full_name, name=scope.get_unique_operator_name("Id"))
 
     return convert

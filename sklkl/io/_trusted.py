@@ -16,6 +16,12 @@ from sklearn import metrics, model_selection
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
+from sklkl._utils.binning import Clusters, NumericBins
+from sklkl.divergences._references import BinnedReference, NumberReference
+from sklkl.drift._kliep import KernelRatio
+from sklkl.drift._references import ValueReference
+from sklkl.drift._weighting import no_shift
+from sklkl.io._requests import REQUESTS
 from sklkl.metrics import DivergenceScorer
 from sklkl.model_selection._choice import OneStandardError
 
@@ -25,11 +31,14 @@ _ROOMS = (
 )  # fmt: skip
 _BASES = (BaseEstimator, Callback, DivergenceScorer)
 _FUNCTIONS = ("feature_selection", "metrics")
+# What a fitted detector and weighter have learned.
+_OF_DRIFT = (BinnedReference, Clusters, KernelRatio, NumberReference, NumericBins, ValueReference, no_shift)
 # What skops leaves to its users, though it is of no more consequence than what it trusts.
 _OF_SCIKIT_LEARN = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._MultimetricScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
@@ -40,7 +49,8 @@ _OF_SCIKIT_LEARN = (
 @cache
 def trusted_types() -> tuple[str, ...]:
     """Return full names of types and functions."""
-    found = {f"{item.__module__}.{item.__name__}" for item in [*_own(), *_splitters(), *_score_functions()]}
+    items = [*_own(), *_splitters(), *_score_functions(), *REQUESTS, *_OF_DRIFT]
+    found = {f"{item.__module__}.{item.__name__}" for item in items}
     return (*sorted(found), *_OF_SCIKIT_LEARN)
 
 
