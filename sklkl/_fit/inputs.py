@@ -22,7 +22,7 @@ from sklkl._fit.in_place import check_finite, stays_in_place
 from sklkl._fit.parameters import FLOATS, FitData, InputParams
 from sklkl._fit.times import check_no_times
 from sklkl._fit.weights import row_weights
-from sklkl._utils.arrays import as_array, to_numpy
+from sklkl._utils.arrays import as_array, is_lazy_column, to_numpy
 from sklkl._utils.checks import invalid, invalid_input, refusal
 from sklkl._utils.columns import is_missing
 from sklkl._utils.sklearn_private import _check_partial_fit_first_call, _check_y
@@ -71,6 +71,7 @@ def validated(
 def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
     """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
     is_source = type(X).__module__.partition(".")[0] in _SOURCES and not hasattr(X, "__array__")
+    is_source &= not is_lazy_column(X)
     if is_source or isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader, RowBlocks)):
         raise TypeError(refusal(name, type(X).__name__, allowed))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from array_api_compat import is_torch_array
 
 from sklkl._utils.checks import invalid_input
 
-__all__ = ["as_array", "indexable", "to_numpy", "unmasked"]
+__all__ = ["as_array", "indexable", "is_lazy_column", "to_numpy", "unmasked"]
 
 
 def unmasked(values: Any) -> Any:
@@ -37,6 +38,8 @@ def to_numpy(name: str, values: Any) -> Any:
     """
     if type(values).__name__ == "LazyFrame":
         raise invalid_input(name, "a LazyFrame", "a frame that holds values, such as what its collect() returns")
+    if is_lazy_column(values):
+        values = values[:]
     if isinstance(values, list | tuple) and values and all(map(is_torch_array, values)):
         return np.stack([to_numpy(name, value) for value in values])
     if not is_torch_array(values):
@@ -47,6 +50,11 @@ def to_numpy(name: str, values: Any) -> Any:
         raise invalid_input(name, "a sparse tensor", "a dense array")
     values = values.detach().cpu()
     return (values.float() if str(values.dtype) == "torch.bfloat16" else values).resolve_conj().numpy()
+
+
+def is_lazy_column(values: Any) -> bool:
+    """Whether values are a column of a data set of Hugging Face, slow to read row by row."""
+    return isinstance(values, Sequence) and type(values).__module__.startswith("datasets.")
 
 
 def as_array(name: str, values: Any) -> np.ndarray:

@@ -180,9 +180,12 @@ class EstimatorTeacher(FunctionTeacher):
         if isinstance(last, FrozenEstimator):
             return {}
         parameters = inspect.signature(last.fit).parameters.values()
-        if not any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters):
+        takes_none = not any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+        odd = last if takes_none else _resampling_step(self.estimator)
+        if odd is not None:
+            found = "takes no" if takes_none else "resamples the rows, which leaves those after it without their"
             raise ValueError(
-                f"The teacher {last!r} takes no sample_weight, but 'sample_weight' or 'class_weight' gives weights."
+                f"The teacher {odd!r} {found} sample_weight, but 'sample_weight' or 'class_weight' gives weights."
             )
         return {f"{prefix}sample_weight": sample_weight}
 
@@ -214,6 +217,13 @@ def _weighted_part(estimator: Any) -> tuple[str, Any]:
     if isinstance(estimator, BaseSearchCV) and isinstance(estimator.estimator, Pipeline):
         return _weighted_part(estimator.estimator)  # a search passes the arguments of fit on
     return "", estimator
+
+
+def _resampling_step(estimator: Any) -> Any:
+    """Return the first step of a pipeline that changes which rows there are, as imbalanced-learn's samplers do."""
+    inner = estimator.estimator if isinstance(estimator, BaseSearchCV) else estimator
+    steps = inner.steps if isinstance(inner, Pipeline) else []
+    return next((step for _, step in steps if hasattr(step, "fit_resample")), None)
 
 
 class GivenProba:

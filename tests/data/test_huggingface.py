@@ -1,11 +1,14 @@
 """Data sets of Hugging Face: what is read of them, here of stand-ins, and of the real ones where they are installed."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from sklkl import KLClassifier
+from sklkl._utils.arrays import as_array
 from sklkl.data import RowBlocks
 
 N_ROWS = 50
@@ -92,6 +95,39 @@ REAL = {
 def test_real_data_sets(name):
     data = pytest.importorskip("datasets").Dataset.from_dict(rows())
     check(REAL[name](data), ("size",) if name == "hidden" else ("size", "mass"))
+
+
+class Column(Sequence):
+    """What a ``Dataset`` gives for the name of a column, which must not be read row by row."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, which):
+        assert isinstance(which, slice)
+        return self.values[which]
+
+
+Column.__module__ = "datasets.arrow_dataset"
+
+
+def test_a_column_is_read_at_once():
+    assert as_array("y", Column([1, 2])).tolist() == [1, 2]
+    clf = KLClassifier((8,), max_epochs=2, random_state=0).fit(Column([[0.0], [1.0]]), Column(["a", "b"]))
+    assert clf.predict_proba(Column([[0.5]])).shape == (1, 2)
+
+
+@pytest.mark.parametrize("kind", [None, "numpy", "torch"])
+def test_real_columns_are_rows(kind):
+    datasets = pytest.importorskip("datasets")
+    X, y = np.random.RandomState(0).randn(60, 3), ["a", "b"] * 30
+    data = datasets.Dataset.from_dict({"x": X.tolist(), "y": y}).with_format(kind)
+    clf = KLClassifier((8,), max_epochs=2, random_state=0)
+    clf.fit(data["x"], data["y"], X_val=data["x"], y_val=data["y"])
+    np.testing.assert_allclose(clf.predict_proba(data["x"]), clf.predict_proba(X), rtol=1e-5)
 
 
 def test_splits_and_transforms_of_real_data_sets():

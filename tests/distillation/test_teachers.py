@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -262,6 +262,27 @@ def test_weights_reach_the_estimator(table, kind, routing):
 def test_an_estimator_that_takes_no_weights_says_so(table):
     with pytest.raises(ValueError, match="KNeighborsClassifier.* takes no sample_weight.*'class_weight'"):
         EstimatorTeacher(KNeighborsClassifier()).fit(*table, np.ones(120))
+
+
+class Sampler(BaseEstimator):
+    """A step like those of packages that balance classes."""
+
+    def fit_resample(self, X, y):
+        return X[::2], y[::2]
+
+    def fit_transform(self, X, y=None):
+        return X
+
+    def transform(self, X):
+        return X
+
+
+@pytest.mark.parametrize("search", [False, True])
+def test_a_pipeline_that_resamples_leaves_no_weights(table, search):
+    pipeline = make_pipeline(Sampler(), LogisticRegression())
+    teacher = EstimatorTeacher(GridSearchCV(pipeline, {}) if search else pipeline)
+    with pytest.raises(ValueError, match=r"teacher Sampler\(\) resamples the rows.* 'class_weight' gives weights"):
+        teacher.fit(*table, np.ones(120))
 
 
 def test_a_frozen_last_step_needs_no_weights(table):
