@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklkl._fit.attempt import Attempt, finished
 from sklkl._fit.checkpoint import leave_file
 from sklkl._fit.fitting import fit_net
-from sklkl._fit.inputs import indexable_rows, label_array
+from sklkl._fit.inputs import check_given, indexable_rows, label_array
 from sklkl._fit.parameters import FitData, checked_params
 from sklkl._fit.teaching import limit_tags, uses_unlabeled
 from sklkl._fit.validation_rows import without_labels
@@ -181,6 +181,7 @@ class Distiller(PlainState, MetaEstimatorMixin, CallbackSupportMixin, Classifier
         check_params(self)
         _check_student(self.student)
         make_teacher(self.teacher)  # or an error
+        check_given(self, X, y)
         y = _check_y(label_array(y), estimator=self)
         check_classification_targets(y)
         X = indexable_rows("X", X)

@@ -23,6 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from sklkl import Distiller, KLClassifier
+from sklkl.data import RowBlocks
 
 COLUMNS = {"log_loss", "accuracy", "agreement", "js", "seconds_per_row", "bytes"}
 MODELS = ["teacher", "student", "student without teacher"]
@@ -374,6 +375,15 @@ def test_text_in_the_students_columns_is_told(distiller, dtype):
 def test_several_labels_are_refused(distiller, table):
     with pytest.raises(ValueError, match="y should be a 1d array"):
         distiller().fit(table[0], np.eye(3)[table[1]])
+
+
+def test_rows_that_are_not_in_memory_and_no_labels_are_told(distiller, table):
+    blocks = RowBlocks.from_callable(lambda number: table, 1)
+    for y in (None, table[1]):
+        with pytest.raises(TypeError, match="'X' parameter must be rows in memory: an array.* Got RowBlocks"):
+            distiller().fit(blocks, y)
+    with pytest.raises(ValueError, match="Distiller estimator requires y to be passed, but the target y is None"):
+        distiller().fit(table[0], None)
 
 
 def test_unfitted(distiller, table):

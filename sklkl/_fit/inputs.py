@@ -76,6 +76,14 @@ def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None
         raise TypeError(refusal(name, type(X).__name__, allowed))
 
 
+def check_given(estimator: BaseEstimator, X: Any, y: Any) -> None:
+    """Raise a TypeError if inputs are not in memory, and, as scikit-learn does, a ValueError if there are no labels."""
+    check_container(X, allowed="rows in memory: an array, a sparse matrix or a frame")
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
+
+
 @contextmanager
 def called(name: str, instead_of: str = "X") -> Iterator[None]:
     """Let an error about data of one kind call them by their own name."""
