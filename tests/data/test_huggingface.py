@@ -57,12 +57,17 @@ def test_the_columns_of_a_stream_are_read_of_its_first_row():
 def viewed(**view):
     """Return what a ``Dataset`` says of itself after ``with_format`` or ``with_transform``."""
     plain = {"type": None, "columns": list(rows()), "output_all_columns": False}
-    return SimpleNamespace(column_names=list(rows()), format=plain | view)
+    return SimpleNamespace(column_names=list(rows()), format=plain | view, with_format=None)
 
 
 NO_SOURCE = {
-    "a folder of splits": (SimpleNamespace(column_names={"train": list(rows())}), "one split of a DatasetDict"),
+    "a folder of splits": (
+        SimpleNamespace(column_names={"train": list(rows())}, with_format=None),
+        "one split of a DatasetDict",
+    ),
     "a stream without a row": (Stream(pa.table({})), "with columns and rows"),
+    "a table of another library": (pa.table(rows()), "of Hugging Face .* Got Table"),
+    "a name": ("imdb", "of Hugging Face .* Got str"),
     "a transform": (viewed(type="custom"), "that dataset.map.transform. returns. Got SimpleNamespace with a transform"),
 }
 
