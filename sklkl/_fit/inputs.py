@@ -70,8 +70,8 @@ def validated(
 
 def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
     """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
-    is_source = type(X).__module__.partition(".")[0] in _SOURCES and not hasattr(X, "__array__")
-    is_source &= not is_lazy_column(X)
+    of_library = type(X).__module__.partition(".")[0] in _SOURCES
+    is_source = of_library and not (hasattr(X, "__array__") or is_lazy_column(X))
     if is_source or isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader, RowBlocks)):
         raise TypeError(refusal(name, type(X).__name__, allowed))
 
