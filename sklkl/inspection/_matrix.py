@@ -161,7 +161,8 @@ class DivergenceMatrixDisplay:
                [0.005, 0.   ]])
         """
         divergence = get_divergence(metric)
-        order = next((names for proba in probas.values() if (names := frames.column_labels(proba)) is not None), None)
+        named = (frames.column_labels(proba) for proba in probas.values())
+        order = next((labels for labels in named if labels is not None), None)
         checked = {
             name: in_order(name, check_probabilities(name, proba), proba, order) for name, proba in probas.items()
         }
