@@ -29,7 +29,7 @@ from sklkl._utils.columns import is_category_typed, is_hashable, is_missing
 from sklkl._utils.quantities import as_array, canonical, quantity
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import ArrayLike, MatrixLike
-from sklkl._utils.validation import check_targets, checked_array
+from sklkl._utils.validation import check_none_missing, check_targets, checked_array
 from sklkl.divergences import kl_divergence
 from sklkl.divergences._table import count_divergence
 
@@ -225,6 +225,7 @@ def _scores(
 
 
 def _class_codes(y: ArrayLike) -> tuple[np.ndarray, int]:
+    check_none_missing(y)
     y = column_or_1d(to_numpy("y", y), warn=True)
     assert_all_finite(y, input_name="y")
     check_targets(y)

@@ -298,6 +298,7 @@ def test_missing_values_in_a_pipeline(counts):
         ({"y": [0, 1]}, "inconsistent numbers of samples"),
         ({"y": [[0, 1], [1, 0], [1, 1]]}, "y should be a 1d array"),
         ({"y": [0.0, np.nan, 1.0]}, "Input y contains NaN"),
+        ({"y": pd.Series(["a", pd.NA, "b"], dtype="string")}, "Input y contains NaN or None: row 1 has no label"),
         ({"X": [[1], [np.inf], [2]]}, "Input X contains infinity"),
         ({"X": pd.DataFrame({"a": [1, np.inf, 2]})}, "Input X contains infinity"),
         ({"X": [1, 2, 3]}, "Expected 2D array"),

@@ -41,7 +41,8 @@ def to_numpy(name: str, values: Any) -> Any:
     if is_lazy_column(values):
         values = values[:]
     if isinstance(values, list | tuple) and values and all(map(is_torch_array, values)):
-        return np.stack([to_numpy(name, value) for value in values])
+        rows = [to_numpy(name, value) for value in values]
+        return np.stack(rows) if len({row.shape for row in rows}) == 1 else rows
     if not is_torch_array(values):
         return unmasked(values)
     if values.device.type == "meta":
@@ -65,8 +66,9 @@ def as_array(name: str, values: Any) -> np.ndarray:
     ValueError
         If they are none, such as rows of several lengths; `name` is the parameter's name in the message.
     """
+    values = to_numpy(name, values)
     try:
-        return np.asarray(to_numpy(name, values))
+        return np.asarray(values)
     except Exception as error:  # whatever NumPy or the values' own library says
         raise invalid_input(name, f"{type(values).__name__} ({error})", "an array, or what makes one") from error
 

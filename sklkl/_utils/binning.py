@@ -180,7 +180,7 @@ def _without_chains(distinct: np.ndarray, close: np.ndarray, tolerance: np.ndarr
     """Return which neighbours are one value, without runs of them that are much longer than the tolerance."""
     starts = _starts(close)
     chains = _lengths(distinct, starts) > 10 * np.append(tolerance, np.inf)[starts]
-    return close & ~np.repeat(chains, np.diff([*starts, len(distinct)]))[1:]
+    return close & ~np.repeat(chains, np.diff(np.append(starts, len(distinct))))[1:]
 
 
 def _lengths(distinct: np.ndarray, starts: np.ndarray) -> np.ndarray:

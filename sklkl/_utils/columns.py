@@ -30,7 +30,7 @@ def is_missing(value: object) -> bool:
     if value is None:
         return True
     same: object = value == value  # not always a bool: that of NA is NA
-    return not isinstance(same, BOOLEANS) or not same
+    return not same if isinstance(same, BOOLEANS) else not hasattr(same, "__len__")  # an array is no missing value
 
 
 def is_hashable(value: object) -> bool:
@@ -65,9 +65,10 @@ def first_other(values: Iterable[object]) -> object:
 
 
 def floats(values: np.ndarray) -> np.ndarray:
-    """Return numbers as float64, NaN where one is missing."""
+    """Return numbers as float64 in an array of the same shape, NaN where one is missing."""
     if values.dtype.kind == "O":
-        return np.array([np.nan if is_missing(value) else float(value) for value in values], dtype=np.float64)
+        found = [np.nan if is_missing(value) else float(value) for value in values.flat]
+        return np.array(found, dtype=np.float64).reshape(values.shape)
     return values.astype(np.float64)
 
 

@@ -22,7 +22,11 @@ def column_labels(table: Any, labels: np.ndarray | None = None) -> np.ndarray | 
     numeric = labels is not None and labels.dtype.kind not in "OUST"
     by_text = {str(label): label for label in labels.tolist()} if labels is not None and numeric else {}
     found = [by_text.get(name, name) for name in names]
-    return np.array(found, dtype=None if len({type(label) for label in found}) == 1 else object)
+    if len({type(label) for label in found}) == 1 and not isinstance(found[0], tuple):
+        return np.array(found)
+    labels = np.empty(len(found), dtype=object)
+    labels[:] = found
+    return labels
 
 
 def stacked_frames(X: Any, Y: Any) -> Any:

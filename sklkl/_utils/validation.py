@@ -12,9 +12,18 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from sklkl._utils.arrays import as_array
 from sklkl._utils.checks import invalid_input, refusal
+from sklkl._utils.columns import is_missing
 
-__all__ = ["check_readable", "check_targets", "checked_array", "checked_data", "with_columns_checked"]
+__all__ = [
+    "check_none_missing",
+    "check_readable",
+    "check_targets",
+    "checked_array",
+    "checked_data",
+    "with_columns_checked",
+]
 
 
 def checked_data(estimator: Any, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
@@ -69,7 +78,22 @@ def check_readable(name: str, X: Any, dtype: Any, hint_on_texts: str = "") -> No
 
 def check_targets(y: Any) -> None:
     """Raise what :func:`sklearn.utils.multiclass.check_classification_targets` does, in words if y is a mixture."""
+    check_none_missing(y)
     try:
         check_classification_targets(y)
-    except TypeError as error:  # they cannot be sorted
-        raise TypeError(refusal("y", "a mixture", "labels that are uniformly strings or numbers")) from error
+    except TypeError as error:
+        if "bytes" in str(error):
+            raise
+        found = "a mixture"  # they cannot be sorted
+        raise TypeError(refusal("y", found, "labels that are uniformly strings or numbers")) from error
+
+
+def check_none_missing(y: Any) -> None:
+    """Raise ValueError if a label among objects is missing: None and NA, of which scikit-learn says other things."""
+    values = as_array("y", y)
+    if values.dtype.kind != "O" or not values.ndim:
+        return
+    missing = [is_missing(value) for value in values.flat]
+    if any(missing):
+        row = missing.index(True) // (values.size // len(values))
+        raise ValueError(f"Input y contains NaN or None: row {row} has no label.")

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array, is_torch_array
+from scipy.sparse import issparse
 
 from sklkl._utils.arrays import unmasked
 from sklkl._utils.checks import invalid
+from sklkl._utils.columns import floats
 from sklkl.divergences._core import Array, Namespace, np
 
 # Rows are processed in blocks of about this many values: temporaries stay small and in the processor's cache.
@@ -46,6 +48,7 @@ def check_broadcast(*arrays: Array) -> None:
 def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
     """Return the common namespace of `values` and each as an array of one floating type; lists follow the arrays."""
     values = tuple(unmasked(x) for x in values)
+    _check_dense(*values)
     arrays = [x for x in values if is_array_api_obj(x) and not isinstance(x, np.generic)]
     try:
         xp = array_namespace(*arrays) if arrays else np
@@ -58,7 +61,9 @@ def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
     def convert(x: Any) -> Array:
         known = any(x is array for array in arrays)
         try:
-            return xp.astype(x, dtype, copy=False) if known else xp.asarray(x, dtype=dtype, device=place)
+            if known and not is_numpy_array(x):
+                return xp.astype(x, dtype, copy=False)
+            return xp.asarray(_numbers(x), dtype=dtype, device=place)
         except Exception as error:  # whatever a library says
             found = f"{type(x).__name__} ({error})"
             raise TypeError(f"The inputs must be arrays of real numbers. Got {found} instead.") from error
@@ -66,11 +71,27 @@ def as_float_arrays(*values: Any) -> tuple[Namespace, tuple[Array, ...]]:
     return xp, tuple(convert(x) for x in values)
 
 
+def _check_dense(*values: Any) -> None:
+    for x in values:
+        if issparse(x) or str(getattr(x, "layout", "torch.strided")) != "torch.strided":
+            raise TypeError(f"The inputs must be arrays of real numbers. Got a sparse {type(x).__name__} instead.")
+
+
+def _numbers(x: Any) -> Any:
+    """Return NumPy's arrays, and frames as such, with objects as floats, NaN for pandas' NA; all else as it is."""
+    if not hasattr(x, "__array__"):
+        return x
+    array = np.asarray(x)
+    if array.dtype.kind in "mM":
+        raise TypeError("dates or durations")
+    return floats(array) if array.dtype.kind == "O" else array
+
+
 def _float_type(xp: Namespace, arrays: list[Array]) -> Any:
     if any(xp.isdtype(x.dtype, "complex floating") for x in arrays):
         raise TypeError("The inputs must be real numbers. Got complex ones instead.")
-    floats = [x for x in arrays if xp.isdtype(x.dtype, "real floating")]
-    return xp.result_type(*floats) if floats else xp.asarray(0.0).dtype
+    floating = [x for x in arrays if xp.isdtype(x.dtype, "real floating")]
+    return xp.result_type(*floating) if floating else xp.asarray(0.0).dtype
 
 
 def widened(xp: Namespace, *arrays: Array) -> tuple[Array, ...]:

@@ -18,6 +18,7 @@ from sklkl._utils.arrays import as_array
 from sklkl._utils.checks import check_integer, invalid, invalid_input
 from sklkl._utils.frames import stacked_frames
 from sklkl._utils.predicts_proba import predicts_proba
+from sklkl._utils.probabilities import proba_array
 from sklkl._utils.sklearn_private import _safe_indexing
 from sklkl._utils.types import MatrixLike, RandomState
 from sklkl.divergences._estimate import Estimate, as_samples, check_interval, generator, kl_estimate
@@ -99,7 +100,7 @@ def classifier_kl_divergence(
     True
     """
     check_interval(confidence_level, n_resamples)
-    if classifier is not None and not predicts_proba(classifier):
+    if classifier is not None and (isinstance(classifier, type) or not predicts_proba(classifier)):
         raise invalid("classifier", classifier, "None or a classifier with predict_proba")
     X, Y = as_samples(X, Y)
     rng = generator(random_state)
@@ -215,7 +216,7 @@ def _splits(rows: Any, labels: np.ndarray, cv: Any, seed: int) -> list[tuple[np.
         check_integer("cv", cv, 2, smaller, " (the rows of the smaller sample) or a splitter")
         cv = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
     splits = list(check_cv(cv, labels, classifier=True).split(rows, labels))
-    held_out = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(labels))
+    held_out = np.bincount(np.concatenate([[], *(test for _, test in splits)]).astype(int), minlength=len(labels))
     if (held_out != 1).any() or any(len(np.unique(labels[train])) < 2 for train, _ in splits):
         raise invalid("cv", cv, "folds that hold out each row once and have rows of both samples to train on")
     return splits
@@ -223,11 +224,13 @@ def _splits(rows: Any, labels: np.ndarray, cv: Any, seed: int) -> list[tuple[np.
 
 def _log_odds(fitted: Any, rows: Any) -> np.ndarray:
     """Return the logarithm of a classifier's odds of class 0."""
-    with np.errstate(divide="ignore"):  # log 0
-        if hasattr(fitted, "predict_log_proba"):
-            log_proba = fitted.predict_log_proba(rows)
-        else:
-            log_proba = np.log(fitted.predict_proba(rows))
+    method = "predict_log_proba" if hasattr(fitted, "predict_log_proba") else "predict_proba"
+    with np.errstate(divide="ignore", invalid="ignore"):  # log 0, and of what is no probability
+        found = proba_array(getattr(fitted, method)(rows), f"'{method}' of {type(fitted).__name__}")
+        log_proba = found if method == "predict_log_proba" else np.log(found.astype(np.float64))
+    if found.shape[1:] != (2,):
+        name = f"{type(fitted).__name__}.{method}"
+        raise ValueError(f"{name} must give a column for each of 2 classes. Got the shape {found.shape} instead.")
     first, second = np.argsort(fitted.classes_)
     return log_proba[:, first] - log_proba[:, second]
 

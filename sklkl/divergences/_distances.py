@@ -54,7 +54,10 @@ def js_divergence(
 
 
 def _shares(weights: Sequence[float] | None, n: int) -> list[float]:
-    given = [1.0] * n if weights is None else [float(w) for w in weights]
+    try:
+        given = [1.0] * n if weights is None else [float(w) for w in weights]
+    except (TypeError, ValueError):
+        given = []  # refused below
     total = sum(given)
     if len(given) != n or min(given) < 0 or not 0 < total < math.inf:
         raise invalid("weights", weights, f"{n} finite numbers >= 0, not all 0")

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sklkl._utils.checks import check_choice, check_integer, check_number
+from sklkl._utils.quantities import Quantity
 from sklkl._utils.types import ArrayLike, RandomState
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._distances import FIRST_ORDER
@@ -77,7 +78,7 @@ def histogram_divergence(
         Name of a divergence, a key of `DIVERGENCES`.
     bins : int or array-like, default=10
         Number of intervals with about equally many values of `x` each; or the ascending edges between intervals
-        ``(edge, next edge]``, values beyond the outermost edges having intervals of their own.
+        ``(edge, next edge]``, values beyond the outermost edges having intervals of their own; dates between dates.
     pseudo_count : float, default=0.5
         Added to each bin's count in each sample, so that no share is 0. 0 gives the divergence of
         the raw shares, which may be infinite.
@@ -119,10 +120,11 @@ def histogram_divergence(
     0.5
     """
     check_choice("divergence", divergence, DIVERGENCES, of="histogram_divergence")
-    bins = _check(bins, pseudo_count, confidence_level, n_resamples)
+    intervals = _check(bins, pseudo_count, confidence_level, n_resamples)
     samples = as_column("x", x, categorical), as_column("y", y, categorical)
     check_kinds(("x", "y"), *samples)
-    table = table_of(*samples, bins)
+    check_kinds(("x", "bins"), samples[0], intervals)
+    table = table_of(*samples, intervals)
     if confidence_level is None:
         return float(count_divergence(divergence, table.a, table.b, pseudo_count))
     return _with_interval(divergence, table, pseudo_count, confidence_level, n_resamples, generator(random_state))
@@ -195,14 +197,15 @@ def population_stability_index(
     """
     check_choice("null", null, NULLS, of="population_stability_index")
     check_integer("n_permutations", n_permutations, 1, of="population_stability_index")
-    bins = _check(bins, pseudo_count, confidence_level, n_resamples)
+    intervals = _check(bins, pseudo_count, confidence_level, n_resamples)
     samples = as_column("reference", reference, categorical), as_column("current", current, categorical)
     check_kinds(("reference", "current"), *samples)
-    table, rng = table_of(*samples, bins), generator(random_state)
+    check_kinds(("reference", "bins"), samples[0], intervals)
+    table, rng = table_of(*samples, intervals), generator(random_state)
     if null == "asymptotic":
         p_value = asymptotic_p_value("jeffreys", table.a, table.b, pseudo_count)
     else:
-        splits = splits_of_rows(*samples, bins)
+        splits = splits_of_rows(*samples, intervals)
         drawn = table.grouped(MOST_CATEGORIES) if categorical else table
         p_value = permutation_p_value("jeffreys", drawn, pseudo_count, n_permutations, rng, splits=splits)
     if confidence_level is None:
@@ -211,7 +214,7 @@ def population_stability_index(
     return StabilityIndex(value, p_value, low, high)
 
 
-def _check(bins: ArrayLike, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | np.ndarray:
+def _check(bins: ArrayLike, pseudo_count: float, confidence_level: float | None, n_resamples: int) -> int | Quantity:
     """Return the number of bins or their edges, and raise ValueError if an option is outside its range."""
     check_interval(confidence_level, n_resamples)
     check_number("pseudo_count", pseudo_count, "a finite number >= 0")

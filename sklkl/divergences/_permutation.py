@@ -118,5 +118,6 @@ def _blocks(
     if len(counts) == 1:
         return first, second
     filled = first * (counts / np.sum(counts))
-    mass = rng.standard_gamma(filled + np.eye(len(counts))[-1])
+    in_last = np.arange(len(counts)) == len(counts) - 1
+    mass = rng.standard_gamma(filled + in_last)
     return filled, rng.multinomial(second[:, 0], mass / mass.sum(axis=1, keepdims=True))

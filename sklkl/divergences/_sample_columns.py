@@ -17,10 +17,12 @@ from sklkl.divergences._permutation import Splits, row_splits
 from sklkl.divergences._references import BinnedReference, NumberReference, numeric_reference
 from sklkl.divergences._table import Table
 
-__all__ = ["Column", "as_column", "check_bins", "check_kinds", "splits_of_rows", "table_of"]
+__all__ = ["Column", "as_column", "check_bins", "check_edges", "check_kinds", "splits_of_rows", "table_of"]
 
 # From so many rows for each quantile bin on, splits drawn as counts are as good as splits of the rows, and faster.
 _MANY_ROWS = 10
+
+_BINS = "an integer >= 1 or ascending edges"
 
 # Numbers, or categories as Python objects.
 Column: TypeAlias = Quantity | np.ndarray
@@ -53,14 +55,14 @@ def as_column(name: str, values: ArrayLike, categorical: bool) -> Column:
     return found
 
 
-def check_kinds(names: tuple[str, str], x: Column, y: Column) -> None:
-    """Raise ValueError if one sample is of dates, for instance, and the other of plain numbers."""
+def check_kinds(names: tuple[str, str], x: Column, y: Column | int) -> None:
+    """Raise ValueError if one sample is of dates, for instance, and the other, or its edges, of plain numbers."""
     kinds = [z.kind for z in (x, y) if isinstance(z, Quantity) and not np.isnan(z.values).all()]
     if len(set(kinds)) == 2:
         raise invalid_input(names, " and ".join(kinds), "of one kind: numbers, dates, durations or times")
 
 
-def check_bins(bins: ArrayLike) -> int | np.ndarray:
+def check_bins(bins: ArrayLike) -> int | Quantity:
     """Return the number of intervals, or the edges between them.
 
     Raises
@@ -68,21 +70,35 @@ def check_bins(bins: ArrayLike) -> int | np.ndarray:
     ValueError
         If it is neither.
     """
-    allowed = "an integer >= 1 or ascending edges"
-    if np.ndim(bins) == 0:
-        if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
-            raise invalid("bins", bins, allowed)
-        return int(bins)
+    if np.ndim(bins):
+        return check_edges(bins)
+    if not isinstance(bins, int | np.integer) or isinstance(bins, bool) or bins < 1:
+        raise invalid("bins", bins, _BINS)
+    return int(bins)
+
+
+def check_edges(bins: ArrayLike) -> Quantity:
+    """Return the edges between intervals: numbers, dates, durations or times.
+
+    Raises
+    ------
+    ValueError
+        If they are none, or not ascending.
+    """
     try:
-        edges = np.asarray(bins, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise invalid("bins", bins, allowed) from error
-    if edges.ndim != 1 or not len(edges) or np.isnan(edges).any() or not (edges[1:] > edges[:-1]).all():
-        raise invalid("bins", bins, allowed)
+        edges = quantity(as_array("bins", bins))
+    except ValueError as error:
+        raise invalid("bins", bins, _BINS) from error
+    if edges is None or not _ascending(edges.values):
+        raise invalid("bins", bins, _BINS)
     return edges
 
 
-def table_of(x: Column, y: Column, bins: int | np.ndarray) -> Table:
+def _ascending(edges: np.ndarray) -> bool:
+    return edges.ndim == 1 and len(edges) > 0 and not np.isnan(edges).any() and bool((edges[1:] > edges[:-1]).all())
+
+
+def table_of(x: Column, y: Column, bins: int | Quantity) -> Table:
     """Return the counts in the categories of both samples, between given edges, at values or quantiles of `x`."""
     if isinstance(x, Quantity) and isinstance(y, Quantity):
         return _reference(x, bins).table(y)
@@ -91,7 +107,7 @@ def table_of(x: Column, y: Column, bins: int | np.ndarray) -> Table:
     return Table.count(*values, category_bins(np.concatenate(values)))
 
 
-def splits_of_rows(x: Column, y: Column, bins: int | np.ndarray) -> Splits | None:
+def splits_of_rows(x: Column, y: Column, bins: int | Quantity) -> Splits | None:
     """Return how to split the rows at random with new quantiles each time; None where splits of counts are as good."""
     if not (isinstance(x, Quantity) and isinstance(y, Quantity) and isinstance(bins, int)):
         return None
@@ -101,5 +117,5 @@ def splits_of_rows(x: Column, y: Column, bins: int | np.ndarray) -> Splits | Non
     return partial(row_splits, x, y, bins)
 
 
-def _reference(x: Quantity, bins: int | np.ndarray) -> NumberReference | BinnedReference:
-    return numeric_reference(x, bins) if isinstance(bins, int) else BinnedReference.by_edges(x, bins)
+def _reference(x: Quantity, bins: int | Quantity) -> NumberReference | BinnedReference:
+    return numeric_reference(x, bins) if isinstance(bins, int) else BinnedReference.by_edges(x, bins.values)

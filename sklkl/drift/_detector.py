@@ -14,13 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sklkl._utils.checks import invalid
+from sklkl._utils.quantities import Quantity
 from sklkl._utils.sklearn_private import Interval, StrOptions, _get_column_indices, _num_samples, check_params
 from sklkl._utils.types import ArrayLike, MatrixLike
 from sklkl.divergences._asymptotic import asymptotic_p_value
 from sklkl.divergences._estimate import generator
 from sklkl.divergences._permutation import permutation_p_value
 from sklkl.divergences._references import BinnedReference, NumberReference, numeric_reference
-from sklkl.divergences._sample_columns import check_bins
+from sklkl.divergences._sample_columns import check_edges, check_kinds
 from sklkl.divergences._table import MOST_CATEGORIES, NULLS, Table, count_divergence
 from sklkl.drift._frame_columns import (
     checked_table,
@@ -105,7 +106,8 @@ class DriftDetector(BaseEstimator):
         None: no column.
     bin_edges : dict or None, default=None
         Ascending edges between the bins ``(edge, next edge]`` of numeric columns, by name or index of the column, in
-        place of `n_bins`; values beyond the outermost edges have bins of their own.
+        place of `n_bins`; values beyond the outermost edges have bins of their own. Those of a column of dates are
+        dates.
     max_categories : int >= 2, default=1000
         Largest number of categories of a column that are compared one by one. Of more, in both samples together, the
         most frequent half of this number are, and all others are put together at random in groups, the other half.
@@ -285,12 +287,15 @@ class DriftDetector(BaseEstimator):
             values = column(X, j)
             yield objects(values, self._name(j)) if categorical else numbers(values, self._name(j))
 
-    def _reference(self, values: Any, edges: np.ndarray | None) -> BinnedReference | NumberReference | ValueReference:
+    def _reference(self, values: Any, edges: Quantity | None) -> BinnedReference | NumberReference | ValueReference:
         if isinstance(values, list):
             return ValueReference.fit(values)
-        return numeric_reference(values, self.n_bins) if edges is None else BinnedReference.by_edges(values, edges)
+        if edges is None:
+            return numeric_reference(values, self.n_bins)
+        check_kinds(("X", "bin_edges"), values, edges)
+        return BinnedReference.by_edges(values, edges.values)
 
-    def _given_edges(self, X: Any) -> dict[int, np.ndarray]:
+    def _given_edges(self, X: Any) -> dict[int, Quantity]:
         """Return the given edges by position of the column, checked."""
         edges = {}
         for key, given in (self.bin_edges or {}).items():
@@ -298,7 +303,7 @@ class DriftDetector(BaseEstimator):
             if self.is_categorical_[j] or np.ndim(given) == 0:
                 allowed = "edges of numeric columns, a sequence of ascending numbers each"
                 raise invalid("bin_edges", self.bin_edges, allowed, "DriftDetector")
-            edges[j] = np.asarray(check_bins(given))
+            edges[j] = check_edges(given)
         return edges
 
     def _tables(self, X: Any) -> Iterator[Table]:

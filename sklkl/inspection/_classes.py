@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sklkl._utils.arrays import as_array
 from sklkl._utils.types import ArrayLike, Labels, Proba
 from sklkl.metrics._validation import check_labels, class_order, is_soft
 
@@ -18,4 +19,4 @@ def class_names(y_true: ArrayLike, y_proba: Proba, labels: Labels, n_classes: in
     order = class_order("y_true", y_true, y_proba, soft)
     if order is not None:
         return order
-    return np.arange(n_classes) if soft else np.unique(np.ravel(np.asarray(y_true)))
+    return np.arange(n_classes) if soft else np.unique(as_array("y_true", y_true))

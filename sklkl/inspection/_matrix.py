@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklkl._utils import frames
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.types import ArrayLike, Labels, MatrixLike, Proba, Weight
 from sklkl.divergences import get_divergence, pairwise_divergence
 from sklkl.inspection._classes import class_names
 from sklkl.inspection._style import Style, axes_for
-from sklkl.metrics._validation import check_probabilities, compare
+from sklkl.metrics._validation import check_probabilities, compare, in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +97,7 @@ class DivergenceMatrixDisplay:
         P : array-like of shape (n, n_classes)
             Distributions, one a row.
         Q : array-like of shape (m, n_classes), default=None
-            Others; None takes `P`.
+            Others; None takes `P`. Columns of two frames are matched by name.
         metric : str, default="kl"
             Which divergence, a key of :data:`sklkl.divergences.DIVERGENCES`.
         labels : array-like of shape (n,), default=None
@@ -119,7 +120,7 @@ class DivergenceMatrixDisplay:
             If matplotlib is not installed.
         """
         first = check_probabilities("P", P)
-        second = first if Q is None else check_probabilities("Q", Q)
+        second = first if Q is None else in_order("Q", check_probabilities("Q", Q), Q, frames.column_labels(P))
         matrix = np.asarray(pairwise_divergence(first, second, metric=metric))
         rows = _labels("labels", labels, len(first))
         columns = rows if Q is None and column_labels is None else _labels("column_labels", column_labels, len(second))
@@ -134,7 +135,8 @@ class DivergenceMatrixDisplay:
         Parameters
         ----------
         probas : dict of str to array-like of shape (n_rows, n_classes)
-            Predicted probabilities by the name of the model, all of the same rows and classes.
+            Predicted probabilities by the name of the model, all of the same rows and classes; columns of frames are
+            matched by name.
         metric, ax, im_kw
             As in :meth:`from_distributions`.
 
@@ -159,7 +161,11 @@ class DivergenceMatrixDisplay:
                [0.005, 0.   ]])
         """
         divergence = get_divergence(metric)
-        checked = {name: check_probabilities(name, proba) for name, proba in probas.items()}
+        named = (frames.column_labels(proba) for proba in probas.values())
+        order = next((labels for labels in named if labels is not None), None)
+        checked = {
+            name: in_order(name, check_probabilities(name, proba), proba, order) for name, proba in probas.items()
+        }
         shapes = {proba.shape for proba in checked.values()}
         if len(shapes) != 1:
             raise invalid_input("probas", f"the shapes {sorted(shapes)}", "probabilities of one shape", of=cls.__name__)

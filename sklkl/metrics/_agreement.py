@@ -71,11 +71,11 @@ def teacher_agreement(
     >>> round(agreement.kl, 6), agreement.top1
     (0.040547, 0.5)
     """
-    teacher = check_probabilities("teacher_proba", teacher_proba)
+    teacher, student = check_probabilities("teacher_proba", teacher_proba), check_probabilities("y_proba", y_proba)
     names = column_labels(teacher_proba)
     if names is not None and len(names) == teacher.shape[1]:
-        y_proba = in_order("y_proba", check_probabilities("y_proba", y_proba), y_proba, names)
-    rows = compare(teacher, y_proba, sample_weight, truth_name="teacher_proba")
+        student = in_order("y_proba", student, y_proba, names)
+    rows = compare(teacher, student, sample_weight, truth_name="teacher_proba")
     return TeacherAgreement(
         kl=mean_divergence(kl_divergence, rows, smoothing),
         js=mean_divergence(js_divergence, rows, smoothing),

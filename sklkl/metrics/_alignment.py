@@ -10,7 +10,7 @@ from sklkl._utils.arrays import as_array, to_numpy
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_positions, shown
 from sklkl._utils.types import MatrixLike
-from sklkl.metrics._validation import check_probabilities
+from sklkl.metrics._validation import check_probabilities, in_order
 
 __all__ = ["align", "class_probabilities", "match_truth"]
 
@@ -18,7 +18,10 @@ _ONE_TARGET = "one target (neither multilabel nor multioutput)"
 
 
 def class_probabilities(estimator: Any, X: MatrixLike, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the predicted probabilities and the class of each column; `labels` serve where ``classes_`` is missing."""
+    """Return the predicted probabilities and the class of each column; `labels` serve where ``classes_`` is missing.
+
+    The columns of a frame that are named by class are brought into their order.
+    """
     name = type(estimator).__name__
     proba = _predict(estimator, X, name)
     classes = getattr(estimator, "classes_", labels)
@@ -27,14 +30,14 @@ def class_probabilities(estimator: Any, X: MatrixLike, labels: np.ndarray | None
         raise invalid_input("estimator", f"a {name} without", allowed)
     if isinstance(proba, list) or isinstance(classes, list) and np.ndim(classes[0]):
         raise invalid_input("estimator", f"a {name} of several", f"a classifier of {_ONE_TARGET}")
-    proba, classes = as_array("y_proba", proba), np.asarray(classes)
+    table, proba, classes = proba, as_array("y_proba", proba), np.asarray(classes)
     if proba.ndim == 1 and len(classes) == 2:
         proba = check_probabilities("y_proba", proba)
     if proba.shape[1:] != classes.shape:
         found = f"a {name} of {len(classes)} classes that gives the shape {proba.shape}"
         allowed = f"a classifier of {_ONE_TARGET} with a probability of each class"
         raise invalid_input("estimator", found, allowed)
-    return proba, classes
+    return in_order("y_proba", proba, table, classes), classes
 
 
 def _predict(estimator: Any, X: MatrixLike, name: str) -> Any:

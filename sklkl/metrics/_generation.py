@@ -12,7 +12,7 @@ from sklkl._utils.frames import column_labels
 from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
 from sklkl.divergences import kl_divergence
 from sklkl.metrics._docs import document
-from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, in_order, one_hot
+from sklkl.metrics._validation import check_labels, check_probabilities, check_weight, in_order, label_codes
 
 __all__ = ["inception_score", "mode_coverage_kl"]
 
@@ -121,13 +121,12 @@ def _mode_shares(name: str, y: ArrayLike, labels: Labels, sample_weight: Weight 
     """Return the weighted share of each mode."""
     table, y = y, as_array(name, y)
     labels = None if labels is None else check_labels(labels)
-    if y.ndim == 2 and y.shape[1] > 1:
-        shares = in_order(name, check_probabilities(name, y), table, labels)
-    elif labels is None:
-        raise invalid("labels", None, f"the labels of all modes, because {name} holds labels", "mode_coverage_kl")
-    else:
-        shares = one_hot(name, y, labels)
+    weight = check_weight(sample_weight, len(y)) if y.ndim else np.ones(1)
+    if not (y.ndim == 2 and y.shape[1] > 1):
+        if labels is None:
+            raise invalid("labels", None, f"the labels of all modes, because {name} holds labels", "mode_coverage_kl")
+        return np.bincount(label_codes(name, y, labels), weight, len(labels)) / weight.sum()
+    shares = in_order(name, check_probabilities(name, y), table, labels)
     if labels is not None and shares.shape[1] != len(labels):
         raise invalid_input(name, f"{shares.shape[1]} columns", f"of {len(labels)} columns, as many as labels")
-    weight = check_weight(sample_weight, len(shares))
     return np.average(shares[weight > 0], axis=0, weights=weight[weight > 0])

@@ -9,7 +9,7 @@ import numpy as np
 from sklkl._utils.arrays import as_array
 from sklkl._utils.checks import invalid_input
 from sklkl._utils.class_alignment import align_columns, class_positions, shown
-from sklkl._utils.columns import is_hashable, is_missing
+from sklkl._utils.columns import floats, is_hashable, is_missing
 from sklkl._utils.frames import column_labels
 from sklkl._utils.probabilities import SUM_TOLERANCE, unit_rows
 from sklkl._utils.types import ArrayLike, Labels, Proba, Weight
@@ -23,6 +23,7 @@ __all__ = [
     "compare",
     "in_order",
     "is_soft",
+    "label_codes",
     "one_hot",
 ]
 
@@ -140,7 +141,7 @@ def _as_floats(name: str, values: ArrayLike) -> np.ndarray:
     if array.dtype.kind not in "biufO":
         raise invalid_input(name, f"the type {array.dtype}", "a dense array of real numbers")
     try:
-        return array.astype(np.float64)
+        return floats(array) if array.ndim else array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise invalid_input(name, f"a {type(values).__name__}", "a dense array of real numbers") from error
 
@@ -198,12 +199,20 @@ def _check_truth(name: str, y: ArrayLike, labels: Labels, n_classes: int) -> tup
 
 def one_hot(name: str, y: ArrayLike, labels: np.ndarray) -> np.ndarray:
     """Return rows with a one in the column of their label."""
+    codes = label_codes(name, y, labels)
+    rows = np.zeros((len(codes), len(labels)))
+    rows[np.arange(len(codes)), codes] = 1.0
+    return rows
+
+
+def label_codes(name: str, y: ArrayLike, labels: np.ndarray) -> np.ndarray:
+    """Return the position of each row's label among `labels`."""
     found, inverse = _unique(name, y)
     columns = class_positions(found, labels)
     if (columns < 0).any():
         unknown = found[columns < 0]
         raise invalid_input(name, f"the labels {shown(unknown)}", f"labels among {shown(labels)}")
-    return np.eye(len(labels))[columns[inverse]]
+    return columns[inverse]
 
 
 def _distinct(name: str, y: np.ndarray) -> np.ndarray:

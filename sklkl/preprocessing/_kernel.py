@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from sklkl._utils.arrays import to_numpy
 from sklkl._utils.checks import check_choice, check_number
@@ -16,11 +17,11 @@ from sklkl.preprocessing._rows import (
     Rows,
     RowsTransformer,
     check_rows,
-    dense_blocks,
     distributions,
     is_sparse,
     mean_distribution,
 )
+from sklkl.preprocessing._sparse_overlap import sparse_divergence
 
 __all__ = ["DivergenceKernel"]
 
@@ -38,7 +39,8 @@ class DivergenceKernel(RowsTransformer):
     """Kernel matrix ``exp(-gamma D(x, x'))`` between rows, read as distributions, and the training rows.
 
     For `SVC(kernel="precomputed")` behind it in a pipeline, for `SpectralClustering(affinity="precomputed")`, and
-    other estimators that take a kernel. Rows may be counts, histograms, tf-idf or topic shares.
+    other estimators that take a kernel. Rows may be counts, histograms, tf-idf or topic shares; of sparse rows only
+    the columns that two of them have in common take time.
 
     Parameters
     ----------
@@ -138,14 +140,10 @@ class DivergenceKernel(RowsTransformer):
 
 def _divergences(metric: KernelMetric, P: Rows, Q: Rows) -> np.ndarray:
     """Return the divergence of each row of `P` from each row of `Q`."""
-    if not is_sparse(P) and not is_sparse(Q) and np.array_equal(P, Q):  # of a symmetric matrix one half is enough
-        return pairwise_divergence(P, metric=metric, normalize=True)
-    return np.concatenate(
-        [
-            np.concatenate([pairwise_divergence(p, q, metric=metric, normalize=True) for q in dense_blocks(Q)], axis=1)
-            for p in dense_blocks(P)
-        ]
-    )
+    if is_sparse(P) or is_sparse(Q):
+        return sparse_divergence(metric, csr_matrix(P), csr_matrix(Q))
+    others = None if np.array_equal(P, Q) else Q  # of a symmetric matrix one half is enough
+    return pairwise_divergence(P, others, metric=metric, normalize=True)
 
 
 def _median_gamma(metric: KernelMetric, P: Rows) -> float:

@@ -9,10 +9,10 @@ from scipy.sparse import csr_matrix
 from sklearn.utils import Tags
 
 from sklkl._utils.arrays import to_numpy
-from sklkl._utils.checks import check_choice, check_number
+from sklkl._utils.checks import check_choice, check_number, invalid
 from sklkl._utils.sklearn_private import _check_sample_weight
 from sklkl._utils.types import ArrayLike, MatrixLike
-from sklkl._utils.validation import check_targets, checked_data
+from sklkl._utils.validation import check_none_missing, check_targets, checked_data
 from sklkl.divergences import DIVERGENCES, pairwise_divergence
 from sklkl.divergences._registry import DivergenceName
 from sklkl.divergences._signatures import NumpyLike
@@ -118,6 +118,7 @@ class DivergenceToPrototypes(RowsTransformer):
             classification target.
         """
         self._check_params()
+        check_none_missing(y)
         X, y = checked_data(self, to_numpy("X", X), y, **INPUT)
         check_targets(y)
         X = check_rows(X, "DivergenceToPrototypes.fit")
@@ -153,7 +154,11 @@ class DivergenceToPrototypes(RowsTransformer):
         check_choice("metric", self.metric, DIVERGENCES, of="DivergenceToPrototypes")
         check_number("prior_count", self.prior_count, "a finite number >= 0", of="DivergenceToPrototypes")
         check_number("smoothing", self.smoothing, "a number in [0, 1]", high=1.0, of="DivergenceToPrototypes")
-        self._divergence([[1.0]], [[1.0]])  # raises if metric_params are not the metric's
+        try:
+            self._divergence([[1.0]], [[1.0]])
+        except TypeError as error:
+            allowed = f"None or a dict of parameters of the metric {self.metric!r}"
+            raise invalid("metric_params", self.metric_params, allowed, "DivergenceToPrototypes") from error
 
     def _divergence(self, P: NumpyLike, Q: NumpyLike) -> np.ndarray:
         params = self.metric_params or {}

@@ -54,6 +54,11 @@ def test_lists_become_arrays_and_rows_of_several_lengths_are_named():
             read("X", [[1], [1, 2]])
 
 
+def test_lists_of_tensors_of_several_lengths_are_named():
+    with pytest.raises(ValueError, match="'X' parameter must be an array, or what makes one. Got list"):
+        as_array("X", [T[0], T[0, :1]])
+
+
 def test_what_has_a_shape_stays_what_it_is():
     frame = pd.DataFrame({"a": [1]})
     assert indexable("X", frame) is frame

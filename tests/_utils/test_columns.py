@@ -14,6 +14,7 @@ from sklkl._utils.columns import all_numbers, first_other, floats, is_category_t
 
 MISSING = [None, float("nan"), np.float32("nan"), np.datetime64("NaT", "s"), pd.NaT, pd.NA]
 PRESENT = ["", "nan", 0, False, np.inf, (), b"", datetime.date(2020, 1, 1), np.str_("a"), pd.Timestamp(0)]
+PRESENT += [np.array([1, np.nan])]
 NUMBERS = [1, 2.5, np.float32(0.5), np.int8(3), Fraction(1, 2), Decimal("0.25"), np.inf]
 
 
@@ -52,6 +53,7 @@ def test_floats():
     np.testing.assert_array_equal(found, [1, 2.5, 0.5, 3, 0.5, 0.25, np.inf, 1] + [np.nan] * 6)
     assert found.dtype == floats(np.array([True, False])).dtype == np.float64
     assert floats(np.empty(0, dtype=object)).dtype == np.float64
+    np.testing.assert_array_equal(floats(np.array([[1, None], [2, "0.5"]], dtype=object)), [[1, np.nan], [2, 0.5]])
 
 
 def test_types():

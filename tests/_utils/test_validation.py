@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
-from sklkl._utils.validation import check_readable, check_targets, checked_array, checked_data, with_columns_checked
+from sklkl._utils.validation import (
+    check_none_missing,
+    check_readable,
+    check_targets,
+    checked_array,
+    checked_data,
+    with_columns_checked,
+)
 
 UNREADABLE = {
     "ragged": [[1.0], [1.0, 2.0]],
@@ -65,6 +72,15 @@ def test_labels():
         check_targets(np.array(["a", 1], dtype=object))
     with pytest.raises(ValueError, match="continuous"):
         check_targets([0.5, 1.5])
+    with pytest.raises(TypeError, match="labels represented as bytes"):
+        check_targets(np.array([b"a", b"b"]))
+
+
+@pytest.mark.parametrize("y", [["a", None], pd.Series(["a", pd.NA], dtype="string"), [["a"], [None]]], ids=str)
+def test_a_missing_label_is_named(y):
+    for check in (check_none_missing, check_targets):
+        with pytest.raises(ValueError, match="^Input y contains NaN or None: row 1 has no label.$"):
+            check(y)
 
 
 def test_names_of_columns():

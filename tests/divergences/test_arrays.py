@@ -2,6 +2,7 @@
 
 import array_api_strict as strict
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_matrix
@@ -68,6 +69,16 @@ def test_lists_and_integers():
     value = d.kl_divergence([1 / 3, 2 / 3], q)
     assert value.dtype == torch.float64
     assert value.item() == pytest.approx(d.kl_divergence([1 / 3, 2 / 3], q.numpy()), rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "double[pyarrow]", object])
+def test_missing_values_of_frames_are_nan(dtype):
+    frame = pd.DataFrame([[0.5, 0.5], [0.25, 0.75]]).astype(dtype).mask(np.array([[0, 0], [0, 1]], dtype=bool))
+    q = np.array([0.5, 0.5])
+    for p in (frame, frame.to_numpy()):
+        np.testing.assert_array_equal(d.kl_divergence(p, q), [0.0, np.nan])
+    value = d.kl_divergence(torch.from_numpy(q), frame)  # a frame follows tensors, as lists do
+    np.testing.assert_array_equal(value.numpy(), [0.0, np.nan])
 
 
 def test_a_list_beside_float32_stays_float32():
@@ -140,6 +151,9 @@ NO_NUMBERS = {
     "texts": [["a", "b"]],
     "ragged": [[0.5, 0.5], [1.0]],
     "sparse": csr_matrix([[0.5, 0.5]]),
+    "sparse tensor": torch.tensor([[0.5, 0.5]]).to_sparse(),
+    "dates": np.array([["2020-01-01", "2020-01-02"]], dtype="M8[D]"),
+    "arrays": np.array([[0.5, np.ones(2)]], dtype=object),
     "dicts": [{"a": 1}],
     "objects": np.array([["a", None]], dtype=object),
 }

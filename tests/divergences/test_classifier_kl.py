@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
@@ -41,6 +42,19 @@ class FixedLog(Fixed):
 
     def predict_log_proba(self, X):
         return np.column_stack([np.zeros(len(X)), -X[:, 0]])[:, self.classes_]
+
+
+class Answers(Fixed):
+    """The same in whatever form, or none."""
+
+    def predict_proba(self, X):
+        proba = super().predict_proba(X)
+        forms = {"tensor": lambda: torch.tensor(proba, requires_grad=True), "frame": lambda: pd.DataFrame(proba)}
+        return {**forms, "one": lambda: proba[:, 1:], "none": lambda: None}[self.classes]()
+
+    def fit(self, X, y):
+        self.classes_ = np.array([0, 1])
+        return self
 
 
 class Memory(ClassifierMixin, BaseEstimator):
@@ -126,6 +140,13 @@ def test_columns_follow_classes(classes, kind, rows, expected):
     X, Y = np.full((20, 1), rows), np.full((10, 1), rows)
     found = classifier_kl_divergence(X, Y, classifier=kind(classes))
     assert found == pytest.approx(expected - math.log(2), rel=1e-12)
+
+
+@pytest.mark.parametrize("form", ["tensor", "frame"])
+def test_answers_may_be_tensors_or_frames(form):
+    X, Y = np.full((6, 1), 0.2), np.full((4, 1), 0.7)
+    expected = classifier_kl_divergence(X, Y, classifier=Fixed(), cv=2, random_state=0)
+    assert classifier_kl_divergence(X, Y, classifier=Answers(form), cv=2, random_state=0) == expected
 
 
 def test_certainty_is_infinite():
@@ -223,6 +244,16 @@ def test_result_with_and_without_interval():
             {"classifier": SVC()},
             r"'classifier' parameter.* must be None or a classifier with predict_proba.* Got SVC\(\) instead",
         ),
+        ({"classifier": SVC}, "'classifier' parameter.* Got <class .*SVC'> instead"),
+        (
+            {"classifier": Answers("one")},
+            r"Answers.predict_proba must give a column for each of 2 classes",
+        ),
+        (
+            {"classifier": Answers("none")},
+            "'predict_proba' of Answers must give probabilities .* Got NoneType",
+        ),
+        ({"cv": []}, r"'cv' parameter.* must be folds.* Got \[\] instead"),
         ({"cv": 1}, "'cv' parameter.* must be an integer from 2 to 8.* Got 1 instead"),
         ({"cv": 9}, "'cv' parameter.* must be an integer from 2 to 8.* Got 9 instead"),
         ({"cv": True}, "'cv' parameter .* Got True instead"),

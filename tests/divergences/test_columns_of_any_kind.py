@@ -219,3 +219,33 @@ def test_grouped_tables_keep_the_frequent_half_and_all_rows():
     assert grouped.a[:5].tolist() == [50, 49, 48, 47, 46]
     assert grouped.b.tolist() == [2] * 5 + [18] * 5
     assert table.grouped(50) is table
+
+
+DATES = pd.Series(pd.date_range("2020-01-01", periods=100))
+EDGES = ["2020-02-01", "2020-03-01"]
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [pd.to_datetime(EDGES), np.array(EDGES, "M8[D]"), np.array(EDGES, "M8[ns]"), pl.Series(EDGES).str.to_date()],
+    ids=["pandas", "days", "nanoseconds", "polars"],
+)
+def test_edges_between_dates_are_dates(edges):
+    later = DATES + pd.Timedelta("20D")
+    seconds = [np.asarray(x, "M8[s]").astype(float) for x in (DATES, later, edges)]
+    expected = histogram_divergence(*seconds[:2], bins=seconds[2])
+    assert expected > 0.1
+    assert histogram_divergence(DATES, later, bins=edges) == pytest.approx(expected)
+    detector = DriftDetector(bin_edges={"day": edges}, null="asymptotic").fit(DATES.to_frame("day"))
+    table = detector.detect(later.to_frame("day"))
+    assert table.statistic[0] == pytest.approx(population_stability_index(*seconds[:2], bins=seconds[2]).value)
+
+
+def test_edges_of_another_kind_are_refused():
+    for x, edges in ((DATES, [0.0, 1.0]), (np.arange(9.0), pd.to_datetime(EDGES))):
+        with pytest.raises(ValueError, match="'bins' parameters must be of one kind: numbers, dates"):
+            histogram_divergence(x, x, bins=edges)
+        with pytest.raises(ValueError, match="'bins' parameters must be of one kind: numbers, dates"):
+            population_stability_index(x, x, bins=edges)
+        with pytest.raises(ValueError, match="'bin_edges' parameters must be of one kind: numbers, dates"):
+            DriftDetector(bin_edges={"x": edges}).fit(pd.DataFrame({"x": x}))

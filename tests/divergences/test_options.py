@@ -100,7 +100,7 @@ def test_invalid_order_is_named(function, alpha):
         function(P, Q, alpha=alpha)
 
 
-@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, math.inf], [1, math.nan], [1, 1, 1]])
+@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, math.inf], [1, math.nan], [1, 1, 1], 3, "ab", [1, [2]]])
 def test_invalid_weights_are_named(weights):
     with pytest.raises(ValueError, match="'weights' parameter.* must be 2 finite numbers.* Got .* instead"):
         d.js_divergence(P, Q, weights=weights)

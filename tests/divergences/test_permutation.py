@@ -138,6 +138,13 @@ def test_more_splits_are_drawn_where_the_first_do_not_tell():
     assert p_value == 1  # ten of the 99 were as large, and that was that
 
 
+def test_memory_is_in_proportion_to_the_bins():
+    counts = np.full(30_000, 2)
+    table = Table(counts, counts, np.zeros(30_000, dtype=int))
+    first, second = random_splits(table, 1, np.random.default_rng(0))  # a square matrix would have 7 GB
+    assert first.sum() == second.sum() == 60_000
+
+
 def test_p_values_do_not_depend_on_the_blocks_they_are_worked_off_in(monkeypatch):
     table = table_of([10, 10, 10], [9, 9, 0])
     whole = permutation_p_value("js", table, 0.5, 999, np.random.default_rng(0))

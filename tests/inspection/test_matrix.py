@@ -1,7 +1,9 @@
 """What is drawn of a matrix of divergences: its values, labels and unit."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from matplotlib.colors import PowerNorm
 from sklearn.linear_model import LogisticRegression
 
@@ -38,6 +40,20 @@ def test_models_are_compared_row_by_row():
     np.testing.assert_allclose(display.matrix, expected, rtol=1e-12, atol=1e-15)
     assert display.im_.get_cmap().name == "gray"
     assert display.im_.get_clim() == (0.0, 9.0)
+
+
+def test_columns_of_frames_are_matched_by_name():
+    frame = pd.DataFrame(SHARES, columns=["dog", "cat"])
+    other = frame[["cat", "dog"]]
+    expected = pairwise_divergence(SHARES)
+    np.testing.assert_array_equal(DivergenceMatrixDisplay.from_distributions(frame, other).matrix, expected)
+    probas = {"array": SHARES, "frame": frame, "other": other}
+    np.testing.assert_array_equal(DivergenceMatrixDisplay.from_models(probas).matrix, np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("y", [torch.tensor([0, 1, 1]).bfloat16(), torch.tensor([0.0, 1, 1]).requires_grad_()])
+def test_labels_may_be_tensors(y):
+    assert DivergenceMatrixDisplay.from_predictions(y, SHARES).row_labels.tolist() == [0, 1]
 
 
 def test_classes_are_means_of_the_predictions_for_them(table):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sklkl.metrics import inception_score, mode_coverage_kl
+from sklkl.metrics import inception_score, mean_kl_divergence, mode_coverage_kl
 
 from . import oracles
 
@@ -39,6 +39,13 @@ def test_one_mode_of_a_thousand():
     assert mode_coverage_kl([7] * 20, labels=range(1000)) == pytest.approx(math.log(1000), rel=1e-12)
     assert mode_coverage_kl(np.arange(1000), labels=range(1000)) == pytest.approx(0, abs=1e-12)
     assert mode_coverage_kl(np.eye(1000)[[7] * 20]) == pytest.approx(math.log(1000), rel=1e-12)
+
+
+def test_many_modes_need_no_square_matrix():
+    assert mode_coverage_kl([7] * 20, labels=range(100_000)) == pytest.approx(math.log(100_000), rel=1e-12)
+    assert mean_kl_divergence([7], np.full((1, 30_000), 1 / 30_000), labels=range(30_000)) == pytest.approx(
+        math.log(30_000)
+    )
 
 
 def test_reference_in_each_form():

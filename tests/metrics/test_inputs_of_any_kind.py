@@ -65,6 +65,23 @@ def test_teacher_student_and_generators_are_matched_by_name():
     assert shares == pytest.approx(0, abs=1e-15)
 
 
+def test_equal_rows_agree_exactly():
+    proba = np.random.default_rng(0).dirichlet(np.ones(7), 50)
+    assert m.teacher_agreement(proba, proba) == m.TeacherAgreement(0, 0, 1)
+
+
+@each_metric
+@pytest.mark.parametrize("dtype", ["Float64", "double[pyarrow]"])
+def test_missing_values_of_frames_are_nan(metric, dtype):
+    proba = ANIMALS.astype(dtype).mask(ANIMALS > 0.8)
+    assert math.isnan(metric(["dog", "cat"], proba))
+
+
+def test_columns_may_have_names_of_several_levels():
+    levels = pd.MultiIndex.from_tuples([("p", "a"), ("p", "b")])
+    assert m.mean_kl_divergence([0, 1], ANIMALS.set_axis(levels, axis=1)) == pytest.approx(-math.log(0.9 * 0.7) / 2)
+
+
 TENSOR = torch.tensor([[0.875, 0.125], [0.25, 0.75]])
 TENSORS = [TENSOR.bfloat16(), TENSOR.half(), TENSOR.double(), TENSOR.clone().requires_grad_(), list(TENSOR)]
 
@@ -87,7 +104,7 @@ def test_tensors_of_teachers_and_generators(proba):
 @each_metric
 @pytest.mark.parametrize(("tensor", "found"), [(TENSOR.to("meta"), "meta"), (TENSOR.to_sparse(), "sparse")])
 def test_tensors_without_values_are_refused(metric, tensor, found):
-    with pytest.raises(ValueError, match=f"'y_proba' parameter must be .*array.*{found}"):
+    with pytest.raises(ValueError, match=f"^The 'y_proba' parameter must be .*array.* Got a .*{found}"):
         metric([0, 1], tensor)
 
 

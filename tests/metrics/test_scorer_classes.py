@@ -313,3 +313,11 @@ def test_a_scorer_of_ones_own_metric(model, iris):
     model = GaussianNB().fit(X[y > 0], y[y > 0])
     expected = np.array([1, 2, 0], dtype=object)
     assert DivergenceScorer(lambda t, p, *, sample_weight, labels: float((labels == expected).all()))(model, X, y) == -1
+
+
+def test_a_frame_of_an_estimator_is_read_by_its_names():
+    proba = pd.DataFrame([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], columns=["c", "b", "a"])
+    for predicted in (proba, proba[["a", "b", "c"]].to_numpy(), pl.from_pandas(proba)):
+        assert KL(Scripted(np.array(["a", "b", "c"])), predicted, ["a", "c"]) == pytest.approx(
+            np.log(0.7 * 0.6) / 2, rel=1e-12
+        )

@@ -70,6 +70,19 @@ def test_training_kernel_is_exactly_symmetric_with_unit_diagonal(metric, contain
 
 
 @each_metric
+@pytest.mark.parametrize("train", [csr_matrix, np.asarray])
+def test_sparse_rows_have_the_values_of_dense_ones(metric, train):
+    X = np.vstack([sparse_distributions(), np.eye(12)[:3], np.zeros((1, 12))])
+    X[1] = X[0] * (1 + 1e-7 * np.arange(12))  # nearly equal rows
+    new = csr_matrix if train is np.asarray else np.asarray
+    expected = DivergenceKernel(metric).fit(X[:40]).transform(X)
+    precision = 1e-14 if metric in ("js", "total_variation") else 2e-7  # roots of 1e-14
+    for container in (csr_matrix, new):
+        values = DivergenceKernel(metric).fit(train(X[:40])).transform(container(X))
+        np.testing.assert_allclose(values, expected, rtol=0, atol=precision)
+
+
+@each_metric
 def test_rows_of_the_training_kernel_are_those_of_new_rows(metric):
     X = sparse_distributions()
     fitted = DivergenceKernel(metric).fit(X)

@@ -1,6 +1,8 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import entropy
@@ -212,9 +214,17 @@ def test_refuses_parameters(params, message):
         DivergenceToPrototypes(**params).fit([[1.0, 2], [2, 1]], [0, 1])
 
 
-def test_refuses_parameters_that_the_metric_does_not_have():
-    with pytest.raises(TypeError, match="alpha"):
-        DivergenceToPrototypes("js", metric_params={"alpha": 2}).fit([[1.0, 2], [2, 1]], [0, 1])
+@pytest.mark.parametrize("params", [{"alpha": 2}, {"normalize": False}, {"axis": 0}, "alpha"], ids=repr)
+def test_refuses_parameters_that_the_metric_does_not_have(params, message_of):
+    message = message_of(lambda: DivergenceToPrototypes("js", metric_params=params).fit([[1.0, 2], [2, 1]], [0, 1]))
+    assert "'metric_params' parameter of DivergenceToPrototypes must be None or a dict of parameters of the" in message
+    assert f"Got {params!r} instead" in message
+
+
+def test_a_missing_label_is_named(message_of):
+    for y in (pd.Series(["a", pd.NA], dtype="string"), ["a", None], pl.Series(["a", None])):
+        message = message_of(lambda y=y: DivergenceToPrototypes().fit([[1.0, 2], [2, 1]], y))
+        assert message == "Input y contains NaN or None: row 1 has no label."
 
 
 @pytest.mark.parametrize("container", [np.asarray, csr_matrix])
