@@ -44,7 +44,7 @@ def status_of(work, *args):
     """
     pid = os.fork()
     if pid == 0:
-        signal.alarm(300)
+        signal.alarm(3600)
         try:
             work(*args)
         except BaseException as error:

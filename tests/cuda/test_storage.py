@@ -58,7 +58,7 @@ def test_what_was_trained_here_loads_where_there_is_no_such_device(quick, stream
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

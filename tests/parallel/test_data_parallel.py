@@ -30,7 +30,7 @@ def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     processes = [started(rank, folder) for rank in range(2)]
     try:
-        output = [process.communicate(timeout=280)[0] for process in processes]
+        output = [process.communicate(timeout=3600)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
