@@ -15,6 +15,8 @@ _HORIZON = 50
 # Predictions are saturated if KL(p‖uniform) is more than this share of what it can be, and wrong if the loss is more
 # than this many times that of equal probabilities.
 _SATURATED, _WRONG = 0.9, 2.0
+# Least target where the best epoch is kept, in nats, for log(n_classes) = 1.
+LEAST_TARGET = 0.002
 
 
 class Lock(Rule):
@@ -99,7 +101,7 @@ class Lock(Rule):
         # one class has no target of its own, as nothing ever moves
         log_k, steps = math.log(max(2, n_classes)), self.total_steps or _HORIZON
         # few steps go the same way, so the divergence of all together grows with the square of their number
-        least = 0.002 * log_k**2 if self.keeps_best else 0.0
+        least = LEAST_TARGET * log_k**2 if self.keeps_best else 0.0
         return min(0.15 * log_k, max(least, (0.8 * log_k**3 + 30 / steps) / steps))
 
     @property
