@@ -68,6 +68,12 @@ class Options:
     from_: From = "probs"
     smoothing: float = 0.0
 
+    def __new__(cls, **given: object) -> "Options":
+        for name in given.keys() - cls.__dataclass_fields__.keys():
+            allowed = ", ".join(cls.__dataclass_fields__)
+            raise TypeError(f"There is no keyword argument {name!r}; those of all divergences are {allowed}.")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         if not hasattr(self.axis, "__index__"):
             raise invalid("axis", self.axis, "one integer")
