@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice, takewhile
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -58,8 +59,8 @@ class TrainingLoop(SkorchNet):
     rate_state_: dict[str, Any] | None = None
     interrupted_: bool
     has_learned_: bool = False
-    # whether the weights of the best epoch by held-out rows are kept
-    keeps_best_: bool = False
+    # what the rule of the KL-adaptive rate is told of the data
+    rule_params_: Mapping[str, Any] = MappingProxyType({})
     _is_stopped = False
     _rate_runs = False
     _total_steps: int | None = None

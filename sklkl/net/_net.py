@@ -293,7 +293,9 @@ class KLNet(TrainStep):
             self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, counted, n_classes)
         if self.kl_strength:
             adapted(self.penalty_).check_net(self)
-        self.keeps_best_ = valid is not None and any(isinstance(own, BestWeights) for _, own in self.callbacks_)
+        keeps_best = valid is not None and any(isinstance(callback, BestWeights) for _, callback in self.callbacks_)
+        n_rows = self.batch_size if self.batch_size > 0 else len(train)  # as in skorch
+        self.rule_params_ = {"keeps_best": True, "batch_size": n_rows} if keeps_best else {}
         check_shared(self, train, valid)
         return train, valid
 

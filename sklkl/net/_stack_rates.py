@@ -121,11 +121,11 @@ def stack_rate(
     peaks: np.ndarray,
     total_steps: int,
     predict: Callable[[Tensor], Tensor],
-    keeps_best: bool = False,
+    **rule_params: Any,
 ) -> StackRate:
     """Return the rates that a rule sets, see :func:`sklkl.optim.make_learning_rate`."""
     optimizer: Any = engine
     if name == "kl_adaptive":
-        return KLAdaptiveLR(optimizer, predict, total_steps, kl_target=kl_target, lr=peaks, keeps_best=keeps_best)
+        return KLAdaptiveLR(optimizer, predict, total_steps, kl_target=kl_target, lr=peaks, **rule_params)
     factor = OneCycle(optimizer, total_steps).factor if name == "onecycle" else lambda step: 1.0
     return ScheduledRates(engine, peaks, factor)

@@ -179,8 +179,8 @@ class TrainStep(TrainingLoop):
         by_hand, predict = self._by_hand, of_all_rows(self._measured)
         if by_hand is not None:
             predict = of_all_rows(partial(by_hand.predict, self.multilabel))
-        settings = total_steps, predict, self.kl_target, self.keeps_best_
-        return make_learning_rate(self.learning_rate, self._stepping(), *settings)
+        settings = total_steps, predict, self.kl_target
+        return make_learning_rate(self.learning_rate, self._stepping(), *settings, **self.rule_params_)
 
     def _renew_learning_rate(self) -> None:
         """Go on with the rate under way where something else takes its steps."""

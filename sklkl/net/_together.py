@@ -173,7 +173,7 @@ class StackTraining:
         n_steps = first.net.max_epochs * len(first.net.get_iterator(first.train, training=True))
         peaks = np.array([net.lr for net in nets], dtype=float)
         rule, kl_target = first.net.learning_rate, first.net.kl_target
-        self._rate = stack_rate(rule, kl_target, self._engine, peaks, n_steps, self._predict, first.net.keeps_best_)
+        self._rate = stack_rate(rule, kl_target, self._engine, peaks, n_steps, self._predict, **first.net.rule_params_)
         for number, net in enumerate(nets):
             net.start_rate(MemberRate(self._rate, number))
         if self.checkpoint is not None and self.checkpoint.state is not None:

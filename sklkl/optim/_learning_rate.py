@@ -103,7 +103,7 @@ def make_learning_rate(
     total_steps: int | None,
     predict: Callable[[Any], Tensor] | None = None,
     kl_target: float | None = None,
-    keeps_best: bool = False,
+    **rule_params: Any,
 ) -> LearningRate:
     """Return the learning rate of this name for an optimiser.
 
@@ -119,8 +119,8 @@ def make_learning_rate(
         Returns logits, see :class:`KLAdaptiveLR`; the others do not use it.
     kl_target : float > 0 or None, default=None
         KL of a step, see :class:`KLAdaptiveLR`; the others do not use it.
-    keeps_best : bool, default=False
-        Whether the weights of the best epoch by held-out rows are kept, see :class:`Lock`; the others do not use it.
+    **rule_params : dict
+        Further parameters of the rule of :class:`KLAdaptiveLR`, see :class:`Lock`; the others do not use them.
 
     Raises
     ------
@@ -139,4 +139,4 @@ def make_learning_rate(
     made = LEARNING_RATES[learning_rate]
     # each is a class that names what it needs, as a network's class does
     params = {"optimizer": optimizer, "total_steps": total_steps, "predict": predict}
-    return made(**accepted(made, **params, kl_target=kl_target, keeps_best=keeps_best))
+    return made(**accepted(made, **params, kl_target=kl_target, **rule_params))

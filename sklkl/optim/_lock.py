@@ -15,8 +15,9 @@ _HORIZON = 50
 # Predictions are saturated if KL(p‖uniform) is more than this share of what it can be, and wrong if the loss is more
 # than this many times that of equal probabilities.
 _SATURATED, _WRONG = 0.9, 2.0
-# Least target where the best epoch is kept, in nats, for log(n_classes) = 1.
-LEAST_TARGET = 0.002
+# Least target where the best epoch is kept, in nats, for log(n_classes) = 1 and a batch of one row, and the rows of a
+# batch up to which it grows.
+LEAST_TARGET, _MOST_ROWS = 0.002 / math.sqrt(128), 1024
 
 
 class Lock(Rule):
@@ -43,7 +44,7 @@ class Lock(Rule):
         Divergence at the end of the rise, in nats a row. None takes ``(0.8 * log(n_classes)**3 + 30 / total_steps) /
         total_steps`` for each distribution, but at most ``0.15 * log(n_classes)``: the longer the training, the smaller
         a step can be, and the more classes, the further the predictions have to go. With ``keeps_best`` it is no less
-        than ``0.002 * log(n_classes)**2``.
+        than ``0.002 * sqrt(min(batch_size, 1024) / 128) * log(n_classes)**2``.
     rise : float in (0, 1], default=0.2
         Share of training in which the rate is found; at least 10 steps. 10 steps if the number is unknown.
     n_measured : int >= 1, default=20
@@ -52,6 +53,8 @@ class Lock(Rule):
         After the rise, every how many steps one is measured.
     keeps_best : bool, default=False
         Whether the weights of the best epoch by held-out rows are kept.
+    batch_size : int >= 1, default=128
+        Rows of a step.
 
     Examples
     --------
@@ -77,16 +80,19 @@ class Lock(Rule):
         n_measured: int = 20,
         guard_every: int = 50,
         keeps_best: bool = False,
+        batch_size: int = 128,
     ) -> None:
         super().__init__(total_steps, kl_target)
         check_number("rise", rise, "a number > 0 and <= 1", above=0, high=1, of="Lock")
         check_integer("n_measured", n_measured, 1, of="Lock")
         check_integer("guard_every", guard_every, 1, of="Lock")
+        check_integer("batch_size", batch_size, 1, of="Lock")
         self.kl_target = kl_target
         self.excess: np.ndarray = np.ones(())
         self.n_rise: int = max(10, int(rise * (total_steps or _HORIZON)))
         self.every: int = max(1, round(self.n_rise / n_measured))
-        self.guard_every, self.keeps_best = guard_every, keeps_best
+        self.guard_every = guard_every
+        self.keeps_best, self.batch_size = keeps_best, batch_size
 
     def start(self, rates: np.ndarray, n_classes: int, n_outputs: int) -> None:
         """Begin at these rates, for networks that give ``n_outputs`` distributions over ``n_classes`` a row."""
@@ -101,7 +107,7 @@ class Lock(Rule):
         # one class has no target of its own, as nothing ever moves
         log_k, steps = math.log(max(2, n_classes)), self.total_steps or _HORIZON
         # few steps go the same way, so the divergence of all together grows with the square of their number
-        least = LEAST_TARGET * log_k**2 if self.keeps_best else 0.0
+        least = LEAST_TARGET * math.sqrt(min(self.batch_size, _MOST_ROWS)) * log_k**2 if self.keeps_best else 0.0
         return min(0.15 * log_k, max(least, (0.8 * log_k**3 + 30 / steps) / steps))
 
     @property

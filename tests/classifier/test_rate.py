@@ -53,17 +53,20 @@ def test_the_target_sets_how_far_a_step_goes(quick, table):
 
 
 @pytest.mark.parametrize("params", [{}, {"n_members": 2}, {"kl_penalty": "rdrop", "kl_strength": 0.1}])
-@pytest.mark.parametrize("early_stopping", [True, False])
-def test_the_rule_knows_whether_the_best_epoch_is_kept(quick, table, params, early_stopping):
+@pytest.mark.parametrize(("early_stopping", "expected"), [(True, (True, 13)), (False, (False, 128))])
+def test_the_rule_knows_whether_the_best_epoch_is_kept_and_the_rows_of_a_step(
+    quick, table, params, early_stopping, expected
+):
     known = []
 
     class Ask(Callback):
         def on_epoch_end(self, net, **kwargs):
             rate = net.learning_rate_
-            known.append(getattr(rate, "rate", rate).rule.keeps_best)  # of a stack each net has a part
+            rule = getattr(rate, "rate", rate).rule  # of a stack each net has a part
+            known.append((rule.keeps_best, rule.batch_size))
 
-    quick(max_epochs=1, early_stopping=early_stopping, callbacks=[Ask()], **params).fit(*table)
-    assert known == [early_stopping] * params.get("n_members", 1)
+    quick(max_epochs=1, batch_size=13, early_stopping=early_stopping, callbacks=[Ask()], **params).fit(*table)
+    assert known == [expected] * params.get("n_members", 1)
 
 
 def test_several_labels(quick, table):

@@ -217,6 +217,13 @@ def test_of_a_long_training_whose_best_epoch_is_kept_the_target_does_not_become_
     assert targets[2] < targets[1] < kept[1] == kept[2] == pytest.approx(0.002 * math.log(max(2, n_classes)) ** 2)
 
 
+@pytest.mark.parametrize(("batch_size", "factor"), [(2, 0.125), (128, 1), (512, 2), (10_000, math.sqrt(8))])
+def test_that_target_grows_with_the_root_of_the_batch_up_to_a_thousand_rows(batch_size, factor):
+    one, other = (started(total_steps=10**6, keeps_best=True, **own) for own in ({}, {"batch_size": batch_size}))
+    assert other.peak_target == pytest.approx(factor * one.peak_target)
+    assert started(batch_size=batch_size).peak_target == started().peak_target
+
+
 @pytest.mark.parametrize("n_classes", [2, 10, 1000])
 def test_the_fewer_steps_the_larger_the_target_up_to_a_share_of_the_largest_entropy(n_classes):
     targets = [started(n_classes=n_classes, total_steps=n).peak_target for n in (10_000, 1000, 100, 10, 1)]
