@@ -84,8 +84,8 @@ def check_targets(y: Any) -> None:
     except TypeError as error:
         if "bytes" in str(error):
             raise
-        found = "a mixture"  # they cannot be sorted
-        raise TypeError(refusal("y", found, "labels that are uniformly strings or numbers")) from error
+        # they cannot be sorted
+        raise TypeError(refusal("y", "a mixture", "labels that are uniformly strings or numbers")) from error
 
 
 def check_none_missing(y: Any) -> None:

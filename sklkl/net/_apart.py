@@ -10,6 +10,7 @@ from sklkl._utils.ranks import active_ranks
 from sklkl.data import TrainingSet
 from sklkl.losses import CrossEntropy
 from sklkl.net._by_hand import why_autograd
+from sklkl.net._datasets import rule_params
 from sklkl.net._net import KLNet
 from sklkl.net._passes import is_own, needs_passes
 from sklkl.net._sparse_batches import are_gathered
@@ -85,8 +86,12 @@ def _difference(net: KLNet, data: TrainingSet, other: KLNet, others: TrainingSet
         return "the nets have different values of kl_penalty"
     if _needs_passes(net) != _needs_passes(other):  # which draw random numbers, as those of the other net do not
         return "one of the nets needs further forward passes"
-    different = (name for name in _COMMON if getattr(net, name) != getattr(other, name))
-    return next((f"the nets have different values of {name}" for name in different), None)
+    different = [name for name in _COMMON if getattr(net, name) != getattr(other, name)]
+    if different:
+        return f"the nets have different values of {different[0]}"
+    if rule_params(net, data.train, data.valid) != rule_params(other, others.train, others.valid):
+        return "one of the nets keeps its best epoch, so its rate may be higher"
+    return None
 
 
 def _needs_passes(net: KLNet) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklkl._utils.checks import invalid_input
+from sklkl.callbacks import BestWeights
 from sklkl.data import NO_LABEL, Batch, Rows
 from sklkl.data._batch import has_label
 
@@ -65,6 +66,16 @@ def trainable(rows: Rows) -> Rows:
 def _held(rows: Rows) -> tuple[Any, ...]:
     """Return what rows hold in memory."""
     return rows.X if rows.is_whole else None, rows.y, *rows.columns.values()
+
+
+def rule_params(net: Any, train: Any, valid: Any) -> dict[str, Any]:
+    """Return what the rule of the KL-adaptive rate is told of the data, see :class:`sklkl.optim.Lock`."""
+    if valid is None or not any(isinstance(callback, BestWeights) for _, callback in net.callbacks_):
+        return {}
+    size = getattr(net, "iterator_train__batch_size", net.batch_size)
+    if size is None:  # the data come in batches
+        return {"keeps_best": True}
+    return {"keeps_best": True, "batch_size": size if size > 0 else len(train)}
 
 
 def with_labels_only(cb_kwargs: dict[str, Any]) -> dict[str, Any]:

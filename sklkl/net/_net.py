@@ -18,12 +18,11 @@ from torch.utils.data import IterableDataset
 from sklkl._utils.checks import check_choice, check_integer, check_number
 from sklkl._utils.seeding import borrowed_global_state, make_generator
 from sklkl._utils.torch_state import OwnTorchState
-from sklkl.callbacks import BestWeights
 from sklkl.data import Batches, Rows, TrainingSet
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
 from sklkl.modules import Dropout, uncompiled
-from sklkl.net._datasets import own_rows
+from sklkl.net._datasets import own_rows, rule_params
 from sklkl.net._history import EpochRecords
 from sklkl.net._moments import Remade, copy_moments
 from sklkl.net._penalty import fitted_penalty, pop_params, with_params
@@ -293,9 +292,7 @@ class KLNet(TrainStep):
             self.penalty_ = fitted_penalty(self.kl_penalty, self.penalty_, counted, n_classes)
         if self.kl_strength:
             adapted(self.penalty_).check_net(self)
-        keeps_best = valid is not None and any(isinstance(callback, BestWeights) for _, callback in self.callbacks_)
-        n_rows = self.batch_size if self.batch_size > 0 else len(train)  # as in skorch
-        self.rule_params_ = {"keeps_best": True, "batch_size": n_rows} if keeps_best else {}
+        self.rule_params_ = rule_params(self, train, valid)
         check_shared(self, train, valid)
         return train, valid
 

@@ -7,10 +7,12 @@ import torch
 from sklearn.naive_bayes import GaussianNB
 from skorch.callbacks import BatchScoring, Callback, EpochScoring
 from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from sklkl import KLNet
+from sklkl.callbacks import BestWeights
 from sklkl.data import RowBlocks, Rows
 from sklkl.losses import CrossEntropy
 from sklkl.modules import MLP
@@ -137,6 +139,30 @@ def test_a_data_set_without_a_length(quick_net, table32, learning_rate):
     assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
     assert net.predict_proba(Stream(*table32)).shape == (120, 3)
     assert net.iterator_train__shuffle
+
+
+class StreamOfBatches(Stream):
+    def __iter__(self):
+        return zip(torch.tensor(self.X).split(40), torch.tensor(self.y).split(40), strict=True)
+
+
+@pytest.mark.parametrize("callbacks", [None, [BestWeights()]], ids=["", "best weights"])
+def test_a_data_set_of_batches(quick_net, table32, callbacks):
+    data = StreamOfBatches(*table32)
+    params = {"dataset": Dataset, "iterator_train": DataLoader, "iterator_valid": DataLoader, "classes": [0, 1, 2]}
+    params |= {"batch_size": None, "train_split": predefined_split(data), "callbacks": callbacks}
+    net = quick_net(learning_rate="kl_adaptive", max_epochs=10, **params).fit(data, None)
+    assert net.history[:, "train_batch_count"] == [3] * 10
+    assert net.history[-1, "valid_loss"] < net.history[0, "valid_loss"]
+    assert net.rule_params_ == ({"keeps_best": True} if callbacks else {})
+
+
+@pytest.mark.parametrize(
+    ("params", "size"), [({"batch_size": 7}, 7), ({"batch_size": -1}, 96), ({"iterator_train__batch_size": 5}, 5)]
+)
+def test_the_rate_knows_how_many_rows_a_step_has(quick_net, table32, params, size):
+    net = quick_net(callbacks=[BestWeights()], train_split=ValidSplit(5), max_epochs=1, **params).fit(*table32)
+    assert net.rule_params_ == {"keeps_best": True, "batch_size": size}
 
 
 def test_an_iterator_that_gives_nothing_is_refused(quick_net, table32):

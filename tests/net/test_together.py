@@ -219,6 +219,7 @@ APART = {
     "own passes": ({"kl_penalty": TwoMasks(), "kl_strength": 0.1}, "the penalty"),
     "stream": ({"stream": True}, "a stream"),
     "batch": ({"callbacks": [Watches()]}, "may change the net"),
+    "best epoch": ({"callbacks": []}, "keeps its best epoch"),
     "criterion": ({"criterion": torch.nn.CrossEntropyLoss}, "a step of its own"),
 }
 
