@@ -60,7 +60,8 @@ class KLNet(TrainStep):
     learning_rate : {"constant", "onecycle", "kl_adaptive"}, default="constant"
         Rule for the rate, see :mod:`sklkl.optim`.
     kl_target : float > 0 or None, default=None
-        How far a step may move the predictions, see :class:`sklkl.optim.KLAdaptiveLR`.
+        How far a step may move the predictions; None finds it, see :class:`sklkl.optim.Lock`: in a long training it is
+        larger if a validation part and :class:`sklkl.callbacks.BestWeights` choose the epoch that is kept.
     kl_penalty : str or object, default="confidence"
         Penalty, see :mod:`sklkl.penalties`.
     kl_strength : float >= 0, default=0.0

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier
+from skorch.callbacks import Callback
 from torch import nn
 
 from sklkl import KLClassifier, KLNet
@@ -27,6 +28,16 @@ class Noisy64(Noisy):
     def __init__(self, **sizes):
         super().__init__(**sizes)
         self.double()
+
+
+class Astray(Callback):
+    """Change weights and random state of the second process between epochs, as other rounding might."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if os.environ.get("RANK") == "1":
+            torch.rand(1, generator=net.generator_)
+            for weights in net.module_.parameters():
+                weights.data += 0.1
 
 
 def table(n_rows=301, seed=0):
@@ -95,6 +106,7 @@ TRAININGS = {
     "label smoothing": lambda: classifier(kl_strength=0.1, kl_penalty="label_smoothing", n_iter_no_change=1),
     "two dropout masks": lambda: classifier(kl_strength=0.3, kl_penalty="rdrop"),
     "virtual adversarial": lambda: classifier(kl_strength=0.3, kl_penalty="vat", dropout=0.0),
+    "astray": lambda: classifier(callbacks=[Astray()]),
     "a module": lambda: classifier(module=Noisy, kl_strength=0.1, optimizer="sgd"),
     "a teacher": lambda: classifier(teacher=RandomForestClassifier(10), kl_strength=0.1),
     "members": lambda: classifier(n_members=2),
