@@ -161,8 +161,9 @@ class KLAdaptiveLR:
             self._start(tuple(loss.shape), self._logits(x))
         if loss.shape != self.step_.stack:
             raise invalid("loss", tuple(loss.shape), f"of shape {self.step_.stack}, as before", "KLAdaptiveLR.step")
-        if self._is_plain():
-            self._plain_step(loss)
+        if self._is_plain() and self.step_.is_finite(loss).all():
+            # the same as _step without what most steps can do without
+            self.step_.go(self.rule.rate)
         else:
             self._step(loss, x, sample_weight)
             self.step_.forget()
@@ -177,16 +178,9 @@ class KLAdaptiveLR:
             self.step_.set_rate(float(self.rule.rate))
 
     def _is_plain(self) -> bool:
-        """Whether the coming step is that of one network, at a rate that is known, and not measured."""
-        return not (self.step_.stack or self.rule.measures or self.rule.is_new or self.rule.needs_slope)
-
-    def _plain_step(self, loss: Tensor) -> None:
-        # the same as _step without arrays of one number, which most steps can do without
-        if self.step_.is_finite(loss):
-            self.before_step()
-            self.optimizer.step()
-        else:
-            self._leave_out(np.asarray(True))
+        """Whether the coming step is one at rates that are known, and not measured."""
+        known = not (self.rule.measures or self.rule.needs_slope or self.rule.is_new.any())
+        return known and self.step_.takes_rates
 
     def _step(self, loss: Tensor, x: object, sample_weight: Tensor | None) -> None:
         usable = self.step_.is_finite(loss)

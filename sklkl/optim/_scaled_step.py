@@ -78,6 +78,19 @@ class ScaledStep:
         for group, ratio in zip(self.optimizer.param_groups, self.ratios, strict=True):
             group["lr"] = rate * ratio
 
+    @property
+    def takes_rates(self) -> bool:
+        """Whether `go` can be called: the optimiser takes a rate of one network, or one of each."""
+        return not self.stack or self.own_rates is not None
+
+    def go(self, rate: np.ndarray) -> None:
+        """Step at these rates, > 0, for good."""
+        if self.own_rates is not None:
+            self.own_rates.step_at(rate)
+        else:
+            self.set_rate(float(rate))
+            self.optimizer.step()
+
     def take(self, rate: np.ndarray, keep: bool = False, far: bool = False) -> None:
         """Step at these rates.
 
