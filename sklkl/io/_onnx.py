@@ -133,7 +133,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     except RuntimeError as error:
         owner = f"The 'module' of {type(model).__name__}, {_name(module)}, does not convert"
         raise RuntimeError(f"{owner}. {error}") from error
-    proba = logits if hasattr(net, "members_") else graph.proba(logits, net.multilabel)
+    proba = graph.proba(logits, net.multilabel)
     label, proba_output = (output.full_name for output in operator.outputs)
     graph.cast(proba, DOUBLE if of_double else FLOAT, proba_output)
     if net.multilabel:

@@ -70,11 +70,9 @@ class Graph:
         return self.node("Cast", [name], output, to=kind)
 
     def network(self, module: nn.Module, x: str) -> str:
-        """Add a network and return the name of its logits, or, of an ensemble's, of the mean of the probabilities."""
+        """Add a network and return the name of its logits."""
         if isinstance(module, Ensemble):
-            logits = [self.network(member, x) for member in module.members]
-            proba = [self.proba(name, module.multilabel) for name in logits]
-            return self._mean(proba)
+            return self._mean([self.network(member, x) for member in module.members])
         if not isinstance(module, MLP):
             return export_nodes(self.scope, self.container, module, x, self.shape)
         for layer in module:

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
-from scipy import special
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from sklkl.modules._gathered import is_wide
 from sklkl.modules._mlp import MLP, is_watched
-from sklkl.modules._softmax import log_softmax
 
 __all__ = ["Ensemble", "is_built_in", "takes_wide"]
 
 
 class Ensemble(nn.Module):
-    """Networks that predict as one: the logits are those of the mean of their probabilities.
+    """Networks that predict as one: the logits are the means of theirs, a logarithmic opinion pool.
+
+    The probabilities are the geometric means of those of the members, made to add up to 1, for classes as for labels:
+    of all distributions that whose mean KL from it to the members is least. The log-loss of each row, whatever its
+    class, is the mean of those of the members less that mean KL: several networks are never worse than they are
+    one by one in the mean, and better by how far they differ. The arithmetic mean of probabilities that are right in
+    the mean is less sure than it should be.
 
     Parameters
     ----------
     members : sequence of torch.nn.Module
-        Networks that return logits of shape (n_rows, n_classes).
-    multilabel : bool, default=False
-        Whether each logit is that of a label of its own: then it is the log-odds of the mean of the label's
-        probabilities, else the logarithm of the mean of the class's.
+        Networks that return logits of shape (n_rows, n_classes), or (n_rows, n_labels) for labels of their own.
 
     References
     ----------
-    Lakshminarayanan, Pritzel and Blundell (2017), Simple and Scalable Predictive Uncertainty Estimation using Deep
-    Ensembles, arXiv:1612.01474.
+    Heskes (1998), Selecting Weighting Factors in Logarithmic Opinion Pools, Advances in Neural Information Processing
+    Systems 10. Ranjan and Gneiting (2010), Combining Probability Forecasts, Journal of the Royal Statistical Society B
+    72, 71-91, Theorem 2.1, of the arithmetic mean.
 
     Examples
     --------
@@ -46,14 +46,13 @@ class Ensemble(nn.Module):
 
     members: nn.ModuleList
 
-    def __init__(self, members: Sequence[nn.Module], multilabel: bool = False) -> None:
+    def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.multilabel = multilabel
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, of shape (n_rows, n_classes)."""
-        return self._mean(torch.stack([member(x) for member in self.members]))
+        return _mean(torch.stack([member(x) for member in self.members]))
 
     def takes_sparse(self) -> bool:
         """Whether all members do, see :meth:`MLP.takes_sparse`."""
@@ -62,24 +61,12 @@ class Ensemble(nn.Module):
     def forward_sparse(self, X: Any) -> Tensor:
         """Return the logits of rows of a CSR matrix, see :meth:`MLP.forward_sparse`."""
         members: Any = self.members
-        return self._mean(torch.stack([member.forward_sparse(X) for member in members]))
-
-    def _mean(self, logits: Tensor) -> Tensor:
-        """Return the logits of the mean of probabilities over the first axis."""
-        if self.multilabel:
-            return _log_mean(logsigmoid(logits)) - _log_mean(logsigmoid(-logits))
-        return _log_mean(log_softmax(logits))
+        return _mean(torch.stack([member.forward_sparse(X) for member in members]))
 
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits of built-in networks in evaluation mode, see :meth:`MLP.forward_numpy`."""
         logits = np.stack([member.forward_numpy(x) for member in self.members if isinstance(member, MLP)])
-        if self.multilabel:
-            return _log_mean_numpy(special.log_expit(logits)) - _log_mean_numpy(special.log_expit(-logits))
-        return _log_mean_numpy(special.log_softmax(logits, axis=-1))
-
-    def extra_repr(self) -> str:
-        """Show in the module's representation what a logit is."""
-        return f"multilabel={self.multilabel}"
+        return np.asarray(logits.mean(axis=0))
 
 
 def is_built_in(module: nn.Module) -> bool:
@@ -110,10 +97,7 @@ def takes_wide(module: nn.Module, X: Any) -> TypeGuard[MLP | Ensemble]:
     return is_built_in(module) and is_wide(X) and cast(MLP | Ensemble, module).takes_sparse()
 
 
-def _log_mean(log_values: Tensor) -> Tensor:
-    return log_values.logsumexp(0) - math.log(len(log_values))
-
-
-def _log_mean_numpy(log_values: np.ndarray) -> np.ndarray:
-    mean = special.logsumexp(log_values, axis=0) - math.log(len(log_values))
-    return np.asarray(mean, dtype=log_values.dtype)
+def _mean(logits: Tensor) -> Tensor:
+    """Return the means over the first axis; a network of the user's own may rule a class out, others another one."""
+    least = torch.finfo(logits.dtype).min / 2
+    return (logits.clamp(min=least) / len(logits)).sum(0)

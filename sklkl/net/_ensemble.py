@@ -23,7 +23,7 @@ from sklkl.net._training_state import PartOfCheckpoint, TrainingCheckpoint, rest
 
 
 class KLEnsemble(KLNet):
-    """Nets that are one: its network gives the mean of their probabilities, and is trained by training them.
+    """Nets that are one: its network gives the means of their logits, and is trained by training them.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class KLEnsemble(KLNet):
 
     def initialize_module(self) -> KLEnsemble:
         """Make one network of those of the nets, which stay theirs."""
-        self.module_ = Ensemble([uncompiled(net.module_) for net in self.learned()], self.multilabel).eval()
+        self.module_ = Ensemble([uncompiled(net.module_) for net in self.learned()]).eval()
         return self
 
     def learned(self) -> list[KLNet]:
