@@ -82,7 +82,7 @@ for (group, which), colour, marker in styles:
     x, y = doubts["entropy"][rows], doubts["disagreement"][rows]
     style = {"color": colour, "marker": marker, "label": group}
     axes[0].scatter(x, y, 16, alpha=0.6, **style)
-axes[0].set(xlabel="entropy of the prediction, nats", ylabel="disagreement, nats")
+axes[0].set(xlabel="entropy of the mean, nats", ylabel="disagreement, nats")
 axes[0].legend(title="digits, first seed", loc="upper left")
 lines = zip(
     doubts.items(),

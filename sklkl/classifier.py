@@ -47,9 +47,8 @@ class KLClassifier(NetClassifier):
         Whether the built-in network scales its inputs, whose units then do not matter, by what it learns from the
         training rows, see :class:`sklkl.modules.DenseScaling` and :class:`sklkl.modules.SparseScaling`.
     n_members : int >= 1, default=1
-        Number of networks, of different seeds and validation parts, which are pooled as in
-        :class:`sklkl.modules.Ensemble`; the built-in ones are trained as one stack. How far they differ is
-        :meth:`predict_uncertainty`.
+        Number of networks, of different seeds and validation parts, whose mean probabilities are predicted; the
+        built-in ones are trained as one stack. How far they differ is :meth:`predict_uncertainty`.
     codistill_strength : float >= 0, default=0.0
         Weight of KL(member‖mean of members), in nats per row, in each member's loss; they then share a validation part.
     module : torch.nn.Module class, factory or instance, default=None

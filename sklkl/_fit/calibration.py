@@ -12,7 +12,7 @@ from sklkl._fit.training_set import Training
 from sklkl._utils.torch_state import insist
 from sklkl.data import Rows
 from sklkl.modules import MLP, uncompiled
-from sklkl.net import KLEnsemble, KLNet, members_of
+from sklkl.net import KLNet, members_of
 
 # Standard deviation of the prior on the temperature's logarithm, without which most sets lose. Chosen among 0.07 to 0.5
 # by test log-loss.
@@ -24,7 +24,7 @@ def calibrate(net: KLNet, training: Training) -> None:
 
     Nothing is done without a validation part, or with a network of the user's own, whose last layer is not known, or
     whose logits may be more than that layer's.
-    Networks that predict as one have each their own part and temperature; then their pool is logarithmic.
+    Networks that predict as one have each their own part and temperature.
 
     Parameters
     ----------
@@ -43,9 +43,7 @@ def calibrate(net: KLNet, training: Training) -> None:
     for member, data in zip(members, sets, strict=True):
         module = uncompiled(member.module_)
         if data.valid is not None and isinstance(module, MLP) and module.is_as_made():
-            _divide_logits(member, module, likely_temperature(member, data.valid))
-    if isinstance(net, KLEnsemble) and insist(net.initialize_module):
-        raise KeyboardInterrupt
+            _divide_logits(module, likely_temperature(member, data.valid))
 
 
 def likely_temperature(net: KLNet, rows: Rows) -> float:
@@ -61,7 +59,7 @@ def likely_temperature(net: KLNet, rows: Rows) -> float:
     return math.exp(minimize_scalar(loss, bounds=(-1.0, 1.0), method="bounded").x)
 
 
-def _divide_logits(net: KLNet, module: MLP, temperature: float) -> None:
+def _divide_logits(module: MLP, temperature: float) -> None:
     last = module.linears()[-1]
     with torch.no_grad():
         weight, bias = last.weight / temperature, last.bias / temperature
@@ -69,7 +67,6 @@ def _divide_logits(net: KLNet, module: MLP, temperature: float) -> None:
         def divide() -> None:
             last.weight.copy_(weight)
             last.bias.copy_(bias)
-            net.temperature_ = temperature
 
         if insist(divide):
             raise KeyboardInterrupt

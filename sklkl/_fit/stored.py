@@ -39,14 +39,14 @@ from sklkl.net._moments import Remade
 from sklkl.optim import OPTIMIZERS
 
 # The number goes up when what is stored is no longer understood by code that knows the one before: the scales
-# of format 2 have steps, those of format 1 have none; from format 3 on it is known whether a net was calibrated.
-FORMAT = 3
+# of format 2 have steps, those of format 1 have none.
+FORMAT = 2
 
 _SETTINGS = (
     "learning_rate", "kl_target", "kl_strength", "distill_weight", "distill_rows", "stream", "multilabel", "lr",
     "batch_size", "max_epochs", "averaged_epochs", "random_state", "device", "compile",
 )  # fmt: skip
-_LEARNED = ("lr_", "has_learned_", "interrupted_", "unlabeled_rows_", "why_autograd_", "total_epochs_", "temperature_")
+_LEARNED = ("lr_", "has_learned_", "interrupted_", "unlabeled_rows_", "why_autograd_", "total_epochs_")
 
 _WEIGHT_PAIRS = "class_weight, in pairs"
 
@@ -151,9 +151,8 @@ def net_from_state(state: dict[str, Any], n_classes: int) -> KLNet:
     _fill(net.module_, state["weights"])
     _resume(net, state["training"])
     net.history = _history_from(state["history"])
-    learned = {"temperature_": None, **state["learned"]}
     for name in _LEARNED:
-        setattr(net, name, learned[name])
+        setattr(net, name, state["learned"][name])
     return net
 
 

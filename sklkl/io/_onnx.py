@@ -14,7 +14,7 @@ from sklkl._utils.optional import optional
 from sklkl.classifier import KLClassifier
 from sklkl.distiller import Distiller
 from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV
-from sklkl.modules import MLP, Ensemble, is_built_in, uncompiled
+from sklkl.modules import MLP, is_built_in, uncompiled
 from sklkl.net import members_of
 
 __all__ = ["register_onnx_converters"]
@@ -133,8 +133,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     except RuntimeError as error:
         owner = f"The 'module' of {type(model).__name__}, {_name(module)}, does not convert"
         raise RuntimeError(f"{owner}. {error}") from error
-    is_proba = isinstance(module, Ensemble) and module.pool == "linear"
-    proba = logits if is_proba else graph.proba(logits, net.multilabel)
+    proba = logits if hasattr(net, "members_") else graph.proba(logits, net.multilabel)
     label, proba_output = (output.full_name for output in operator.outputs)
     graph.cast(proba, DOUBLE if of_double else FLOAT, proba_output)
     if net.multilabel:

@@ -70,11 +70,11 @@ class Graph:
         return self.node("Cast", [name], output, to=kind)
 
     def network(self, module: nn.Module, x: str) -> str:
-        """Add a network and return the name of its logits, or, of a linear pool, of the probabilities."""
+        """Add a network and return the name of its logits, or, of an ensemble's, of the mean of the probabilities."""
         if isinstance(module, Ensemble):
-            members = [self.network(member, x) for member in module.members]
-            of_proba = module.pool == "linear"
-            return self._mean([self.proba(name, module.multilabel) for name in members] if of_proba else members)
+            logits = [self.network(member, x) for member in module.members]
+            proba = [self.proba(name, module.multilabel) for name in logits]
+            return self._mean(proba)
         if not isinstance(module, MLP):
             return export_nodes(self.scope, self.container, module, x, self.shape)
         for layer in module:

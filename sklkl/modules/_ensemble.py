@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, TypeGuard, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -18,34 +18,22 @@ from sklkl.modules._softmax import log_softmax
 
 __all__ = ["Ensemble", "is_built_in", "takes_wide"]
 
-Pool = Literal["linear", "logarithmic"]
-
 
 class Ensemble(nn.Module):
-    """Networks that predict as one: an opinion pool, linear or logarithmic.
+    """Networks that predict as one: the logits are those of the mean of their probabilities.
 
     Parameters
     ----------
     members : sequence of torch.nn.Module
         Networks that return logits of shape (n_rows, n_classes).
     multilabel : bool, default=False
-        Whether each logit is that of a label of its own.
-    pool : {"linear", "logarithmic"}, default="linear"
-        Whether the probabilities are the arithmetic means of the members', or their geometric means made to add up to
-        1, whose logits are the means of the logits. The linear pool suits members that are too sure: it is less sure
-        than they are. For the same reason it is not sure enough where each member is right about how sure it is.
-
-    Notes
-    -----
-    Of all distributions the logarithmic pool is that whose mean KL from it to the members is least. The log-loss of
-    each row, whatever its class, is the mean of those of the members less that mean KL.
+        Whether each logit is that of a label of its own: then it is the log-odds of the mean of the label's
+        probabilities, else the logarithm of the mean of the class's.
 
     References
     ----------
     Lakshminarayanan, Pritzel and Blundell (2017), Simple and Scalable Predictive Uncertainty Estimation using Deep
-    Ensembles, arXiv:1612.01474. Ranjan and Gneiting (2010), Combining Probability Forecasts, Journal of the Royal
-    Statistical Society B 72, 71-91, of what linear pools lack. Heskes (1998), Selecting Weighting Factors in
-    Logarithmic Opinion Pools, Advances in Neural Information Processing Systems 10.
+    Ensembles, arXiv:1612.01474.
 
     Examples
     --------
@@ -58,14 +46,14 @@ class Ensemble(nn.Module):
 
     members: nn.ModuleList
 
-    def __init__(self, members: Sequence[nn.Module], multilabel: bool = False, pool: Pool = "linear") -> None:
+    def __init__(self, members: Sequence[nn.Module], multilabel: bool = False) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.multilabel, self.pool = multilabel, pool
+        self.multilabel = multilabel
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, of shape (n_rows, n_classes)."""
-        return self._pooled(torch.stack([member(x) for member in self.members]))
+        return self._mean(torch.stack([member(x) for member in self.members]))
 
     def takes_sparse(self) -> bool:
         """Whether all members do, see :meth:`MLP.takes_sparse`."""
@@ -74,12 +62,10 @@ class Ensemble(nn.Module):
     def forward_sparse(self, X: Any) -> Tensor:
         """Return the logits of rows of a CSR matrix, see :meth:`MLP.forward_sparse`."""
         members: Any = self.members
-        return self._pooled(torch.stack([member.forward_sparse(X) for member in members]))
+        return self._mean(torch.stack([member.forward_sparse(X) for member in members]))
 
-    def _pooled(self, logits: Tensor) -> Tensor:
-        """Return the logits of the pool over the first axis."""
-        if self.pool == "logarithmic":
-            return _mean(logits)
+    def _mean(self, logits: Tensor) -> Tensor:
+        """Return the logits of the mean of probabilities over the first axis."""
         if self.multilabel:
             return _log_mean(logsigmoid(logits)) - _log_mean(logsigmoid(-logits))
         return _log_mean(log_softmax(logits))
@@ -87,15 +73,13 @@ class Ensemble(nn.Module):
     def forward_numpy(self, x: np.ndarray) -> np.ndarray:
         """Return the logits of built-in networks in evaluation mode, see :meth:`MLP.forward_numpy`."""
         logits = np.stack([member.forward_numpy(x) for member in self.members if isinstance(member, MLP)])
-        if self.pool == "logarithmic":
-            return np.asarray(logits.mean(axis=0))
         if self.multilabel:
             return _log_mean_numpy(special.log_expit(logits)) - _log_mean_numpy(special.log_expit(-logits))
         return _log_mean_numpy(special.log_softmax(logits, axis=-1))
 
     def extra_repr(self) -> str:
         """Show in the module's representation what a logit is."""
-        return f"multilabel={self.multilabel}, pool={self.pool!r}"
+        return f"multilabel={self.multilabel}"
 
 
 def is_built_in(module: nn.Module) -> bool:
@@ -124,12 +108,6 @@ def takes_wide(module: nn.Module, X: Any) -> TypeGuard[MLP | Ensemble]:
     True
     """
     return is_built_in(module) and is_wide(X) and cast(MLP | Ensemble, module).takes_sparse()
-
-
-def _mean(logits: Tensor) -> Tensor:
-    """Return the means over the first axis; a network of the user's own may rule a class out, others another one."""
-    least = torch.finfo(logits.dtype).min / 2
-    return (logits.clamp(min=least) / len(logits)).sum(0)
 
 
 def _log_mean(log_values: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from sklkl._utils.checks import invalid, refusal
 from sklkl._utils.torch_state import insist
 from sklkl.data import TrainingSet
 from sklkl.modules import Ensemble, uncompiled
-from sklkl.modules._ensemble import Pool
 from sklkl.net._apart import why_apart
 from sklkl.net._moments import Remade
 from sklkl.net._net import KLNet
@@ -24,10 +23,7 @@ from sklkl.net._training_state import PartOfCheckpoint, TrainingCheckpoint, rest
 
 
 class KLEnsemble(KLNet):
-    """Nets that are one: its network pools their predictions, and is trained by training them.
-
-    The pool is linear, the mean of probabilities, unless all of them were calibrated, see
-    :class:`sklkl.modules.Ensemble`.
+    """Nets that are one: its network gives the mean of their probabilities, and is trained by training them.
 
     Parameters
     ----------
@@ -80,11 +76,8 @@ class KLEnsemble(KLNet):
         self.optimizer = torch.optim.Adam
 
     def initialize_module(self) -> KLEnsemble:
-        """Make one network of those of the nets, which stay theirs; to be called anew when they were calibrated."""
-        nets = self.learned()
-        is_calibrated = all(net.temperature_ is not None for net in nets)
-        pool: Pool = "logarithmic" if is_calibrated else "linear"
-        self.module_ = Ensemble([uncompiled(net.module_) for net in nets], self.multilabel, pool).eval()
+        """Make one network of those of the nets, which stay theirs."""
+        self.module_ = Ensemble([uncompiled(net.module_) for net in self.learned()], self.multilabel).eval()
         return self
 
     def learned(self) -> list[KLNet]:

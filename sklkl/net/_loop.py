@@ -59,8 +59,6 @@ class TrainingLoop(SkorchNet):
     rate_state_: dict[str, Any] | None = None
     interrupted_: bool
     has_learned_: bool = False
-    # by what the logits were divided after the last training, if it was
-    temperature_: float | None = None
     # what the rule of the KL-adaptive rate is told of the data
     rule_params_: Mapping[str, Any] = MappingProxyType({})
     _is_stopped = False
@@ -134,7 +132,6 @@ class TrainingLoop(SkorchNet):
     def _open(self) -> int:
         """Get ready for a training, and return how many epochs there were before."""
         self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
-        self.temperature_ = None
         if self.stream:
             self._forget_old_epochs()
         self._n_before = len(self.history)

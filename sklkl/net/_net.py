@@ -96,8 +96,6 @@ class KLNet(TrainStep):
         The learning rate of the last training, at its peak.
     interrupted_ : bool
         Whether the last training was interrupted from the keyboard.
-    temperature_ : float or None
-        By what a classifier has divided the logits after the last training, to set the network's confidence.
     why_autograd_ : str or None
         Why the last training went through autograd; None if its gradients and steps were written out, which is the
         same training but for rounding.

@@ -109,8 +109,7 @@ def ended_state(net: Any) -> dict[str, Any]:
     """Return the state of a net at the end of its training, or of a pass over a part of a stream."""
     rate = net.rate_state_  # that of a stream; its optimiser is the net's
     own = None if rate is None else {name: value for name, value in rate.items() if name != "optimizer"}
-    learned = {"why_autograd": getattr(net, "why_autograd_", None), "temperature": net.temperature_}
-    return {**state_of(net), "ended": True, **learned, "stream_rate": own}
+    return {**state_of(net), "ended": True, "why_autograd": getattr(net, "why_autograd_", None), "stream_rate": own}
 
 
 def restore(net: Any, state: dict[str, Any]) -> None:
@@ -136,7 +135,6 @@ def restore_ended(net: Any, data: TrainingSet, state: dict[str, Any]) -> None:
     restore(net, state)
     net.set_mode(training=False)
     net.why_autograd_, net.total_epochs_ = state["why_autograd"], net.max_epochs
-    net.temperature_ = state.get("temperature")
     net.has_learned_, net.interrupted_ = True, False
     if state.get("stream_rate") is not None:
         net.rate_state_ = {**state["stream_rate"], "optimizer": net.optimizer}

@@ -20,7 +20,6 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-import sklkl
 from sklkl import Distiller, KLClassifier
 from sklkl._fit.members import validation_parts
 from sklkl._fit.parameters import FitData
@@ -64,8 +63,6 @@ def indicator(y):
 
 KINDS = {
     "plain": ({}, lambda X, y: (X, y)),
-    "not calibrated": ({"calibrate": False}, lambda X, y: (X, y)),
-    "no rows set aside": ({"early_stopping": False}, lambda X, y: (X, y)),
     "no hidden layer": ({"hidden_layer_sizes": ()}, lambda X, y: (X, y)),
     "unscaled": ({"scale_inputs": False}, lambda X, y: (X, y)),
     "labels": ({}, lambda X, y: (X, indicator(y))),
@@ -81,20 +78,16 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("params", "data"), KINDS.values(), ids=KINDS)
-def test_predicts_the_pool_of_its_members(several, table, params, data):
+def test_predicts_the_mean_of_its_members(several, table, params, data):
     X, y = data(*table)
     clf = several(**params).fit(X, y)
     assert type(clf.module_) is Ensemble
     dense = torch.tensor(X.toarray() if sparse.issparse(X) else np.asarray(X))
     dense = dense.float() if params.get("module") else dense
     squash = special.expit if np.ndim(y) == 2 else lambda logits: special.softmax(logits, -1)
-    each = [net.module_.eval()(dense).detach().numpy() for net in clf.net_.members_]
+    each = [squash(net.module_.eval()(dense).detach().numpy()) for net in clf.net_.members_]
     assert len(each) == 3
-    # those that were calibrated are right about how sure they are in the mean
-    calibrated = clf.calibrate and clf.module is None and "valid_loss" in clf.history_[-1]
-    assert [net.temperature_ is not None for net in clf.net_.members_] == [calibrated] * 3
-    expected = squash(np.mean(each, axis=0)) if calibrated else np.mean(list(map(squash, each)), axis=0)
-    np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
+    np.testing.assert_allclose(clf.predict_proba(X), np.mean(each, axis=0), rtol=1e-5)
     np.testing.assert_allclose(clf.predict_log_proba(X), np.log(clf.predict_proba(X)), rtol=1e-6)
     assert (each[0] != each[1]).any()
 
@@ -164,33 +157,6 @@ def test_one_bar_shows_the_progress(several, table, capsys):
         clf.fit(*table)
         (bar,) = capsys.readouterr().err.strip("\n").split("\n")  # a slow machine shows its end twice, in one line
         assert "3/3" in bar
-
-
-def from_file(clf, X, y, path):
-    sklkl.save(clf, path)
-    return sklkl.load(path)
-
-
-COPIES = {
-    "pickle": lambda clf, X, y, path: pickle.loads(pickle.dumps(clf)),
-    "copy": lambda clf, X, y, path: copy.deepcopy(clf),
-    "file": from_file,
-    # of a fit that has ended, which another one finds
-    "checkpoint": lambda clf, X, y, path: [clone(clf).set_params(checkpoint=path).fit(X, y) for _ in range(2)][1],
-}
-
-
-@pytest.mark.parametrize("way", COPIES)
-def test_copies_have_the_same_pool(several, table, tmp_path, way):
-    clf = several().fit(*table)
-    copied = COPIES[way](clf, *table, tmp_path / "members")
-    assert copied.module_.pool == clf.module_.pool == "logarithmic"
-    np.testing.assert_array_equal(copied.predict_proba(table[0]), clf.predict_proba(table[0]))
-
-
-def test_what_is_trained_further_is_no_longer_calibrated(several, table):
-    clf = several().fit(*table).partial_fit(*table)
-    assert clf.module_.pool == "linear"
 
 
 # Uncertainty

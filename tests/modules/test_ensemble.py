@@ -1,19 +1,14 @@
-"""Networks that predict as one: the means of their probabilities, arithmetic or geometric, as scipy computes them."""
+"""Networks that predict as one: the mean of their probabilities, as scipy computes it."""
 
 import pickle
 
 import numpy as np
 import pytest
 import torch
-from scipy import special, stats
+from scipy import special
 from torch import nn
 
 from sklkl.modules import MLP, Ensemble, is_built_in
-
-
-@pytest.fixture
-def x():
-    return torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
@@ -32,60 +27,39 @@ class Logits(nn.Module):
         return self.logits.expand(len(x), -1)
 
 
-KINDS = {
-    "classes": (False, lambda z: special.softmax(z, -1)),
-    # of a label as those of two classes
-    "labels": (True, lambda z: np.stack([special.expit(-z), special.expit(z)], axis=-1)),
-}
-POOLS = {"linear": np.mean, "logarithmic": stats.gmean}
-
-
-@pytest.mark.parametrize(("multilabel", "proba"), KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize(("pool", "mean"), POOLS.items(), ids=POOLS)
-def test_the_probabilities_are_means_of_the_members(members, x, multilabel, proba, pool, mean):
-    ensemble = Ensemble(members, multilabel, pool).eval()
-    expected = mean([proba(member(x).detach().numpy()) for member in members], axis=0)
-    expected /= expected.sum(-1, keepdims=True)
+@pytest.mark.parametrize(
+    ("multilabel", "proba"),
+    [(False, lambda z: special.softmax(z, -1)), (True, special.expit)],
+    ids=["classes", "labels"],
+)
+def test_the_probabilities_are_the_mean_of_the_members(members, multilabel, proba):
+    x = torch.randn(7, 4, dtype=torch.float64)
+    ensemble = Ensemble(members, multilabel).eval()
+    expected = np.mean([proba(member(x).detach().numpy()) for member in members], axis=0)
     np.testing.assert_allclose(proba(ensemble(x).detach().numpy()), expected, rtol=1e-12)
     np.testing.assert_allclose(proba(ensemble.forward_numpy(x.numpy())), expected, rtol=1e-12)
 
 
-def test_the_log_loss_of_a_logarithmic_pool_is_that_of_the_members_less_how_far_they_differ(members, x):
-    each = np.stack([special.log_softmax(member(x).detach().numpy(), -1) for member in members])
-    log_p = special.log_softmax(Ensemble(members, pool="logarithmic")(x).detach().numpy(), -1)
-    apart = special.rel_entr(np.exp(log_p), np.exp(each)).sum(-1).mean(0)
-    np.testing.assert_allclose(-log_p, -each.mean(0) - apart[:, None], rtol=1e-12)
-
-
 @pytest.mark.parametrize("multilabel", [False, True])
-@pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_numpy_computes_in_the_type_of_its_input(members, multilabel, pool, dtype):
-    logits = Ensemble(members, multilabel, pool).forward_numpy(np.ones((2, 4), dtype))
+def test_numpy_computes_in_the_type_of_its_input(members, multilabel, dtype):
+    logits = Ensemble(members, multilabel).forward_numpy(np.ones((2, 4), dtype))
     assert logits.dtype == dtype
     assert logits.shape == (2, 3)
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
-@pytest.mark.parametrize("pool", POOLS)
-def test_sure_members_that_differ_are_half_sure(multilabel, pool):
+def test_sure_members_that_differ_are_half_sure(multilabel):
     # of softmax in float32 the smaller probability would be zero, and its logarithm infinite
-    ensemble = Ensemble([Logits([900.0, -900.0]), Logits([-900.0, 900.0])], multilabel, pool)
+    ensemble = Ensemble([Logits([900.0, -900.0]), Logits([-900.0, 900.0])], multilabel)
     logits = ensemble(torch.zeros(1, 1))[0]
     torch.testing.assert_close(logits[0], logits[1])
     assert torch.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_each_member_thinks_another_class_impossible(pool):
-    ensemble = Ensemble([Logits([0.0, -np.inf]), Logits([-np.inf, 0.0])], pool=pool)
-    torch.testing.assert_close(ensemble(torch.zeros(1, 1)).softmax(-1), torch.full((1, 2), 0.5, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_a_class_that_no_member_thinks_possible(pool):
-    logits = Ensemble([Logits([0.0, -np.inf]), Logits([1.0, -np.inf])] * 4, pool=pool)(torch.zeros(1, 1))
-    assert logits.softmax(-1).tolist() == [[1.0, 0.0]]
+def test_a_class_that_no_member_thinks_possible():
+    logits = Ensemble([Logits([0.0, -np.inf]), Logits([1.0, -np.inf])])(torch.zeros(1, 1))
+    assert logits.tolist() == [[0.0, -np.inf]]
 
 
 def test_is_trained_as_any_network(members):
