@@ -2,10 +2,9 @@
 
 Candidates are compared by cross-validated log-loss on the training rows, as a user would with
 :class:`sklkl.model_selection.StackedGridSearchCV`; every candidate is then trained on all of them with several seeds,
-and the mean of its test log-losses counts. "paired" takes the strength of the lowest mean over folds and repeats if it
-is lower than that of strength 0 by more than a standard error of their difference, and 0 otherwise. "best" is what the
-test rows themselves would choose, as no search can, and partly luck: "by half" is chosen by half of the test rows and
-measured on the others, and so what there is to gain.
+and the mean of its test log-losses counts. "best" is what the test rows themselves would choose, as no
+search can, and partly luck: "by half" is chosen by half of the test rows and measured on the others, so it is what
+there is to gain.
 
     python examples/benchmarks/strength.py --data FOLDER
     python examples/benchmarks/strength.py --data FOLDER --flipped 0.3
@@ -75,14 +74,6 @@ def one_error(scores):
     return int(np.flatnonzero(means <= means.min() + error)[0])
 
 
-def paired(scores):
-    """Return the strength of the lowest loss if it differs from strength 0 by more than a standard error, or that."""
-    apart = scores - scores[PLAIN[0]]
-    best = apart.mean(1).argmin()
-    error = apart[best].std(ddof=1) / np.sqrt(apart.shape[1])
-    return int(best) if apart[best].mean() < -error else PLAIN[0]
-
-
 def by_half(test):
     """Return the loss on each half of the test rows of the strength that the other half chooses, and its mean."""
     even, odd = (test[rows][:, PLAIN[1]].mean((1, 2)) for rows in ("even", "odd"))
@@ -96,7 +87,6 @@ def choices(cv):
         "strength": (at_plain_decay[:, 0].mean(-1).argmin(), PLAIN[1]),
         f"{N_SEEDS} repeats": (at_plain_decay.mean((1, 2)).argmin(), PLAIN[1]),
         "one error": (one_error(at_plain_decay.mean(1)), PLAIN[1]),
-        "paired": (paired(at_plain_decay.mean(1)), PLAIN[1]),
         "decay": (0, cv[0, :, 0].mean(-1).argmin()),
         "both": np.unravel_index(cv[:, :, 0].mean(-1).argmin(), cv.shape[:2]),
     }
