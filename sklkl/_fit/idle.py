@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import NamedTuple
 
 from sklkl._fit.attempt import Task
-from sklkl._fit.parameters import FitData, FitParams, NetParams, PassedOnParams, TeacherParams, refused
+from sklkl._fit.parameters import FitData, FitParams, NetParams, PassedOnParams, TeacherParams, refused, valid_defaults
 from sklkl._fit.soft_targets import SoftTargets
 from sklkl._utils.equality import same_value
 from sklkl.data import Rows
@@ -213,8 +212,7 @@ def warn_of_idle(estimator: PassedOnParams, params: FitParams, data: FitData, ta
     UserWarning
         For each such parameter; clones of one estimator do so once.
     """
-    of_init, given = inspect.signature(type(estimator)).parameters, params.given
-    defaults = {name: of_init[name].default for name in given if name in of_init}  # others are passed on
+    defaults, given = valid_defaults(type(estimator)), params.given
     changed = {name for name, value in given.items() if name not in defaults or value is not defaults[name]}
     needs = _unmet(changed, estimator._varied, _circumstances(params, data, task))
     for name in filter(needs.__contains__, given):

@@ -1,4 +1,4 @@
-"""From what was given to ``fit`` to rows of numbers: inputs, and labels of every kind that nothing is lost in."""
+"""From what was given to ``fit`` to rows of numbers: inputs, and labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from torch.utils.data import DataLoader, Dataset
 
 from sklkl._fit.in_place import check_finite, stays_in_place
+from sklkl._fit.object_labels import check_no_missing, missing_label, object_array, typed_labels
 from sklkl._fit.parameters import FLOATS, FitData, InputParams
 from sklkl._fit.times import check_no_times
 from sklkl._fit.weights import row_weights
@@ -41,8 +41,8 @@ _CONTAINERS = (
 )
 # Libraries of data that are in no memory.
 _SOURCES = ("pyarrow", "datasets")
-_LABEL_NUMBERS = (Real, np.bool_)
-_NAMES_OF_MISSING = {"nan": "NaN", "<NA>": "NA"}
+# Kinds of arrays whose values are labels whatever they are.
+_PLAIN_LABELS = "biuU"
 
 
 def validated(
@@ -70,6 +70,8 @@ def validated(
 
 def check_container(X: Any, name: str = "X", allowed: str = _CONTAINERS) -> None:
     """Raise a TypeError if inputs are in no array, matrix or frame, but in what has to be asked for them."""
+    if type(X) is np.ndarray:
+        return
     of_library = type(X).__module__.partition(".")[0] in _SOURCES
     is_source = of_library and not (hasattr(X, "__array__") or is_lazy_column(X))
     if is_source or isinstance(X, (Mapping, Iterator, Set, str, bytes, Dataset, DataLoader, RowBlocks)):
@@ -175,18 +177,36 @@ def read_inputs(
     is_large = in_place and isinstance(X, np.ndarray) and X.size > _rows.LARGE
     kept = is_large and stays_in_place(X, params.numpy_dtype)
     how: dict[str, Any] = {"dtype": "numeric"} if kept else {"dtype": params.numpy_dtype, "order": "C"}
-    X, y = validated(estimator, X, y, module_dtype=params.module_dtype, **how, multi_output=True, reset=reset)
+    plain = None if kept else _plain_table(X, y, params.numpy_dtype)
+    if plain is not None:
+        X = validate_data(estimator, plain, skip_check_array=True, reset=reset)
+    else:
+        X, y = validated(estimator, X, y, module_dtype=params.module_dtype, **how, multi_output=True, reset=reset)
     if kept:
         check_finite(X, params.numpy_dtype)
     y, classes = target_of(y, classes, multilabel, "in the training that is resumed")
     return Inputs(X, y, classes, kept)
 
 
+def _plain_table(X: Any, y: Any, dtype: np.dtype) -> np.ndarray | None:
+    """Return X in the network's type if scikit-learn's checks, a noticeable part of a short fit, would find nothing."""
+    plain = type(X) is type(y) is np.ndarray and X.dtype.kind == "f" and y.dtype.kind in _PLAIN_LABELS
+    if not plain or X.ndim != 2 or y.shape != X.shape[:1] or X.size == 0:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        table = np.asarray(X, dtype=dtype, order="C")
+        return table if np.isfinite(table.sum()) else None
+
+
 def target_of(y: Any, classes: np.ndarray | None, multilabel: bool | None, like: str) -> tuple[np.ndarray, np.ndarray]:
     """Return labels or an indicator, and the sorted labels; ``like`` says whose kind of target it must be."""
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-    _check_labels(y)
+    plain = y.ndim == 1 and y.dtype.kind in _PLAIN_LABELS
+    classes = np.unique(y) if plain and classes is None else classes
+    # in many labels of few classes scikit-learn's look at them, a noticeable part of a short fit, finds nothing
+    if not plain or 2 * len(classes) > len(y):
+        _check_labels(y)
     if multilabel is not None and multilabel != (y.ndim == 2):
         kinds = ["one label for each row", "a multilabel indicator"]
         raise invalid_input("y", kinds[not multilabel], f"{kinds[multilabel]}, as {like}")
@@ -295,74 +315,21 @@ def label_array(y: Any) -> Any:
         If a label is missing.
     """
     if isinstance(y, (list, tuple)):
-        return _typed(_objects(y), lambda texts: np.asarray(texts.tolist()))
+        return typed_labels(object_array(y), lambda texts: np.asarray(texts.tolist()))
     if y is None or sparse.issparse(y):
         return y
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
-        raise _missing("a masked value", np.ma.getmaskarray(y))
+        raise missing_label("a masked value", np.ma.getmaskarray(y))
     values = y if type(y) is np.ndarray else np.asarray(to_numpy("y", y))
     if values.ndim == 0:  # scikit-learn refuses it by name
         return y
     if values.dtype.kind == "T":  # numpy's texts of any length, which scikit-learn does not know
         values = values.astype(object)
     if values.dtype.kind == "O":
-        return _typed(values, lambda texts: texts)
+        return typed_labels(values, lambda texts: texts)
     if values.dtype.kind in "fmM":
-        _check_no_missing(values)
+        check_no_missing(values)
     return values
-
-
-def _objects(y: Any) -> np.ndarray:
-    """Return a sequence as an array of what is in it."""
-    try:
-        return np.array(y, dtype=object)
-    except ValueError:  # parts of several lengths
-        values = np.empty(len(y), dtype=object)
-        values[:] = list(y)
-        return values
-
-
-def _typed(values: np.ndarray, texts: Any) -> Any:
-    """Return objects as an array of the type that numpy finds for them; texts as ``texts`` makes them."""
-    missing = np.array([not hasattr(value, "__len__") and is_missing(value) for value in values.flat], dtype=bool)
-    if missing.any():
-        first = values.flat[int(missing.argmax())]
-        raise _missing(_NAMES_OF_MISSING.get(str(first), str(first)), missing.reshape(values.shape))
-    kinds: set[type] = {type(value) for value in values.flat}
-    others = {kind for kind in kinds if not issubclass(kind, str)}
-    if not others:
-        return texts(values)
-    strange = {kind for kind in others if not issubclass(kind, _LABEL_NUMBERS)}
-    if len(others) < len(kinds) or (strange and others != {bytes}):  # scikit-learn refuses those by name
-        shown: set[type] = others if len(others) == len(kinds) else {str, *others}
-        names = " and ".join(sorted(kind.__name__ for kind in shown))
-        raise TypeError(refusal("y", names, "labels that are uniformly strings or numbers"))
-    return _as_numbers(values)
-
-
-def _as_numbers(values: np.ndarray) -> np.ndarray:
-    """Return numbers of an object array in a type of their own, without a change of any of them."""
-    typed = np.array(values.tolist())
-    if typed.dtype.kind != "f" or not all(isinstance(value, Integral) for value in values.flat):
-        return typed
-    lowest, highest = values.min(), values.max()
-    if lowest < 0 or highest >= 2**64:
-        raise ValueError(refusal("y", f"{lowest} and {highest}", "labels of one type of integers, of 64 bits"))
-    return values.astype(np.uint64)  # numpy takes integers beyond int64 for floats if there are others
-
-
-def _check_no_missing(values: np.ndarray) -> None:
-    missing = np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
-    if missing.any():
-        raise _missing("NaN" if values.dtype.kind == "f" else "NaT", missing)
-
-
-def _missing(what: str, missing: np.ndarray) -> ValueError:
-    row = int(np.argwhere(missing)[0, 0])
-    return ValueError(
-        f"Input y contains {what}: row {row} has no label. Leave out the rows without one, or pass them as "
-        "'X_unlabeled'."
-    )
 
 
 def is_first_call(estimator: BaseEstimator, classes: Any) -> bool:

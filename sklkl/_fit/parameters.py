@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -275,6 +278,12 @@ class PassedOnParams(WarnsOnce):
                 raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}")
             setattr(self, name, value)
 
+    @classmethod
+    @lru_cache(maxsize=32)  # to look at a class takes a noticeable part of a short fit
+    def _get_param_names(cls) -> list[str]:
+        names: list[str] = super()._get_param_names()  # type: ignore[misc]
+        return names
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return all parameters by name, those that are passed on included and, if ``deep``, those of callbacks."""
         params = super().get_params(deep=deep)  # type: ignore[misc]
@@ -336,15 +345,27 @@ class PassedOnParams(WarnsOnce):
             )
 
 
+@lru_cache(maxsize=32)
+def valid_defaults(kind: type) -> dict[str, Any]:
+    """Return the default of each parameter of a class of estimators, where that is valid."""
+    found = {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        with suppress(ValueError):
+            validate_parameter_constraints(CONSTRAINTS, {name: parameter.default}, caller_name=kind.__name__)
+            found[name] = parameter.default
+    return found
+
+
 def checked_params(estimator: PassedOnParams) -> FitParams:
     """Return the parameters of an estimator in groups; an error names the one that is invalid."""
-    params = estimator.get_params(deep=False)
-    validate_parameter_constraints(CONSTRAINTS, params, caller_name=type(estimator).__name__)
+    params, known = estimator.get_params(deep=False), valid_defaults(type(estimator))
+    changed = {name: value for name, value in params.items() if name not in known or value is not known[name]}
+    validate_parameter_constraints(CONSTRAINTS, changed, caller_name=type(estimator).__name__)
     if params["lr"] > HIGHEST_RATE:
         raise invalid("lr", params["lr"], f"a learning rate of at most {HIGHEST_RATE:.0e}", of="KLClassifier")
     dtype = FLOATS.get(params["dtype"], params["dtype"])
     numpy_dtype = np.dtype(str(dtype).removeprefix("torch."))
-    known = {
+    by_name = {
         **params,
         "dtype": dtype,
         "numpy_dtype": numpy_dtype,
@@ -354,7 +375,7 @@ def checked_params(estimator: PassedOnParams) -> FitParams:
     }
 
     def group(kind: Any) -> Any:
-        return kind(**{field.name: known[field.name] for field in fields(kind)})
+        return kind(**{field.name: by_name[field.name] for field in fields(kind)})
 
     groups = {"inputs": group(InputParams), "teacher": group(TeacherParams)}
     groups |= {"split": group(SplitParams), "net": group(NetParams), "checkpoint": group(CheckpointParams)}
