@@ -165,9 +165,10 @@ def _kept(value: Tensor | float) -> Tensor | float:
 
 def _numbers(values: list[Tensor | float]) -> np.ndarray:
     """Return numbers, some of which may be on a device."""
-    found = np.array([0.0 if isinstance(value, Tensor) else value for value in values])
     on_device = [isinstance(value, Tensor) for value in values]
-    if any(on_device):
-        there = torch.stack([value for value in values if isinstance(value, Tensor)])
-        found[on_device] = there.to(torch.promote_types(there.dtype, torch.float32)).numpy(force=True)
+    if not any(on_device):
+        return np.array(values)
+    found = np.array([0.0 if isinstance(value, Tensor) else value for value in values])
+    there = torch.stack([value for value in values if isinstance(value, Tensor)])
+    found[on_device] = there.to(torch.promote_types(there.dtype, torch.float32)).numpy(force=True)
     return found

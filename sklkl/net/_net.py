@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -30,6 +29,7 @@ from sklkl.net._shares import check_shared
 from sklkl.net._steps import TrainStep
 from sklkl.net._storage import copied
 from sklkl.optim import LearningRateName
+from sklkl.optim._validation import closure_default
 from sklkl.penalties import adapted
 
 __all__ = ["KLNet"]
@@ -271,8 +271,7 @@ class KLNet(TrainStep):
         super().initialize_optimizer(*args, **kwargs)
         # Only an optimiser that evaluates the loss several times a step, such as LBFGS, needs skorch's closure.
         self._grad_hooks = False
-        closure = inspect.signature(self.optimizer_.step).parameters.get("closure")
-        self._needs_closure = closure is not None and closure.default is not None
+        self._needs_closure = closure_default(self.optimizer_) is not None
         self.lr_ = self.lr
         if self._rate_runs:  # a callback wants another one
             self._stop_by_hand()

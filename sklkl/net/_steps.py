@@ -206,7 +206,8 @@ class TrainStep(TrainingLoop):
         watched = self.is_watched()
         if training and (self._by_hand is None or watched):
             self._choose(iterator, fit_params)
-        self.set_mode(training)
+        if self._by_hand is None or watched:  # the engine has no modes
+            self.set_mode(training)
         if self._by_hand is None:
             if training:
                 align(self)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,10 +36,26 @@ def check_weight(sample_weight: Tensor | None, stack: tuple[int, ...], n_rows: i
         raise invalid("sample_weight", shape, f"of shape ({n_rows},), one for each row", "KLAdaptiveLR.step")
 
 
+def closure_default(optimizer: Optimizer) -> Any:
+    """Return what an optimiser's step has for a closure if it is given none: ``inspect.Parameter.empty`` needs one."""
+    has_own = "step" in vars(optimizer)
+    closure = _closure_of(optimizer.step) if has_own else _closure_of_class(type(optimizer))
+    return None if closure is None else closure.default
+
+
+def _closure_of(step: Callable[..., object]) -> inspect.Parameter | None:
+    return inspect.signature(step).parameters.get("closure")
+
+
+@lru_cache(maxsize=8)  # to look at a class takes a noticeable part of a short fit
+def _closure_of_class(kind: type[Optimizer]) -> inspect.Parameter | None:
+    return _closure_of(kind.step)
+
+
 def check_optimizer(optimizer: Optimizer) -> None:
     """Raise ValueError for an optimiser whose step cannot be scaled by its rate."""
-    name, closure = type(optimizer).__name__, inspect.signature(optimizer.step).parameters.get("closure")
-    if closure is not None and closure.default is inspect.Parameter.empty:
+    name = type(optimizer).__name__
+    if closure_default(optimizer) is inspect.Parameter.empty:
         raise invalid("optimizer", name, f"one that takes a step without a closure{_OTHERWISE}", "KLAdaptiveLR")
     if name in UNSCALABLE:
         raise invalid("optimizer", name, f"one whose step is proportional to its rate{_OTHERWISE}", "KLAdaptiveLR")
