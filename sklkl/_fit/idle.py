@@ -212,14 +212,15 @@ def warn_of_idle(estimator: PassedOnParams, params: FitParams, data: FitData, ta
     UserWarning
         For each such parameter; clones of one estimator do so once.
     """
-    defaults, given = valid_defaults(type(estimator)), params.given
+    kind: type = type(estimator)
+    defaults, given = valid_defaults(kind), params.given
     changed = {name for name, value in given.items() if name not in defaults or value is not defaults[name]}
     needs = _unmet(changed, estimator._varied, _circumstances(params, data, task))
     for name in filter(needs.__contains__, given):
         asks_for_nothing = [places[name] for places in (defaults, _OFF) if name in places]
         if not any(same_value(given[name], value) for value in asks_for_nothing):
             estimator._warn_once(
-                f"The {name!r} parameter of {type(estimator).__name__} has no effect; {needs[name]} would give it one.",
+                f"The {name!r} parameter of {kind.__name__} has no effect; {needs[name]} would give it one.",
                 stacklevel=5,
             )
 

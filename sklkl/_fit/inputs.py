@@ -177,9 +177,10 @@ def read_inputs(
     is_large = in_place and isinstance(X, np.ndarray) and X.size > _rows.LARGE
     kept = is_large and stays_in_place(X, params.numpy_dtype)
     how: dict[str, Any] = {"dtype": "numeric"} if kept else {"dtype": params.numpy_dtype, "order": "C"}
-    plain = None if kept else _plain_table(X, y, params.numpy_dtype)
-    if plain is not None:
-        X = validate_data(estimator, plain, skip_check_array=True, reset=reset)
+    plain = _plain_table(X, y, params.numpy_dtype) if reset and not kept else None
+    if plain is not None:  # its columns have no names
+        X, estimator.n_features_in_ = plain, plain.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
     else:
         X, y = validated(estimator, X, y, module_dtype=params.module_dtype, **how, multi_output=True, reset=reset)
     if kept:
@@ -202,10 +203,9 @@ def target_of(y: Any, classes: np.ndarray | None, multilabel: bool | None, like:
     """Return labels or an indicator, and the sorted labels; ``like`` says whose kind of target it must be."""
     y = y.toarray() if hasattr(y, "toarray") else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-    plain = y.ndim == 1 and y.dtype.kind in _PLAIN_LABELS
-    classes = np.unique(y) if plain and classes is None else classes
-    # in many labels of few classes scikit-learn's look at them, a noticeable part of a short fit, finds nothing
-    if not plain or 2 * len(classes) > len(y):
+    if classes is None and y.ndim == 1 and y.dtype.kind in _PLAIN_LABELS:
+        classes = np.unique(y)
+    if classes is None or not _are_plain_labels(y, classes):
         _check_labels(y)
     if multilabel is not None and multilabel != (y.ndim == 2):
         kinds = ["one label for each row", "a multilabel indicator"]
@@ -215,6 +215,11 @@ def target_of(y: Any, classes: np.ndarray | None, multilabel: bool | None, like:
     if classes is None:
         classes = LabelEncoder().fit(y).classes_ if y.dtype.kind == "O" else np.unique(y)
     return y, classes
+
+
+def _are_plain_labels(y: np.ndarray, classes: np.ndarray) -> bool:
+    """Whether scikit-learn's look at labels, which takes a noticeable part of a short fit, would find nothing."""
+    return y.ndim == 1 and y.dtype.kind in _PLAIN_LABELS and 2 * len(classes) <= len(y)
 
 
 def _check_labels(y: np.ndarray) -> None:

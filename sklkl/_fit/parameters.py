@@ -358,9 +358,10 @@ def valid_defaults(kind: type) -> dict[str, Any]:
 
 def checked_params(estimator: PassedOnParams) -> FitParams:
     """Return the parameters of an estimator in groups; an error names the one that is invalid."""
-    params, known = estimator.get_params(deep=False), valid_defaults(type(estimator))
+    kind: type = type(estimator)
+    params, known = estimator.get_params(deep=False), valid_defaults(kind)
     changed = {name: value for name, value in params.items() if name not in known or value is not known[name]}
-    validate_parameter_constraints(CONSTRAINTS, changed, caller_name=type(estimator).__name__)
+    validate_parameter_constraints(CONSTRAINTS, changed, caller_name=kind.__name__)
     if params["lr"] > HIGHEST_RATE:
         raise invalid("lr", params["lr"], f"a learning rate of at most {HIGHEST_RATE:.0e}", of="KLClassifier")
     dtype = FLOATS.get(params["dtype"], params["dtype"])

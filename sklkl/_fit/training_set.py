@@ -137,7 +137,7 @@ def stops_early(params: FitParams, n_rows: int, n_classes: int, distilled: bool)
 def _n_classes(rows: Rows) -> int:
     """Return the number of classes that rows have; a multilabel indicator is not stratified by class."""
     assert rows.y is not None
-    return 1 if rows.y.ndim == 2 else int(rows.y.bincount().count_nonzero())
+    return 1 if rows.y.ndim == 2 else len(np.unique(rows.y.cpu().numpy()))
 
 
 def stream_training(
@@ -303,4 +303,4 @@ def _drawn(
 
 def can_stratify(codes: np.ndarray, n_valid: int) -> bool:
     """Whether a part of so many rows, and the rest, can have rows of every class."""
-    return min(n_valid, len(codes) - n_valid) >= np.count_nonzero(np.bincount(codes))
+    return min(n_valid, len(codes) - n_valid) >= len(np.flatnonzero(np.bincount(codes)))

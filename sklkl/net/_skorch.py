@@ -76,13 +76,6 @@ class SkorchNet(NeuralNetClassifier):
         trained: Self = super().fit(X, y, **fit_params)
         return trained
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # skorch looks for what it registers at every assignment, of which even a short training has a hundred
-        if isinstance(value, (nn.Module, torch.optim.Optimizer)):
-            super().__setattr__(name, value)
-        else:
-            object.__setattr__(self, name, value)
-
     def set_mode(self, training: bool) -> None:
         """Put the network in training or evaluation mode."""
         use_one_thread_after_fork()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -38,18 +37,16 @@ def check_weight(sample_weight: Tensor | None, stack: tuple[int, ...], n_rows: i
 
 def closure_default(optimizer: Optimizer) -> Any:
     """Return what an optimiser's step has for a closure if it is given none: ``inspect.Parameter.empty`` needs one."""
-    has_own = "step" in vars(optimizer)
-    closure = _closure_of(optimizer.step) if has_own else _closure_of_class(type(optimizer))
+    kind: type = type(optimizer)
+    closure = _closure_of(optimizer) if "step" in vars(optimizer) else _closure_of_class(kind)
     return None if closure is None else closure.default
 
 
-def _closure_of(step: Callable[..., object]) -> inspect.Parameter | None:
-    return inspect.signature(step).parameters.get("closure")
+def _closure_of(optimizer: Any) -> inspect.Parameter | None:
+    return inspect.signature(optimizer.step).parameters.get("closure")
 
 
-@lru_cache(maxsize=8)  # to look at a class takes a noticeable part of a short fit
-def _closure_of_class(kind: type[Optimizer]) -> inspect.Parameter | None:
-    return _closure_of(kind.step)
+_closure_of_class = lru_cache(maxsize=8)(_closure_of)  # to look at a class takes a noticeable part of a short fit
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
