@@ -13,6 +13,9 @@ from sklkl.modules import few_classes, log_softmax
 
 __all__ = ["CrossEntropy", "TermMeans", "cross_entropy", "expectation", "row_shares"]
 
+# In place of the mass of no row.
+_TINY = float(np.finfo(np.float64).tiny)
+
 
 class CrossEntropy(nn.Module):
     """Cross-entropy of each row, -log p(y), in nats.
@@ -149,7 +152,7 @@ class TermMeans:
         columns = [value for column in self.values.values() for value in column]
         numbers = _numbers([*columns, *self.masses])
         values, masses = numbers[: len(columns)].reshape(len(self.values), -1), numbers[len(columns) :]
-        means = values @ masses / max(masses.sum(), np.finfo(np.float64).tiny)
+        means = values @ masses / max(masses.sum(), _TINY)
         return dict(zip(self.values, means.tolist(), strict=True))
 
 

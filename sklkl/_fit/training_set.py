@@ -18,6 +18,7 @@ from sklkl._fit.parameters import FitParams, SplitParams, TeacherParams
 from sklkl._fit.soft_targets import SoftTargets
 from sklkl._fit.teacher_share import best_share, clearly_loses, clearly_worse, net_proba
 from sklkl._utils.checks import invalid
+from sklkl._utils.sklearn_private import drawn_split
 from sklkl.data import Rows, TrainingSet
 from sklkl.net import KLNet
 
@@ -286,8 +287,8 @@ def validation_split(
         return np.arange(len(codes)), pool
     n_valid = min(max(1, round(fraction * len(pool))), len(pool) - 1)
     kind = StratifiedShuffleSplit if can_stratify(codes[pool], n_valid) else ShuffleSplit
-    train, valid = (pool[rows] for rows in _drawn(kind, codes[pool], n_valid, random_state))
-    return np.sort(np.concatenate([train, np.flatnonzero(alone)])), np.sort(valid)
+    train, valid = _drawn(kind, codes[pool], n_valid, random_state)
+    return np.sort(np.concatenate([pool[train], np.flatnonzero(alone)])), np.sort(pool[valid])
 
 
 def _drawn(
@@ -296,9 +297,8 @@ def _drawn(
     n_valid: int,
     random_state: np.random.RandomState,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row numbers that `train_test_split` draws, which checks all once more and takes twice as long."""
-    train, valid = next(kind(1, test_size=n_valid, random_state=random_state).split(codes, codes))
-    return train, valid
+    """Return the row numbers that `train_test_split` draws, which checks all once more and takes thrice as long."""
+    return drawn_split(kind(1, test_size=n_valid, random_state=random_state), codes)
 
 
 def can_stratify(codes: np.ndarray, n_valid: int) -> bool:

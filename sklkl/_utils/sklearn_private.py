@@ -40,6 +40,7 @@ __all__ = [
     "_safe_split",
     "available_if",
     "check_params",
+    "drawn_split",
     "validate_parameter_constraints",
 ]
 
@@ -50,6 +51,12 @@ def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
     """Return scikit-learn's decorator of this name, which is public but loses the type of the method."""
     decorator: Callable[[Method], Method] = metaestimators.available_if(check)
     return decorator
+
+
+def drawn_split(splitter: Any, codes: Any) -> tuple[Any, Any]:
+    """Return the row numbers of one split by class codes, without checks of these, which take half of the time."""
+    train, test = next(splitter._iter_indices(codes, codes))
+    return train, test
 
 
 def check_params(estimator: Any) -> None:

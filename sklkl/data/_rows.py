@@ -186,6 +186,9 @@ class Rows(Dataset):
 
     def to(self, device: torch.device | str) -> Rows:
         """Return the rows on ``device``; a sparse X stays where it is."""
+        there, held = torch.device(device), (self.X, self.y, *self.columns.values())
+        if all(part.device == there for part in held if isinstance(part, Tensor)):
+            return self
         return self._map(lambda values: values.to(device), lambda X: X)
 
     def _map(self, dense: Callable[[Tensor], Tensor], sparse_rows: Callable[[_Sparse], _Sparse]) -> Rows:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sklkl.optim._rule import LARGEST_RATE, LEAST_RATE
+from sklkl.optim._rule import LARGEST_RATE, LEAST_RATE, clipped
 
 # Rates of the grid grow by this factor, which is 19 % in KL.
 _LOG_FACTOR = math.log(2) / 8
@@ -47,8 +47,8 @@ class FirstStep:
         self.far = np.where(searches & too_far, np.minimum(self.at, self.far), self.far)
         self.near = np.where(searches & ~too_far, np.maximum(self.at, self.near), self.near)
         with np.errstate(over="ignore"):  # infinitely far is clipped below
-            jump = np.round(np.log(target / np.clip(kl, 1e-300, 1e300)) / (2 * _LOG_FACTOR))
-        jump = np.where(too_far, np.clip(jump, -_LONGEST_JUMP, -1), np.clip(jump, 1, _LONGEST_JUMP))
+            jump = np.round(np.log(target / clipped(kl, 1e-300, 1e300)) / (2 * _LOG_FACTOR))
+        jump = np.where(too_far, clipped(jump, -_LONGEST_JUMP, -1), clipped(jump, 1, _LONGEST_JUMP))
         tried, middle = self.at + jump, np.floor((self.near + self.far) / 2)
         tried = np.where((self.near < tried) & (tried < self.far), tried, middle)
         self.at = np.where(self.ended, np.maximum(self.near, _LEAST), tried)

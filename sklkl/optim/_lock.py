@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklkl._utils.checks import check_integer, check_number
-from sklkl.optim._rule import Rule, as_array, as_tensor, bounded
+from sklkl.optim._rule import Rule, as_array, as_tensor, bounded, clipped
 
 # Steps of training that are assumed where their number is unknown.
 _HORIZON = 50
@@ -150,8 +150,8 @@ class Lock(Rule):
     def see(self, loss: np.ndarray, sure: np.ndarray) -> None:
         """Learn whether the predictions of new networks are saturated, and whether those that were are still wrong."""
         self.saturated = np.where(self.is_new, sure > _SATURATED * self.chance, self.saturated)
-        # whatever the loss, the target is finite
-        excess = np.clip(np.nan_to_num(loss) / (_WRONG * self.chance), 1.0, 1e3) ** 2
+        # whatever the loss, the target is finite: of NaN and 1 np.fmax returns 1
+        excess = np.minimum(np.fmax(loss / (_WRONG * self.chance), 1.0), 1e3) ** 2
         self.excess = np.where(self.saturated, excess, 1.0)
 
     @property
@@ -175,7 +175,7 @@ class Lock(Rule):
         if self.n_steps >= self.n_rise / 2:
             peak = self.log_rate - math.log(self._ramp(self.n_steps))
             self.sum_peaks, self.n_peaks = self.sum_peaks + np.where(known, peak, 0.0), self.n_peaks + known
-        self.log_rate = bounded(self.log_rate + np.where(known, np.clip(0.2 * error, -3.0, math.log(1.25)), 0.0))
+        self.log_rate = bounded(self.log_rate + np.where(known, clipped(0.2 * error, -3.0, math.log(1.25)), 0.0))
 
     def _mean_peak(self, otherwise: np.ndarray) -> np.ndarray:
         """Return the geometric mean of the peaks, or exp(otherwise) where there was none."""

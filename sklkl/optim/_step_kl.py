@@ -55,14 +55,20 @@ def step_kl(
 
 def _row_kl(before: Tensor, after: Tensor) -> Tensor:
     """Return KL of each row: log E_p[exp d], where d is the change of the logits less its mean under p."""
+    p, change = torch.softmax(before, -1), after - before
+    change = change - (p * change).sum(-1, keepdim=True)
+    if not (change < _NEAR).all():
+        return _any_row_kl(before, after)
+    return torch.log1p((p * torch.expm1(change)).sum(-1)).clamp(min=0.0)
+
+
+def _any_row_kl(before: Tensor, after: Tensor) -> Tensor:
+    """Return KL of each row, however far it has moved, also of logits that are not finite."""
     log_p = torch.log_softmax(before, -1)
     p = log_p.exp()
     # equal logits have not changed, even if both are -inf
     change = torch.where(before == after, 0.0, after - before)
     change = change - (p * change).sum(-1, keepdim=True)
     near = torch.log1p((p * torch.expm1(change.clamp(max=_NEAR))).sum(-1))
-    is_near = change.amax(-1) < _NEAR
-    if not is_near.all():
-        far = torch.where(p == 0, 0.0, p * (log_p - torch.log_softmax(after, -1))).sum(-1)
-        near = torch.where(is_near, near, far)
-    return near.clamp(min=0.0)
+    far = torch.where(p == 0, 0.0, p * (log_p - torch.log_softmax(after, -1))).sum(-1)
+    return torch.where(change.amax(-1) < _NEAR, near, far).clamp(min=0.0)
