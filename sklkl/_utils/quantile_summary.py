@@ -64,12 +64,11 @@ class QuantileSummary(NamedTuple):
 
     def normal_scores(self) -> np.ndarray:
         """Return the standard normal quantile of each value's mid-rank."""
-        last = np.take_along_axis(self.mass, self.n_values[:, None] - 1, axis=1)
-        mass = np.where(self.mass > 0, self.mass, last)
-        middle = np.minimum(self.mass.cumsum(axis=1), self.mass.sum(axis=1, keepdims=True)) - mass / 2
-        ranks = middle / self.mass.sum(axis=1, keepdims=True)
+        last = self.mass[np.arange(len(self.mass)), self.n_values - 1]
+        mass, total = np.where(self.mass > 0, self.mass, last[:, None]), self.mass.sum(axis=1, keepdims=True)
+        ranks = (np.minimum(self.mass.cumsum(axis=1), total) - mass / 2) / total
         # a value of next to no weight is not infinitely far
-        return np.asarray(ndtri(np.clip(ranks, _ROUNDING, 1 - _ROUNDING)))
+        return np.asarray(ndtri(np.minimum(np.maximum(ranks, _ROUNDING), 1 - _ROUNDING)))
 
     def shortened(self) -> QuantileSummary:
         """Return a summary of at most `N_KEPT` values."""
@@ -101,6 +100,8 @@ def summarised(X: np.ndarray, weight: np.ndarray | None = None, *, stream: bool 
     """
     n_kept = _MOST_OF_A_STREAM if stream else N_KEPT
     if weight is None:
+        if X.size <= _AT_ONCE:
+            return _counted(X.T, n_kept)
         parts = np.array_split(X.T, -(-X.size // _AT_ONCE))
         return QuantileSummary(*map(np.concatenate, zip(*(_counted(part, n_kept) for part in parts), strict=True)))
     mass = weight / weight.mean()
@@ -116,7 +117,7 @@ def _counted(columns: np.ndarray, n_kept: int) -> QuantileSummary:
     np.not_equal(columns[:, 1:], columns[:, :-1], out=is_new[:, 1:])
     # the distinct values, column by column: where the rows of each begin, and twice where their middle is
     starts, n_distinct = np.flatnonzero(is_new), is_new.sum(axis=1)
-    middle = starts + np.append(starts[1:], is_new.size)
+    middle = starts + np.concatenate([starts[1:], [is_new.size]])
     last = n_distinct.cumsum() - 1
     first = last + 1 - n_distinct
     levels = 2 * n_rows * (np.arange(n_columns)[:, None] + _levels(n_kept))
@@ -124,13 +125,14 @@ def _counted(columns: np.ndarray, n_kept: int) -> QuantileSummary:
     is_kept = np.repeat(n_distinct <= n_kept, n_distinct)
     is_kept[at] = is_kept[first] = is_kept[last] = True
     kept = np.flatnonzero(is_kept)
-    column = np.searchsorted(last, kept)
-    place = np.arange(len(kept)) - np.searchsorted(kept, first)[column]
+    column = last.searchsorted(kept)
+    place = np.arange(len(kept)) - kept.searchsorted(first)[column]
     # each takes the rows of the values that are nearer to it than to the next one
-    borders = np.where(place == 0, kept, (np.roll(kept, 1) + kept + 1) // 2)
+    before = np.concatenate([kept[:1], kept[:-1]])
+    borders = starts[np.where(place == 0, kept, (before + kept + 1) // 2)]
     values, mass = np.repeat(columns[:, -1:].astype(np.float64), n_kept, axis=1), np.zeros((n_columns, n_kept))
     values[column, place] = columns.reshape(-1)[starts[kept]]
-    mass[column, place] = np.diff(starts[borders], append=is_new.size)
+    mass[column, place] = np.concatenate([borders[1:], [is_new.size]]) - borders
     return QuantileSummary(values, mass)
 
 

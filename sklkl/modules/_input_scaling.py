@@ -174,8 +174,8 @@ class DenseScaling(nn.Module):
         scores = summary.normal_scores()[ranked]
         # quarters, whose differences are finite whatever the values
         knots = ((summary.values / 4 - center[:, None] / 4) * (4 * inverse_scale[:, None]))[ranked]
-        steps = np.diff(knots, axis=1)
-        slopes = np.divide(np.diff(scores, axis=1), steps, out=np.zeros_like(steps), where=steps > 0)
+        steps = knots[:, 1:] - knots[:, :-1]
+        slopes = np.divide(scores[:, 1:] - scores[:, :-1], steps, out=np.zeros_like(steps), where=steps > 0)
         return learned | {"knots": knots, "intercepts": scores[:, :-1] - slopes * knots[:, :-1], "slopes": slopes}
 
 
