@@ -13,13 +13,14 @@ from sklkl._utils.torch_state import insist
 from sklkl.data import Rows
 from sklkl.modules import MLP, uncompiled
 from sklkl.net import KLNet, members_of
+from sklkl.net._by_hand import ScaledRows
 
 # Standard deviation of the prior on the temperature's logarithm, without which most sets lose. Chosen among 0.07 to 0.5
 # by test log-loss.
 _SPREAD = 0.2
 
 
-def calibrate(net: KLNet, training: Training) -> None:
+def calibrate(net: KLNet, training: Training, scaled: ScaledRows | None = None) -> None:
     """Divide a network's logits by the temperature that its validation rows want, in the weights of its last layer.
 
     Nothing is done without a validation part, or with a network of the user's own, whose last layer is not known, or
@@ -32,6 +33,8 @@ def calibrate(net: KLNet, training: Training) -> None:
         A net that was trained, and whose logits are finite.
     training : Training
         On what.
+    scaled : ScaledRows or None, default=None
+        What may have rows scaled already.
 
     References
     ----------
@@ -43,12 +46,12 @@ def calibrate(net: KLNet, training: Training) -> None:
     for member, data in zip(members, sets, strict=True):
         module = uncompiled(member.module_)
         if data.valid is not None and isinstance(module, MLP) and module.is_as_made():
-            _divide_logits(module, likely_temperature(member, data.valid))
+            _divide_logits(module, likely_temperature(member, data.valid, scaled))
 
 
-def likely_temperature(net: KLNet, rows: Rows) -> float:
+def likely_temperature(net: KLNet, rows: Rows, scaled: ScaledRows | None = None) -> float:
     """Return the most probable temperature: that of the lowest log-loss, but for the prior that it is near 1."""
-    logits, shares = logits_of(net, rows).double(), shares_of(rows)
+    logits, shares = logits_of(net, rows, scaled).double(), shares_of(rows)
     # of as many rows as the weights are worth (Kish), as the likelihood is here that of one
     prior = float(shares.square().sum()) / (2 * _SPREAD**2)
 

@@ -32,6 +32,7 @@ from sklkl._utils.checks import invalid_input
 from sklkl._utils.seeding import local_random_state, seeded
 from sklkl.data import RowBlocks, TrainingSet
 from sklkl.net import KLNet
+from sklkl.net._by_hand import ScaledRows
 from sklkl.net._training_state import TrainingCheckpoint
 
 _NO_VALIDATION = (
@@ -128,17 +129,17 @@ def _checkpoint(params: FitParams, data: FitData, previous: Previous | None) -> 
 
 def _learns(net: KLNet, training: Training, params: FitParams, keeper: TrainingCheckpoint | None) -> bool:
     """Train a net, and set its confidence; return whether it came to its end, or was interrupted after some epochs."""
-    ended = True
+    ended, scaled = True, ScaledRows()
     try:
-        train(net, training, keeper)
+        train(net, training, keeper, scaled)
     except KeyboardInterrupt:
         if not net.has_learned_:
             raise
         ended = False
     if ended:
-        check_outcome(net, training)
+        check_outcome(net, training, scaled)
     if params.split.calibrate:  # an interruption of that leaves the net as it was trained, or calibrated
-        calibrate(net, training)
+        calibrate(net, training, scaled)
     return ended
 
 
@@ -203,10 +204,15 @@ def _seeded(params: FitParams, plain: bool) -> tuple[FitParams, np.random.Random
     return replace(params, teacher=replace(params.teacher, teacher=teacher, teacher_cv=cv)), random_state
 
 
-def train(net: KLNet, training: Training, checkpoint: TrainingCheckpoint | None = None) -> None:
+def train(
+    net: KLNet,
+    training: Training,
+    checkpoint: TrainingCheckpoint | None = None,
+    scaled: ScaledRows | None = None,
+) -> None:
     """Train a net; what a callback or a layer says of the training set becomes an error that says what to set."""
     try:
-        net.train_on(training.parts or training.data, checkpoint=checkpoint)
+        net.train_on(training.parts or training.data, checkpoint=checkpoint, _scaled=scaled)
     except KeyError as error:
         if training.data.valid is None and asks_for_validation(error):
             raise ValueError(_NO_VALIDATION.format(error)) from error

@@ -16,6 +16,7 @@ from sklkl._fit.training_set import Training
 from sklkl.data import Rows
 from sklkl.modules import MLP, is_built_in, scaling_of
 from sklkl.net import KLNet, members_of
+from sklkl.net._by_hand import ScaledRows
 
 # So many rows are looked at.
 _N_ROWS = 1000
@@ -25,11 +26,11 @@ _ROUNDING = 1e-3
 _TAUGHT = 10.0
 
 
-def check_outcome(net: KLNet, training: Training) -> None:
+def check_outcome(net: KLNet, training: Training, scaled: ScaledRows | None = None) -> None:
     """Look at what was learned, as nothing else does where there is no validation part, see `Outcome.check`."""
     if training.stream and is_built_in(net.module_):
         return  # whose weights are known to be finite; one pass over a few rows is short
-    Outcome(training).check(net)
+    Outcome(training, scaled).check(net)
 
 
 class Outcome:
@@ -39,10 +40,12 @@ class Outcome:
     ----------
     training : Training
         What the nets were trained on.
+    scaled : ScaledRows or None, default=None
+        What may have rows scaled already.
     """
 
-    def __init__(self, training: Training) -> None:
-        self.training = training
+    def __init__(self, training: Training, scaled: ScaledRows | None = None) -> None:
+        self.training, self.scaled = training, scaled or ScaledRows()
         self._scaled: Tensor | None = None
 
     @cached_property
@@ -84,7 +87,8 @@ class Outcome:
         net.set_mode(training=False)
         with torch.no_grad():
             if self._scaled is None:
-                self._scaled = scaling(self.rows.X.to(net.device))
+                known = self.scaled.find(self.rows, scaling)
+                self._scaled = scaling(self.rows.X.to(net.device)) if known is None else known.X
             return module.forward_scaled(self._scaled)
 
 

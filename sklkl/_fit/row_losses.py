@@ -9,15 +9,19 @@ from torch import Tensor
 
 from sklkl.data import Rows
 from sklkl.losses import cross_entropy, row_shares
-from sklkl.modules import is_built_in, label_log_proba, takes_wide
+from sklkl.modules import MLP, is_built_in, label_log_proba, takes_wide
 from sklkl.net import KLNet
+from sklkl.net._by_hand import ScaledRows
 
 # So many numbers of rows the built-in network is given at a time.
 _AT_ONCE = 2**18
 
 
-def logits_of(net: KLNet, rows: Rows) -> Tensor:
-    """Return logits in evaluation mode, of shape (n_rows, n_classes), where the net is and in its floating type."""
+def logits_of(net: KLNet, rows: Rows, scaled: ScaledRows | None = None) -> Tensor:
+    """Return logits in evaluation mode, of shape (n_rows, n_classes), where the net is and in its floating type.
+
+    What ``scaled`` has of the rows is used.
+    """
     module = net.module_
     size = max(net.batch_size, _AT_ONCE // rows.shape[1]) if is_built_in(module) else net.batch_size
     edges = [*range(0, len(rows), size), len(rows)]
@@ -25,6 +29,10 @@ def logits_of(net: KLNet, rows: Rows) -> Tensor:
     with torch.no_grad():
         if rows.is_sparse and takes_wide(module, rows.X):
             return torch.cat([module.forward_sparse(rows.X[i:j]) for i, j in pairwise(edges)])
+        if scaled is not None and type(module) is MLP:
+            known = scaled.find(rows, module.scaling)
+            if known is not None:
+                return torch.cat([module.forward_scaled(batch[0]) for batch in known.split(edges)])
         return torch.cat([net.infer(batch[0].to(net.device)) for batch in rows.split(edges)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Any
@@ -114,7 +115,9 @@ class ByHand:
         self.stack = stack_of([net.module_])
         self.optimizer = StackAdamW(self.stack, [options_of(net.optimizer_)], alone=True)
         self._scaling, self._dropouts = net.module_.scaling, net.module_.dropouts()
-        self._rows: dict[int, tuple[Rows, Rows]] = {}
+        # what callbacks see they may change at the end of a training too, so it is not for who comes after that
+        kept = None if net.is_watched() else net._scaled_rows
+        self._rows = ScaledRows() if kept is None else kept
 
     def is_of(self, net: Any) -> bool:
         """Whether this is still the net that it was."""
@@ -123,7 +126,7 @@ class ByHand:
 
     def forget_rows(self) -> None:
         """Scale the rows again, which a callback may have changed."""
-        self._rows.clear()
+        self._rows.forget()
 
     def begin_epoch(self, net: Any, rows: Rows) -> None:
         """Take what a callback may have changed."""
@@ -204,10 +207,7 @@ class ByHand:
         rows, self._scales_batches = iterator.rows, False
         if not rows.is_whole or len(rows) * scaling.n_outputs * rows.X.element_size() > MOST_BYTES:
             return ScaledBatches(iterator, scaling)
-        if id(rows) not in self._rows:
-            with torch.no_grad():
-                self._rows[id(rows)] = rows, scaled_rows(scaling, rows)
-        return Batches(self._rows[id(rows)][1], iterator.batch_size, iterator.shuffle, iterator.generator)
+        return Batches(self._rows.of(rows, scaling), iterator.batch_size, iterator.shuffle, iterator.generator)
 
     def _ready(self, batch: Batch) -> Tensor:
         """Return scaled inputs, and let the engine know which they are."""
@@ -253,6 +253,31 @@ class ScaledBatches:
     def _scaled(self, batch: Batch) -> Batch:
         with torch.no_grad():
             return Batch(self.scaling(batch[0]), batch[1], **batch.columns)
+
+
+@dataclass
+class ScaledRows:
+    """Rows of which X is as the first linear layer wants it: each are scaled once, for a training and what follows."""
+
+    _known: dict[int, tuple[Rows, DenseScaling, Rows]] = field(default_factory=dict)
+
+    def of(self, rows: Rows, scaling: DenseScaling) -> Rows:
+        """Return the rows with scaled X."""
+        found = self.find(rows, scaling)
+        if found is None:
+            with torch.no_grad():
+                found = scaled_rows(scaling, rows)
+            self._known[id(rows)] = rows, scaling, found
+        return found
+
+    def find(self, rows: Rows, scaling: Any) -> Rows | None:
+        """Return what `of` has returned for these rows and this layer; None if it has not."""
+        known = self._known.get(id(rows))
+        return known[2] if known is not None and known[1] is scaling else None
+
+    def forget(self) -> None:
+        """Scale all rows again, which something may have changed."""
+        self._known.clear()
 
 
 def scaled_rows(scaling: DenseScaling, rows: Rows) -> Rows:

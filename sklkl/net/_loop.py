@@ -108,15 +108,15 @@ class TrainingLoop(SkorchNet):
 
     @torch.enable_grad()
     def train_on(
-        self, X: Any, y: Any = None, *, checkpoint: TrainingCheckpoint | None = None, **fit_params: Any
+        self, X: Any, y: Any = None, *, checkpoint: TrainingCheckpoint | None = None, _scaled: Any = None, **params: Any
     ) -> Self:
         """Train further as `partial_fit` does, but in torch's state as it is: for who has made it their own before."""
-        self._checkpoint = checkpoint
+        self._checkpoint, self._scaled_rows = checkpoint, _scaled
         self._goes_on_from = None if checkpoint is None else checkpoint.state
         try:
-            self._train(X, y, **fit_params)
+            self._train(X, y, **params)
         finally:
-            self._labelled_rows = self._checkpoint = self._goes_on_from = None
+            self._labelled_rows = self._checkpoint = self._goes_on_from = self._scaled_rows = None
         return self
 
     def _train(self, X: Any, y: Any, **fit_params: Any) -> None:

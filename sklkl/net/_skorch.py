@@ -52,7 +52,7 @@ class TrainingHistory(Protocol):
 ROUTING = {"_routing_method"} & inspect.signature(NeuralNetClassifier.fit_loop).parameters.keys()
 
 # What a net has for the time of a training only.
-_OF_TRAINING = ("_average", "_borrowed", "_checkpoint", "_goes_on_from", "_kept_rate")
+_OF_TRAINING = ("_average", "_borrowed", "_checkpoint", "_goes_on_from", "_kept_rate", "_scaled_rows")
 # Best weights that callbacks keep for the time of a training.
 _LEFT_OVER = {"weights_": None, "best_model_weights_": None}
 

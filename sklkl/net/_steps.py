@@ -20,7 +20,7 @@ from sklkl.data import Batch
 from sklkl.data._batch import own_copy
 from sklkl.losses import row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, scaling_of, softmax
-from sklkl.net._by_hand import ByHand, why_autograd
+from sklkl.net._by_hand import ByHand, ScaledRows, why_autograd
 from sklkl.net._datasets import check_labels
 from sklkl.net._epoch_tasks import EpochTasks
 from sklkl.net._loop import TrainingLoop
@@ -49,6 +49,8 @@ class TrainStep(TrainingLoop):
     unlabeled_rows_: bool
     _needs_closure: bool
     _by_hand: ByHand | None = None
+    # where rows are kept as the engine has scaled them, for who wants them after the training
+    _scaled_rows: ScaledRows | None = None
     why_autograd_: str | None
 
     def loss_terms(self, logits: Tensor, batch: Any, training: bool = True) -> dict[str, Tensor]:

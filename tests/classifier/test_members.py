@@ -236,7 +236,7 @@ def test_each_member_has_a_validation_part_of_its_own(several, table, monkeypatc
         "sklkl.net._ensemble.train_together", lambda nets, sets, **options: seen.extend(sets) or [None] * len(nets)
     )
     monkeypatch.setattr("sklkl.net._ensemble.KLEnsemble._gather", lambda net: None)
-    monkeypatch.setattr("sklkl._fit.fitting.check_outcome", lambda net, training: None)
+    monkeypatch.setattr("sklkl._fit.fitting.check_outcome", lambda *args: None)
     monkeypatch.setattr(KLClassifier, "_take_over", lambda clf, *args: setattr(clf, "interrupted_", False))
     several(n_members=6, validation_fraction=0.2).fit(X, y)
     aside = [{tuple(row) for row in data.valid.X.tolist()} for data in seen]
