@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import mul
 
 import numpy as np
 import torch
@@ -150,10 +151,12 @@ class TermMeans:
     def read(self) -> dict[str, float]:
         """Return the means as numbers, in one trip from the device."""
         columns = [value for column in self.values.values() for value in column]
-        numbers = _numbers([*columns, *self.masses])
-        values, masses = numbers[: len(columns)].reshape(len(self.values), -1), numbers[len(columns) :]
-        means = values @ masses / max(masses.sum(), _TINY)
-        return dict(zip(self.values, means.tolist(), strict=True))
+        numbers, n_batches = _numbers([*columns, *self.masses]), len(self.masses)
+        masses = numbers[len(columns) :]
+        starts, total = range(0, len(columns), n_batches), max(sum(masses), _TINY)
+        # mostly of one or a few batches, of which arrays would take several times as long
+        sums = [sum(map(mul, numbers[start : start + n_batches], masses)) for start in starts]
+        return {name: value / total for name, value in zip(self.values, sums, strict=True)}
 
 
 def _kept(value: Tensor | float) -> Tensor | float:
@@ -166,12 +169,8 @@ def _kept(value: Tensor | float) -> Tensor | float:
     return value.item() if value.device.type == "cpu" else value.detach()
 
 
-def _numbers(values: list[Tensor | float]) -> np.ndarray:
+def _numbers(values: list[Tensor | float]) -> list[float]:
     """Return numbers, some of which may be on a device."""
-    on_device = [isinstance(value, Tensor) for value in values]
-    if not any(on_device):
-        return np.array(values)
-    found = np.array([0.0 if isinstance(value, Tensor) else value for value in values])
-    there = torch.stack([value for value in values if isinstance(value, Tensor)])
-    found[on_device] = there.to(torch.promote_types(there.dtype, torch.float32)).numpy(force=True)
-    return found
+    there = [value for value in values if isinstance(value, Tensor)]
+    read = iter(torch.stack(there).tolist() if there else [])
+    return [next(read) if isinstance(value, Tensor) else value for value in values]

@@ -43,7 +43,8 @@ def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
 def _parts(values: Tensor, edges: list[int]) -> tuple[Tensor, ...]:
     """Return views of the rows between successive edges."""
     first, *inner, last = edges
-    return values[first:last].tensor_split([edge - first for edge in inner])
+    part = values[first:last]
+    return part.tensor_split([edge - first for edge in inner]) if inner else (part,)
 
 
 class Rows(Dataset):

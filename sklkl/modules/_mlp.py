@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -201,9 +202,10 @@ class MLP(nn.Sequential):
 
     def is_as_made(self) -> bool:
         """Whether the layers are those that the constructor makes: none was replaced or added, and none has hooks."""
-        hidden, n_hidden = [_Linear, self.activation, *[Dropout] * bool(self.dropouts())], len(self.linears()) - 1
+        activation: type = self.activation
+        hidden, n_hidden = [_Linear, activation, *[Dropout] * bool(self.dropouts())], len(self.linears()) - 1
         layers = [layer for layer in self if layer is not self.scaling]
-        plain = all(repr(layer) == repr(type(layer)()) for layer in layers if type(layer) is self.activation)
+        plain = all(repr(layer) == _as_made(activation) for layer in layers if type(layer) is activation)
         return self.is_bare() and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
 
     def forward_scaled(self, x: Tensor) -> Tensor:
@@ -271,6 +273,12 @@ class MLP(nn.Sequential):
             elif not isinstance(layer, Dropout):
                 x = _NUMPY_ACTIVATIONS[type(layer)](x)
         return x
+
+
+@cache
+def _as_made(activation: type) -> str:
+    """Return how an activation shows that was made without arguments."""
+    return repr(activation())
 
 
 _KINDS = {MLP, _Linear, Dropout, DenseScaling, SparseScaling, *_NUMPY_ACTIVATIONS}
