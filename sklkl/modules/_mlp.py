@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +33,9 @@ ACTIVATIONS: dict[ActivationName, type[nn.Module]] = {
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
+
+# How each shows that is made without arguments.
+_SHOWN = {kind: repr(kind()) for kind in ACTIVATIONS.values()}
 
 _NUMPY_ACTIVATIONS: dict[type[nn.Module], Callable[[np.ndarray], np.ndarray]] = {
     nn.ELU: lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
@@ -202,10 +204,10 @@ class MLP(nn.Sequential):
 
     def is_as_made(self) -> bool:
         """Whether the layers are those that the constructor makes: none was replaced or added, and none has hooks."""
-        activation: type = self.activation
+        activation = self.activation
         hidden, n_hidden = [_Linear, activation, *[Dropout] * bool(self.dropouts())], len(self.linears()) - 1
         layers = [layer for layer in self if layer is not self.scaling]
-        plain = all(repr(layer) == _as_made(activation) for layer in layers if type(layer) is activation)
+        plain = all(repr(layer) == _SHOWN.get(activation) for layer in layers if type(layer) is activation)
         return self.is_bare() and plain and list(map(type, layers)) == [*hidden * n_hidden, _Linear]
 
     def forward_scaled(self, x: Tensor) -> Tensor:
@@ -273,12 +275,6 @@ class MLP(nn.Sequential):
             elif not isinstance(layer, Dropout):
                 x = _NUMPY_ACTIVATIONS[type(layer)](x)
         return x
-
-
-@cache
-def _as_made(activation: type) -> str:
-    """Return how an activation shows that was made without arguments."""
-    return repr(activation())
 
 
 _KINDS = {MLP, _Linear, Dropout, DenseScaling, SparseScaling, *_NUMPY_ACTIVATIONS}
