@@ -51,12 +51,12 @@ def calibrate(net: KLNet, training: Training, scaled: ScaledRows | None = None) 
 
 def likely_temperature(net: KLNet, rows: Rows, scaled: ScaledRows | None = None) -> float:
     """Return the most probable temperature: that of the lowest log-loss, but for the prior that it is near 1."""
-    logits, shares = logits_of(net, rows, scaled).double(), shares_of(rows)
+    logits, shares, codes = logits_of(net, rows, scaled).double(), shares_of(rows), rows.codes
     # of as many rows as the weights are worth (Kish), as the likelihood is here that of one
     prior = float(shares.square().sum()) / (2 * _SPREAD**2)
 
     def loss(log_temperature: float) -> float:
-        losses = row_losses(logits / math.exp(log_temperature), rows.codes)
+        losses = row_losses(logits / math.exp(log_temperature), codes)
         return prior * log_temperature**2 + float(losses @ shares)
 
     return math.exp(minimize_scalar(loss, bounds=(-1.0, 1.0), method="bounded").x)

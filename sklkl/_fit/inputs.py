@@ -297,7 +297,7 @@ def class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
         If y holds labels that are not among them.
     """
     try:
-        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
         unknown = classes[codes] != y
     except TypeError:  # labels of kinds that cannot be compared, such as dates and numbers
         codes, unknown = np.zeros(len(y), dtype=np.intp), np.ones(len(y), dtype=bool)

@@ -225,7 +225,7 @@ def _scaling(params: NetParams, training: Training, alike: KLNet | None) -> Scal
         if scaling is None or scaling.n_features == training.data.train.shape[1]:
             return scaling
     found = None if alike is None else copy.deepcopy(scaling_of(alike.module_))
-    return found or input_scaling(*_inputs_and_weights(training), stream=training.stream).to(params.dtype)
+    return found or input_scaling(*_inputs_and_weights(training), stream=training.stream)
 
 
 def _resumed_scaling(old: KLNet, training: Training) -> Scaling | None:

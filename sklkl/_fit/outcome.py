@@ -96,14 +96,18 @@ def _warn_if_not_converged(net: KLNet, training: Training, rows: Rows, logits: T
     logits, shares = logits.double(), shares_of(rows)
     losses = row_losses(logits, rows.codes)
     references = row_losses(_log_shares(training.data.train.counted, logits), rows.codes)
-    equal = row_losses(torch.zeros_like(logits), rows.codes)
     if "teacher_proba" in rows.columns:
-        references = _TAUGHT * equal
+        references = _TAUGHT * _of_no_opinion(rows, logits)
     elif net.kl_strength:  # a penalty draws towards equal probabilities
-        references = torch.maximum(references, equal)
+        references = torch.maximum(references, _of_no_opinion(rows, logits))
     loss, reference = float(losses @ shares), float(references @ shares)
     if not loss <= reference + _ROUNDING:
         warnings.warn(_message(net, rows, loss, reference), ConvergenceWarning, stacklevel=2)
+
+
+def _of_no_opinion(rows: Rows, like: Tensor) -> Tensor:
+    """Return the loss of each row where all probabilities are equal."""
+    return row_losses(torch.zeros_like(like), rows.codes)
 
 
 def _log_shares(rows: Rows, logits: Tensor) -> Tensor:

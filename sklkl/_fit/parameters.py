@@ -215,6 +215,19 @@ class FitParams:
     given: Mapping[str, Any]  # all of them by name, as they were set
 
 
+# Groups of parameters by their names, and which are in each.
+_GROUPS: list[tuple[str, Any, list[str]]] = [
+    (group, kind, [field.name for field in fields(kind)])
+    for group, kind in (
+        ("inputs", InputParams),
+        ("teacher", TeacherParams),
+        ("split", SplitParams),
+        ("net", NetParams),
+        ("checkpoint", CheckpointParams),
+    )
+]
+
+
 def torch_device(device: str | torch.device) -> torch.device:
     """Return the device that a parameter names.
 
@@ -375,11 +388,7 @@ def checked_params(estimator: PassedOnParams) -> FitParams:
         "passed_on": {name: value for name, value in params.items() if "__" in name},
     }
 
-    def group(kind: Any) -> Any:
-        return kind(**{field.name: by_name[field.name] for field in fields(kind)})
-
-    groups = {"inputs": group(InputParams), "teacher": group(TeacherParams)}
-    groups |= {"split": group(SplitParams), "net": group(NetParams), "checkpoint": group(CheckpointParams)}
+    groups: dict[str, Any] = {group: kind(**{name: by_name[name] for name in names}) for group, kind, names in _GROUPS}
     return FitParams(**groups, random_state=params["random_state"], given=params)
 
 
