@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklkl import KLClassifier
+from sklkl._fit.parameters import valid_defaults
 
 
 class Wide(nn.Sequential):
@@ -34,6 +35,16 @@ def passed_on(clf):
 
 BETAS = {"optimizer__betas": (0.8, 0.9)}
 UNITS = {"module": Wide, "module__units": 4, "module__bias": False}
+
+
+def test_only_defaults_that_are_valid_need_no_check():
+    class Odd:
+        def __init__(self, dropout=2.0, lr=0.1, **others): ...
+
+    defaults = valid_defaults(Odd)
+    assert defaults["lr"] == 0.1
+    assert "dropout" not in defaults
+    assert valid_defaults(KLClassifier).keys() >= KLClassifier().get_params().keys()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from sklkl._fit.training_set import validation_split
 
@@ -22,6 +23,13 @@ def split(codes, fraction=0.1, seed=0):
 @given(codes=CODES, fraction=FRACTIONS)
 def test_every_row_is_in_one_of_the_two_parts(codes, fraction):
     assert sorted(np.concatenate(split(codes, fraction))) == list(range(len(codes)))
+
+
+def test_rows_are_drawn_as_scikit_learn_draws_them():
+    codes = np.repeat([0, 1, 2], [41, 24, 9])
+    expected = train_test_split(np.arange(74), test_size=15, stratify=codes, random_state=0)
+    for part, rows in zip(split(codes, 0.2), expected, strict=True):
+        np.testing.assert_array_equal(part, np.sort(rows))
 
 
 @given(codes=CODES, fraction=FRACTIONS)

@@ -21,6 +21,11 @@ def test_the_same_seed_gives_the_same_numbers(seed):
     assert torch.equal(first, second)
 
 
+@pytest.mark.parametrize("seed", [0, 2**32 - 1, np.int64(7)])
+def test_a_seed_gives_the_state_that_numpy_makes_of_it(seed):
+    np.testing.assert_array_equal(local_random_state(seed).rand(3), np.random.RandomState(seed).rand(3))
+
+
 def test_other_seeds_and_no_seed_give_other_numbers():
     seeds = [0, 1, None, None]
     assert len({torch.rand(1, generator=make_generator(seed)).item() for seed in seeds}) == len(seeds)

@@ -191,6 +191,13 @@ def test_frames_give_names_and_the_same_model(quick, table, library, same_but_fo
     same_but_for_rounding(clf.predict_proba(frame(X, library)), quick(dtype="float64").fit(X, y).predict_proba(X))
 
 
+def test_an_array_after_a_frame_has_no_names(quick, table):
+    X, y = table
+    clf = quick().fit(frame(X, "pandas"), y).fit(X[:, :4], y)
+    assert clf.n_features_in_ == 4
+    assert not hasattr(clf, "feature_names_in_")
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("method", ["predict", "partial_fit"])
 def test_reordered_columns_are_refused(quick, table, library, method):

@@ -17,7 +17,7 @@ from torch import nn
 from sklkl import KLNet
 from sklkl.data import Batches, Rows
 from sklkl.distillation import DISTILL_DIVERGENCES
-from sklkl.modules import ACTIVATIONS, MLP
+from sklkl.modules import ACTIVATIONS, MLP, DenseScaling
 from sklkl.net import _steps
 from sklkl.penalties import Confidence, Penalty, VirtualAdversarial
 
@@ -364,3 +364,27 @@ def test_hooks_of_the_net_itself_are_followed(table32, by_autograd):
 
     ours, theirs = fit(), by_autograd(fit)
     np.testing.assert_allclose(ours.predict_proba(table32[0]), theirs.predict_proba(table32[0]), rtol=1e-5)
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    """How many rows were scaled each time."""
+    seen, forward = [], DenseScaling.forward
+    monkeypatch.setattr(DenseScaling, "forward", lambda self, x: seen.append(len(x)) or forward(self, x))
+    return seen
+
+
+def test_rows_are_scaled_once_for_a_training_and_what_follows(scaled, quick, table):
+    X, y = table
+    quick(validation_fraction=0.2).fit(X, y)
+    assert sorted(scaled) == [len(y) // 5, len(y) - len(y) // 5]
+
+
+def test_what_a_callback_changes_at_the_end_is_scaled_again(scaled, quick, table):
+    class Ends(Callback):
+        def on_train_end(self, net, **kwargs):
+            scaled.clear()
+
+    X, y = table
+    quick(validation_fraction=0.2, callbacks=[Ends()]).fit(X, y)
+    assert sorted(scaled) == [len(y) // 5, len(y) - len(y) // 5]
