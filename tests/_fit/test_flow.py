@@ -71,9 +71,9 @@ FROZEN = {"teacher": FrozenEstimator(TEACHER), "augment": None}
     [
         (30, {}),
         (39, {"teacher_proba": TEACHER.predict_proba(X)}),
-        (42, {"teacher_proba": TEACHER.predict_proba(X), "distill_weight": 0.5}),
-        (42, FROZEN),
-        (45, {**FROZEN, "distill_weight": 0.5}),
+        (41, {"teacher_proba": TEACHER.predict_proba(X), "distill_weight": 0.5}),
+        (41, FROZEN),
+        (43, {**FROZEN, "distill_weight": 0.5}),
     ],
     ids=["labels", "teacher_proba", "teacher_proba of a weight", "frozen", "frozen of a weight"],
 )
