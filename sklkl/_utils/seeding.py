@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.random.bit_generator import ISeedSequence
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
@@ -31,30 +30,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-class _NoSequence(ISeedSequence):
-    """In place of the sequence from which numpy fills a generator's state, for one that is then seeded anew."""
-
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
-        """Return as many zeros."""
-        return np.zeros(n_words, dtype)
-
-
-def _seeded_state(seed: int) -> np.random.RandomState:
-    """Return ``RandomState(seed)``, which fills its state twice, the first time in most of the time it takes."""
-    sequence: Any = _NoSequence()
-    state = np.random.RandomState(np.random.MT19937(sequence))
-    state.seed(seed)
-    return state
-
-
 def local_random_state(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
     """Return a numpy generator; None gives fresh entropy where scikit-learn would use the global state.
 
     Processes that train together get one of the same seed.
     """
-    if isinstance(random_state, Integral):
-        return _seeded_state(int(random_state))
     found = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    if isinstance(random_state, Integral):
+        return found
     ranks = active_ranks()
     return found if ranks is None else np.random.RandomState(ranks.seed(found.randint(2**31 - 1)))
 
