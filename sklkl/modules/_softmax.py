@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["few_classes", "label_log_proba", "log_softmax", "softmax"]
+__all__ = ["few_classes", "label_log_proba", "log_softmax", "seem_probabilities", "softmax"]
 
 
 def log_softmax(logits: Tensor) -> Tensor:
@@ -64,6 +64,24 @@ def softmax(logits: Tensor) -> Tensor:
     if few_classes(logits):
         return F.softmax(logits.mT, -2).mT
     return F.softmax(logits, -1)
+
+
+def seem_probabilities(logits: Tensor) -> bool:
+    """Whether logits of several rows are all >= 0 and sum to 1 in each, as if there had been a softmax already.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklkl.modules import seem_probabilities
+    >>> logits = torch.tensor([[1.0, 2.0], [0.0, 0.5]])
+    >>> seem_probabilities(logits), seem_probabilities(logits.softmax(-1))
+    (False, True)
+    """
+    rows = logits.detach().reshape(-1, logits.shape[-1])
+    if logits.is_meta or not logits.is_floating_point() or min(rows.shape) < 2:
+        return False
+    # in half precision a sum is off by as much
+    return bool(((rows >= 0).all(-1) & ((rows.double().sum(-1) - 1).abs() < 1e-2)).all())
 
 
 def label_log_proba(logits: Tensor) -> Tensor:

@@ -211,7 +211,7 @@ class TrainingLoop(SkorchNet):
             self._end_learning_rate()
 
     def _start_learning_rate(self, n_batches: int | None) -> None:
-        self._total_steps = None if self.stream or n_batches is None else self.total_epochs_ * n_batches
+        self._total_steps = None if self.stream or not n_batches else self.total_epochs_ * n_batches
         self.learning_rate_ = self.make_learning_rate(self._total_steps)
         state = self.rate_state_ or {}
         if self.stream and self._rate_settings().items() <= state.items():

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from sklkl._utils.checks import check_choice, invalid
 from sklkl.optim._band import Band
 from sklkl.optim._first_step import FirstStep
 from sklkl.optim._lock import Lock
+from sklkl.optim._measuring import measured
 from sklkl.optim._polyak import Polyak
 from sklkl.optim._rule import LEAST_RATE, Rule, as_array, as_tensor
 from sklkl.optim._scaled_step import ScaledStep
 from sklkl.optim._since_report import SinceReport
 from sklkl.optim._step_kl import step_kl
-from sklkl.optim._validation import check_optimizer, check_weight, first_rate
+from sklkl.optim._validation import (
+    check_logits,
+    check_loss,
+    check_optimizer,
+    check_scalable,
+    check_state,
+    check_weight,
+    first_rate,
+    has_weight,
+)
 
 RuleName = Literal["lock", "band", "polyak"]
 
@@ -120,7 +129,8 @@ class KLAdaptiveLR:
         lr: ArrayLike | None = None,
         **rule_params: Any,
     ) -> None:
-        check_optimizer(optimizer)
+        check_optimizer(optimizer, of="KLAdaptiveLR")
+        check_scalable(optimizer)
         if not callable(predict):
             raise invalid("predict", predict, "a function of the inputs that returns logits", "KLAdaptiveLR")
         check_choice("rule", rule, RULES, of="KLAdaptiveLR")
@@ -157,8 +167,10 @@ class KLAdaptiveLR:
         ValueError
             If the parameters or the logits have other leading axes than the loss, or weights are not one a row.
         """
+        check_loss(loss)
         if not self.started_:
             self._start(tuple(loss.shape), self._logits(x))
+        self.step_.follow_groups()
         if loss.shape != self.step_.stack:
             raise invalid("loss", tuple(loss.shape), f"of shape {self.step_.stack}, as before", "KLAdaptiveLR.step")
         if self._is_plain() and self.step_.is_finite(loss).all():
@@ -189,7 +201,7 @@ class KLAdaptiveLR:
         if not usable.any():
             return
         # rows without any weight do not say how far a step goes
-        if self.rule.measures and (sample_weight is None or bool((sample_weight > 0).any().numpy(force=True))):
+        if self.rule.measures and has_weight(sample_weight):
             # a copy: predictions may be weights, which the step changes
             before = self._logits(x).clone()
             check_weight(sample_weight, self.step_.stack, before.shape[len(self.step_.stack)])
@@ -209,10 +221,7 @@ class KLAdaptiveLR:
 
     def _start(self, stack: tuple[int, ...], logits: Tensor) -> None:
         n_stack = len(stack)
-        if logits.shape[:n_stack] != stack or logits.ndim < n_stack + 2:
-            axes = ", ".join([*map(str, stack), "n_rows", "n_classes"])
-            allowed = f"a function that returns logits of shape ({axes}), as the loss is of shape {stack}"
-            raise invalid("predict", tuple(logits.shape), allowed, "KLAdaptiveLR")
+        check_logits(logits, stack, self.optimizer)
         if self.first_rate.shape not in {(), stack}:
             raise invalid("lr", self.first_rate.shape, f"of shape {stack}, that of the loss", "KLAdaptiveLR")
         n_outputs = math.prod(logits.shape[n_stack + 1 : -1])
@@ -291,8 +300,7 @@ class KLAdaptiveLR:
         return np.where(np.isnan(kl), math.inf, kl)
 
     def _logits(self, x: object) -> Tensor:
-        with torch.no_grad(), _evaluating(self.predict):
-            return self.predict(x)
+        return measured(self.predict, x)
 
     def _count_rejected(self, networks: np.ndarray) -> None:
         self.n_rejected_ += int(networks.sum())
@@ -342,6 +350,7 @@ class KLAdaptiveLR:
             "rule": self.rule.state_dict() if self.started_ else None,
             "stack": self.step_.stack if self.started_ else None,
             "ratios": list(self.step_.ratios) if self.started_ else None,
+            "largest": self.step_.largest if self.started_ else None,
             "first_rate": as_tensor(self.first_rate),
             "step_kl": as_tensor(self.step_kl_),
             "counts": [self.n_measured_, self.n_rejected_],
@@ -359,33 +368,21 @@ class KLAdaptiveLR:
         Raises
         ------
         ValueError
-            If the state is that of another rule, or of networks of another shape.
+            If the state is that of another rule, or of networks of another shape, or no such state.
         """
+        check_state(state, "rule_class", "KLAdaptiveLR")
         name, own = state["rule_class"], type(self.rule).__name__
         if name != own:
             raise invalid("state", name, f"one of the rule {own}", "KLAdaptiveLR.load_state_dict")
         if state["rule"] is not None:
             self.step_ = ScaledStep(self.optimizer, tuple(state["stack"]))
             if len(state["ratios"]) == len(self.step_.ratios):  # an optimiser of other groups has its own
-                self.step_.ratios = list(state["ratios"])
+                self.step_.ratios, self.step_.largest = list(state["ratios"]), state.get("largest", self.step_.largest)
             self.rule.load_state_dict(state["rule"])
         self.started_ = state["rule"] is not None
         self.first_rate, self.step_kl_ = as_array(state["first_rate"]), _plain(as_array(state["step_kl"]))
         self.n_measured_, self.n_rejected_ = state["counts"]
         self._since_report.load(state["since_report"])
-
-
-@contextmanager
-def _evaluating(predict: object) -> Iterator[None]:
-    """Put a module in evaluation mode, and each of its parts back in the mode it was in."""
-    trained = [m for m in predict.modules() if m.training] if isinstance(predict, nn.Module) else []
-    for module in trained:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in trained:
-            module.training = True
 
 
 def _plain(values: np.ndarray) -> float | np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -56,8 +58,7 @@ class Band(Rule):
         check_number("factor", factor, "a finite number > 1", above=1, of="Band")
         if guard != math.inf:
             check_number("guard", guard, "a number > 2, or inf", above=2, of="Band")
-        least, most = bounds
-        if not 0 < least <= most < math.inf:
+        if not _is_range(bounds):
             raise invalid("bounds", bounds, "two finite numbers > 0, the least and the largest rate", "Band")
         self.kl_target: float = 0.01 if kl_target is None else kl_target
         self.factor: float = factor
@@ -78,3 +79,8 @@ class Band(Rule):
         """Change the rate by the factor where the step was outside of the band."""
         up, down = kl < self.target / 2, kl > self.target * 2
         self.set_rate(np.clip(rate * self.factor ** (up.astype(float) - down), *self.bounds), known)
+
+
+def _is_range(bounds: Any) -> bool:
+    pair = isinstance(bounds, tuple | list) and len(bounds) == 2 and all(isinstance(rate, Real) for rate in bounds)
+    return pair and 0 < bounds[0] <= bounds[1] < math.inf

@@ -65,12 +65,21 @@ class ScaledStep:
     def __init__(self, optimizer: Optimizer, stack: tuple[int, ...]) -> None:
         self.optimizer, self.stack = optimizer, stack
         self.own_rates = optimizer if stack and isinstance(optimizer, StackOptimizer) else None
-        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        largest = max(group["lr"] for group in optimizer.param_groups)
-        self.ratios = [float(group["lr"] / largest) for group in optimizer.param_groups]
-        for parameter in self.parameters:
-            if parameter.shape[: len(stack)] != stack:
-                allowed = f"one of parameters whose leading axes are those of the loss, {stack}"
+        self.parameters, self.ratios = [], []
+        self.largest = max(float(group["lr"]) for group in optimizer.param_groups)
+        self.follow_groups()
+
+    def follow_groups(self) -> None:
+        """Take in groups of parameters that were added: their ratios are to the largest rate there was at first."""
+        for group in self.optimizer.param_groups[len(self.ratios) :]:
+            self._check_axes(group["params"])
+            self.parameters += group["params"]
+            self.ratios.append(float(group["lr"]) / self.largest)
+
+    def _check_axes(self, parameters: list[Tensor]) -> None:
+        for parameter in parameters:
+            if parameter.shape[: len(self.stack)] != self.stack:
+                allowed = f"one of parameters whose leading axes are those of the loss, {self.stack}"
                 raise invalid("optimizer", tuple(parameter.shape), allowed, "KLAdaptiveLR")
 
     def set_rate(self, rate: float) -> None:
@@ -140,7 +149,7 @@ class ScaledStep:
         """Return by how much a step at rate 1 lowers the loss to first order: the product of gradient and step."""
         after = self.after or self.parameters
         products = [
-            self._sum(p.grad.double() * (old - new))
+            self._sum(_real(p.grad).double() * _real(old - new))
             for p, old, new in zip(self.parameters, self.before, after, strict=True)
             if p.grad is not None
         ]
@@ -171,9 +180,14 @@ class ScaledStep:
         self.before, self.after = [], []
 
     def _sum(self, values: Tensor) -> Tensor:
-        """Return the sum over all but the axes of the stack, in float32 at least."""
+        """Return the sum over all but the axes of the stack, in float32 at least, of complex numbers of both parts."""
+        values = _real(values)
         wide = _WIDER.get(values.dtype)
         return values.reshape(*self.stack, -1).sum(-1, dtype=wide) if self.stack else values.sum(dtype=wide)
 
     def _gradients(self) -> list[Tensor]:
         return [p.grad for p in self.parameters if p.grad is not None]
+
+
+def _real(values: Tensor) -> Tensor:
+    return torch.view_as_real(values) if values.is_complex() else values

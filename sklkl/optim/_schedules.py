@@ -8,6 +8,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sklkl._utils.checks import check_integer
+from sklkl.optim._validation import check_optimizer, check_state
+
 
 class ConstantRate:
     """The rate the optimiser was given, at every step.
@@ -16,8 +19,13 @@ class ConstantRate:
     ----------
     optimizer : torch.optim.Optimizer
         Its parameter groups' ``lr`` are the rates.
-    total_steps : int or None
+    total_steps : int >= 1 or None
         Number of steps to come; None if it is not known.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is none of these.
 
     Examples
     --------
@@ -31,6 +39,10 @@ class ConstantRate:
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None) -> None:
+        name = type(self).__name__
+        check_optimizer(optimizer, of=name)
+        if total_steps is not None:
+            check_integer("total_steps", total_steps, 1, why=", or None", of=name)
         self.optimizer = optimizer
         self.total_steps = total_steps
         self.base_rates: list[float] = self._rates()
@@ -73,6 +85,7 @@ class ConstantRate:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def _scale(self, factor: float) -> None:
+        self.base_rates += self._rates()[len(self.base_rates) :]  # of groups that were added since
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
@@ -88,8 +101,13 @@ class OneCycle(ConstantRate):
     ----------
     optimizer : torch.optim.Optimizer
         Its parameter groups' ``lr`` are the peaks.
-    total_steps : int or None
-        Number of steps to come; None if it is not known.
+    total_steps : int >= 1 or None
+        Number of steps to come; None if it is not known. After these steps the rate stays at nothing.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is none of these.
 
     References
     ----------
@@ -134,6 +152,7 @@ class OneCycle(ConstantRate):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from a state; the optimiser's own must be loaded before."""
+        check_state(state, "n_steps", "OneCycle")
         super().load_state_dict(state)
         self.n_steps = state["n_steps"]
         # within a cycle the optimiser has but the rate of the last step, unless it is another one, of other groups

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sklkl._utils.checks import invalid
+from sklkl._utils.checks import invalid, invalid_input, refusal
+from sklkl.modules import seem_probabilities
 
 # Optimisers whose step is not proportional to their rate.
 UNSCALABLE = ("ASGD", "Adafactor", "Rprop")
@@ -22,10 +25,32 @@ _OTHERWISE = ", unless the learning rate is 'constant' or 'onecycle'"
 
 def first_rate(optimizer: Optimizer, lr: ArrayLike | None) -> np.ndarray:
     """Return the initial rates: ``lr``, or the largest of the optimiser's."""
-    rate = np.array(max(float(group["lr"]) for group in optimizer.param_groups) if lr is None else lr, dtype=float)
+    given = max(float(group["lr"]) for group in optimizer.param_groups) if lr is None else lr
+    try:
+        rate = np.array(given, dtype=float)
+    except (TypeError, ValueError):
+        rate = np.array(math.nan)  # refused below
     if not (np.isfinite(rate) & (rate > 0)).all():
         raise invalid("lr", lr, "finite numbers > 0, one for each network of a stack", "KLAdaptiveLR")
     return rate
+
+
+def has_weight(sample_weight: Any) -> bool:
+    """Whether any row has a weight.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not a tensor of finite numbers >= 0.
+    """
+    if sample_weight is None:
+        return True
+    allowed = "a tensor of finite numbers >= 0"
+    if not isinstance(sample_weight, Tensor):
+        raise invalid_input("sample_weight", type(sample_weight).__name__, allowed, "KLAdaptiveLR.step")
+    if not bool((torch.isfinite(sample_weight) & (sample_weight >= 0)).all()):
+        raise invalid_input("sample_weight", "some that are not", allowed, "KLAdaptiveLR.step")
+    return bool((sample_weight > 0).any())
 
 
 def check_weight(sample_weight: Tensor | None, stack: tuple[int, ...], n_rows: int) -> None:
@@ -49,7 +74,49 @@ def _closure_of(optimizer: Any) -> inspect.Parameter | None:
 _closure_of_class = lru_cache(maxsize=8)(_closure_of)  # to look at a class takes a noticeable part of a short fit
 
 
-def check_optimizer(optimizer: Optimizer) -> None:
+def check_optimizer(optimizer: Any, of: str) -> None:
+    """Raise ValueError for what is no optimiser."""
+    if not (hasattr(optimizer, "param_groups") and callable(getattr(optimizer, "step", None))):
+        raise invalid_input("optimizer", type(optimizer).__name__, "a torch.optim.Optimizer", of)
+
+
+def check_state(state: Any, name: str, of: str) -> None:
+    """Raise ValueError for a state that is not of this kind, as it does not have an entry that all of those have."""
+    if not (isinstance(state, dict) and name in state):
+        found = f"a dict of {sorted(map(str, state))}" if isinstance(state, dict) else type(state).__name__
+        raise invalid_input("state", found, "what 'state_dict' has returned", f"{of}.load_state_dict")
+
+
+def check_loss(loss: Any) -> None:
+    """Raise ValueError for a loss that is no tensor."""
+    if not isinstance(loss, Tensor):
+        raise invalid_input("loss", type(loss).__name__, "a tensor, without item()", "KLAdaptiveLR.step")
+
+
+def check_logits(logits: Any, stack: tuple[int, ...], optimizer: Any) -> None:
+    """Raise ValueError for what are no logits of the rows of a batch; warn of what seem to be probabilities."""
+    axes = ", ".join([*map(str, stack), "n_rows", "n_classes"])
+    allowed = f"a function that returns logits of shape ({axes}), as the loss is of shape {stack}"
+    if not isinstance(logits, Tensor):
+        raise invalid_input("predict", f"one that returns {type(logits).__name__}", allowed, "KLAdaptiveLR")
+    if logits.shape[: len(stack)] != stack or logits.ndim < len(stack) + 2:
+        raise invalid("predict", tuple(logits.shape), allowed, "KLAdaptiveLR")
+    if logits.shape[-1] == 1 and _has_gradient(optimizer):
+        allowed = "a function that returns two logits or more: for the z of a sigmoid stack([zeros_like(z), z], -1)"
+        raise invalid("predict", tuple(logits.shape), allowed, "KLAdaptiveLR")
+    if seem_probabilities(logits):
+        found = "rows that are >= 0 and sum to 1, as probabilities do"
+        allowed = "a function that returns logits: leave the softmax out, or return the logarithm"
+        warnings.warn(refusal("predict", found, allowed, of="KLAdaptiveLR"), UserWarning, stacklevel=4)
+
+
+def _has_gradient(optimizer: Any) -> bool:
+    """Whether a step would change anything; with one class nothing does, and predictions are always the same."""
+    gradients = (p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
+    return any(bool(gradient.any()) for gradient in gradients)
+
+
+def check_scalable(optimizer: Optimizer) -> None:
     """Raise ValueError for an optimiser whose step cannot be scaled by its rate."""
     name = type(optimizer).__name__
     if closure_default(optimizer) is inspect.Parameter.empty:

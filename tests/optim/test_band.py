@@ -112,6 +112,9 @@ BOUNDS = "two finite numbers > 0, the least and the largest rate"
         ("bounds", (1.0, 0.1), BOUNDS),
         ("bounds", (0, 0.1), BOUNDS),
         ("bounds", (0.1, math.inf), BOUNDS),
+        ("bounds", (0.1,), BOUNDS),
+        ("bounds", None, BOUNDS),
+        ("bounds", (0.1, "1"), BOUNDS),
         ("kl_target", -1, "a finite number > 0, or None"),
     ],
 )
