@@ -103,7 +103,7 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     Returns
     -------
     Tensor of shape (n_rows,), or that of the weights
-        Shares that sum to 1; zeros where no row has a weight.
+        Shares that sum to 1, in the wider of both types; zeros where no row has a weight.
 
     Examples
     --------
@@ -112,8 +112,10 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
     >>> row_shares(torch.zeros(2, 3), torch.tensor([1.0, 3.0]))
     tensor([0.2500, 0.7500])
     """
+    dtype = logits.dtype if logits.is_floating_point() else torch.get_default_dtype()
     if weight is None:
-        return _equal_shares(logits.shape[0], logits.dtype, logits.device)
+        return _equal_shares(logits.shape[0], dtype, logits.device)
+    weight = weight.to(torch.promote_types(weight.dtype, dtype))
     # without any weight every share is 0, and so is the gradient
     return weight / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
 
@@ -121,7 +123,7 @@ def row_shares(logits: Tensor, weight: Tensor | None) -> Tensor:
 @lru_cache(maxsize=8)  # batches come in two sizes
 def _equal_shares(n_rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # what is made in that mode can never be trained with
-        return torch.full((n_rows,), 1 / n_rows, dtype=dtype, device=device)
+        return torch.full((n_rows,), 1 / max(1, n_rows), dtype=dtype, device=device)
 
 
 class TermMeans:

@@ -43,6 +43,17 @@ def test_shares_without_weights_are_equal():
     assert row_shares(torch.zeros(4, 2, dtype=torch.float64), None).tolist() == [0.25] * 4
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float16])
+def test_weights_of_any_type_have_shares(dtype):
+    weight = torch.tensor([1, 0, 1, 1])
+    shares = row_shares(torch.zeros(4, 2), weight.to(dtype)).float()
+    torch.testing.assert_close(shares, weight / 3, rtol=1e-3, atol=0.0)
+
+
+def test_no_rows_have_no_shares():
+    assert row_shares(torch.zeros(0, 2), None).shape == (0,)
+
+
 def test_shares_of_rows_without_any_weight_are_zero():
     assert row_shares(torch.zeros(3, 2), torch.zeros(3)).tolist() == [0, 0, 0]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sklkl._utils.checks import check_choice, check_number, invalid, invalid_input
 from sklkl.distillation._temperature import soften
 from sklkl.losses import expectation
 from sklkl.modules import log_softmax
@@ -95,10 +96,13 @@ class Distillation:
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        if self.divergence not in DISTILL_DIVERGENCES:
-            raise ValueError(f"'divergence' must be one of {sorted(DISTILL_DIVERGENCES)}, got {self.divergence!r}.")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"'temperature' must be a finite number > 0, got {self.temperature!r}.")
+        check_choice("divergence", self.divergence, DISTILL_DIVERGENCES, of="Distillation")
+        check_number("temperature", self.temperature, "a finite number > 0", above=0, of="Distillation")
+        codes = np.asarray([0] if self.classes is None else self.classes)
+        if codes.dtype.kind not in "iu" or codes.ndim != 1 or len(np.unique(codes)) < len(codes) or codes.min() < 0:
+            raise invalid(
+                "classes", self.classes, "different class codes, whole numbers from 0, or None", "Distillation"
+            )
 
     def __call__(self, logits: Tensor, teacher_proba: Tensor) -> Tensor:
         """Return the loss of each row, of shape (..., n_rows), in nats.
@@ -109,11 +113,30 @@ class Distillation:
             Of the student; log-probabilities will do.
         teacher_proba : Tensor of shape (..., n_rows, n_known_classes)
             Of the teacher; a row of zeros is left out.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
         """
         known = logits if self.classes is None else logits.index_select(-1, _index(tuple(self.classes), logits.device))
+        _check_shape(known, teacher_proba)
+        if not teacher_proba.is_floating_point():
+            teacher_proba = teacher_proba.to(known.dtype if known.is_floating_point() else torch.get_default_dtype())
         empty = teacher_proba.sum(-1) <= 0
         p = soften(teacher_proba + empty[..., None], self.temperature)
         log_q = log_softmax(known / self.temperature if self.temperature != 1 else known)
         values = DISTILL_DIVERGENCES[self.divergence](p, log_q)
         # rounding may leave -1e-8; clamping would lose the gradient of such a row
-        return self.temperature**2 * (values - values.detach().clamp(max=0)).masked_fill(empty, 0.0)
+        values = self.temperature**2 * (values - values.detach().clamp(max=0)).masked_fill(empty, 0.0)
+        return values.to(log_q.dtype)  # whose loss it is a part of
+
+
+def _check_shape(logits: Tensor, teacher_proba: Any) -> None:
+    """Raise a ValueError unless there is a teacher's probability for each logit of the classes that it knows."""
+    shape = tuple(getattr(teacher_proba, "shape", ()))
+    fits = len(shape) >= min(2, logits.ndim) and logits.shape[logits.ndim - len(shape) :] == shape
+    if not (isinstance(teacher_proba, Tensor) and fits):
+        found = f"{type(teacher_proba).__name__} of shape {shape}"
+        allowed = f"a tensor of shape {tuple(logits.shape)}, a probability for each logit of the classes it knows"
+        raise invalid_input("teacher_proba", found, allowed, of="Distillation")

@@ -8,6 +8,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from sklkl._utils.checks import check_number, invalid_input
+from sklkl._utils.probabilities import SUM_TOLERANCE
 from sklkl.losses import row_shares
 
 __all__ = ["best_temperature", "soften"]
@@ -17,6 +19,7 @@ _RANGE = math.log(10)
 # A class of probability zero would make every temperature infinitely bad. None gives it a probability, so such a row
 # should be ignored: the uniform distribution is mixed in after softening.
 _SMOOTHING = 1e-3
+_HERE = "best_temperature"
 
 
 def soften(proba: Tensor, temperature: float) -> Tensor:
@@ -36,6 +39,11 @@ def soften(proba: Tensor, temperature: float) -> Tensor:
     Tensor of shape (..., n_classes)
         Softened probabilities.
 
+    Raises
+    ------
+    ValueError
+        If the temperature is no such number.
+
     Examples
     --------
     >>> import torch
@@ -43,8 +51,10 @@ def soften(proba: Tensor, temperature: float) -> Tensor:
     >>> soften(torch.tensor([0.9, 0.1, 0.0]), temperature=2.0)
     tensor([0.7500, 0.2500, 0.0000])
     """
+    check_number("temperature", temperature, "a finite number > 0", above=0, of="soften")
     if temperature == 1:
         return proba
+    proba = proba if proba.is_floating_point() else proba.to(torch.get_default_dtype())
     largest = proba.amax(-1, keepdim=True)
     tiny = torch.finfo(proba.dtype).tiny
     # relative to the largest, because p ** 10 at a temperature of 0.1 would vanish altogether
@@ -69,6 +79,11 @@ def best_temperature(proba: Tensor, y: Tensor, sample_weight: Tensor | None = No
     float
         Between 0.1 and 10; above 1 the teacher was overconfident.
 
+    Raises
+    ------
+    ValueError
+        If these are no probabilities, class codes and weights of the same rows.
+
     References
     ----------
     Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks, arXiv:1706.04599, section 4.2.
@@ -81,8 +96,8 @@ def best_temperature(proba: Tensor, y: Tensor, sample_weight: Tensor | None = No
     >>> best_temperature(proba, torch.tensor([0, 0, 0, 1])) > 1
     True
     """
-    proba = proba.double()
-    shares = row_shares(proba, None if sample_weight is None else sample_weight.double())
+    proba, y = _checked(proba, y)
+    shares = row_shares(proba, None if sample_weight is None else _checked_weight(sample_weight, len(proba)))
 
     def loss(log_temperature: float) -> float:
         likelihood = soften(proba, math.exp(log_temperature)).gather(-1, y[..., None])
@@ -90,3 +105,24 @@ def best_temperature(proba: Tensor, y: Tensor, sample_weight: Tensor | None = No
         return -float(log_likelihood.flatten(1).mean(-1) @ shares)
 
     return math.exp(minimize_scalar(loss, bounds=(-_RANGE, _RANGE), method="bounded").x)
+
+
+def _checked(proba: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probabilities in float64, and class codes."""
+    proba = proba.detach().double()
+    if proba.ndim < 2 or not proba.numel() or not bool(((proba >= 0) & (proba <= 1 + SUM_TOLERANCE)).all()):
+        found = f"values from {proba.min():.3g} to {proba.max():.3g}" if proba.numel() else "none"
+        raise invalid_input("proba", found, "probabilities, from 0 to 1, of one row or more", _HERE)
+    codes = y.long() if y.shape == proba.shape[:-1] and bool((y == y.long()).all()) else proba.new_tensor(-1).long()
+    if not 0 <= int(codes.min()) <= int(codes.max()) < proba.shape[-1]:
+        allowed = f"class codes from 0 to {proba.shape[-1] - 1} in the shape {tuple(proba.shape[:-1])}"
+        raise invalid_input("y", f"others, in the shape {tuple(y.shape)}", allowed, _HERE)
+    return proba, codes
+
+
+def _checked_weight(sample_weight: Tensor, n_rows: int) -> Tensor:
+    weight = sample_weight.detach().double()
+    if weight.shape != (n_rows,) or not bool((weight >= 0).all()) or not 0 < float(weight.sum()) < math.inf:
+        allowed = f"{n_rows} finite numbers >= 0, one for each row and not all 0"
+        raise invalid_input("sample_weight", f"a tensor of shape {tuple(weight.shape)}", allowed, _HERE)
+    return weight

@@ -171,15 +171,16 @@ class ByHand:
 
     def _loss(self, net: Any, logits: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Return the loss, the means of its terms, and its gradient: by a formula, or by autograd on the logits."""
-        shares = row_shares(batch[0], batch.weight)
+        shares = row_shares(batch[0], batch.weight).to(logits.dtype)
         if self._has_formula:
             terms, gradient = cross_entropy_gradient(logits, batch[1], shares, self._strength)
             return reduce(add, terms.values()), terms, gradient
         leaf = logits.mT.detach().requires_grad_()
         terms = loss_terms(net, leaf, batch, training=True, passes=self._passes)
-        torch.autograd.backward((reduce(add, terms.values()),), (shares,))
+        losses = reduce(add, terms.values())
+        torch.autograd.backward((losses,), (shares.to(losses.dtype),))
         assert leaf.grad is not None
-        means = {name: values.detach() @ shares for name, values in terms.items()}
+        means = {name: values.detach() @ shares.to(values.dtype) for name, values in terms.items()}
         return reduce(add, means.values()), means, leaf.grad.mT
 
     def logits(self, batch: Batch) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklkl._utils.checks import invalid_input
+from sklkl._utils.probabilities import unit_rows
 from sklkl.callbacks import BestWeights
 from sklkl.data import NO_LABEL, Batch, Rows
 from sklkl.data._batch import has_label
@@ -38,6 +40,28 @@ def _floating(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype.is_floating_point else torch.float32
 
 
+def check_columns(part: Any) -> None:
+    """Raise a ValueError if rows that a user made have weights or a teacher's probabilities that are none."""
+    rows = part.dataset if isinstance(part, Subset) else part
+    columns = rows.columns if isinstance(rows, Rows) else {}
+    weight, proba = (columns.get(name) for name in ("weight", "teacher_proba"))
+    if weight is not None and not _are_weights(weight):
+        allowed = f"{len(rows)} finite numbers >= 0, one for each row and not all 0"
+        raise invalid_input("weight", f"a column of shape {tuple(weight.shape)}", allowed, of="Rows")
+    if proba is not None and not _are_probabilities(proba):
+        allowed = "a row of probabilities, which sum to 1, for each row of X, or zeros where there are none"
+        raise invalid_input("teacher_proba", f"a column of shape {tuple(proba.shape)}", allowed, of="Rows")
+
+
+def _are_weights(weight: Tensor) -> bool:
+    return weight.ndim == 1 and bool((torch.isfinite(weight) & (weight >= 0)).all()) and bool(weight.any())
+
+
+def _are_probabilities(proba: Tensor) -> bool:
+    values = proba.double().numpy(force=True)
+    return proba.ndim > 1 and not (unit_rows(values)[1] & values.any(-1)).any()
+
+
 def own_rows(part: Any, device: Any) -> Any:
     """Return a part of ``Rows`` as rows of its own to train on, on the device; all else as it is."""
     if isinstance(part, Subset) and isinstance(part.dataset, Rows):
@@ -57,7 +81,7 @@ def trainable(rows: Rows) -> Rows:
     if y is not None and y.dtype is not torch.int64:
         if y.dtype.is_complex or (y.dtype.is_floating_point and not bool((y == y.round()).all())):
             raise invalid_input("y", f"values of {y.dtype}", "class codes, whole numbers from 0", of="KLNet")
-        rows = Rows(rows.X, y.long(), **rows.columns)
+        rows, rows.y = copy.copy(rows), y.long()  # X may be a table in a file
     if any(isinstance(part, Tensor) and part.is_inference() for part in _held(rows)):
         rows = rows.take(torch.arange(len(rows)))
     return rows

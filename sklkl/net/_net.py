@@ -21,7 +21,7 @@ from sklkl.data import Batches, Rows, TrainingSet
 from sklkl.distillation import DISTILL_ROWS, Distillation
 from sklkl.losses import CrossEntropy
 from sklkl.modules import Dropout, uncompiled
-from sklkl.net._datasets import own_rows, rule_params
+from sklkl.net._datasets import check_columns, own_rows, rule_params
 from sklkl.net._history import EpochRecords
 from sklkl.net._moments import Remade, copy_moments
 from sklkl.net._penalty import fitted_penalty, pop_params, with_params
@@ -306,6 +306,8 @@ class KLNet(TrainStep):
             train, valid = super().get_split_datasets(X, y, **fit_params)
         finally:
             self.train_split = given
+        check_columns(train)
+        check_columns(valid)
         return train, valid
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:

@@ -122,7 +122,7 @@ class TrainStep(TrainingLoop):
             raise
         weight = getattr(batch, "weight", None)
         shares = row_shares(logits, weight)
-        means = {name: values.detach() @ shares for name, values in terms.items()}
+        means = {name: values.detach() @ shares.to(values.dtype) for name, values in terms.items()}
         mass = len(logits) if weight is None else weight.sum()
         step = {"loss": reduce(add, means.values()), "y_pred": logits, "terms": means, "mass": mass}
         return step, reduce(add, terms.values()), shares
@@ -141,7 +141,7 @@ class TrainStep(TrainingLoop):
         if not row_losses.requires_grad:
             raise invalid_input("module", "one without", "a network whose logits have a gradient", of="KLNet")
         # the gradient of the mean, without a node in the graph for it
-        torch.autograd.backward((row_losses,), (shares,))
+        torch.autograd.backward((row_losses,), (shares.to(row_losses.dtype),))
         return step
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The distillation term against the definitions in ``sklkl.divergences`` and against gradients in closed form."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -239,13 +241,46 @@ def test_softening_keeps_zeros_sums_and_order(temperature):
 
 
 @pytest.mark.parametrize(
-    ("params", "name"),
-    [({"divergence": "kl"}, "divergence"), *(({"temperature": t}, "temperature") for t in (0, -1.0, np.nan, np.inf))],
+    ("name", "value"),
+    [
+        *(("divergence", value) for value in ("kl", None, ["js"])),
+        *(("temperature", value) for value in (0, -1.0, np.nan, np.inf, "2", None)),
+        *(("classes", value) for value in ([], [0, 0], [-1, 0], [0.0, 1.0], "ab", [[0]], 3)),
+    ],
     ids=str,
 )
-def test_bad_parameters_are_refused(params, name):
-    with pytest.raises(ValueError, match=f"'{name}' must be .* got {next(iter(params.values()))!r}"):
-        Distillation(**params)
+def test_bad_parameters_are_refused(name, value):
+    with pytest.raises(
+        ValueError, match=f"The '{name}' parameter of Distillation must be .* Got {re.escape(repr(value))}"
+    ):
+        Distillation(**{name: value})
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("shape", [(6, 1), (1, 3), (3,), (5, 3), (6, 4), (2, 6, 3)])
+def test_probabilities_of_another_shape_are_refused(shape, temperature):
+    with pytest.raises(
+        ValueError, match=r"The 'teacher_proba' .* of shape \(6, 3\), a probability for each .* Got Tensor of"
+    ):
+        Distillation(temperature=temperature)(torch.zeros(6, 3), torch.full(shape, 1 / 3))
+
+
+def test_an_array_is_refused():
+    with pytest.raises(
+        ValueError, match="The 'teacher_proba' parameter of Distillation must be a tensor .* Got ndarray"
+    ):
+        Distillation()(torch.zeros(6, 3), np.full((6, 3), 1 / 3))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float64, torch.float32])
+@pytest.mark.parametrize("divergence", DISTILL_DIVERGENCES)
+def test_the_loss_is_of_the_type_of_the_logits_whatever_the_teachers(divergence, dtype, temperature):
+    loss, logits, hard = Distillation(divergence, temperature), random(6, 3), torch.eye(3)[[0, 1, 2, 2, 0, 1]]
+    for own in (torch.float64, torch.float32):
+        values = loss(logits.to(own), hard.to(dtype))
+        assert values.dtype is own
+        torch.testing.assert_close(values, loss(logits.to(own), hard.to(own)))
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, np.nan])

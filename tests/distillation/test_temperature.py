@@ -58,3 +58,41 @@ def test_weights_of_rows_with_several_labels():
     proba, y = soften(proba, 0.5).reshape(200, 2, 2), y.reshape(200, 2)
     weight = (torch.arange(200) < 50).double()
     assert best_temperature(proba, y, weight) == pytest.approx(best_temperature(proba[:50], y[:50]))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.float32])
+def test_codes_of_any_type(dtype):
+    proba, y = sample(100)
+    assert best_temperature(proba.requires_grad_(), y.to(dtype)) == best_temperature(proba.detach(), y)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("proba", lambda proba, y, w: (proba[:0], y[:0])),
+        ("proba", lambda proba, y, w: (proba.log(), y)),
+        ("proba", lambda proba, y, w: (proba * np.nan, y)),
+        ("y", lambda proba, y, w: (proba, y + 1)),
+        ("y", lambda proba, y, w: (proba, y.where(y > 0, -100))),
+        ("y", lambda proba, y, w: (proba, y + 0.5)),
+        ("y", lambda proba, y, w: (proba, y[:3])),
+        ("y", lambda proba, y, w: (proba, y[:, None])),
+        ("sample_weight", lambda proba, y, w: (proba, y, w[:3])),
+        ("sample_weight", lambda proba, y, w: (proba, y, 0 * w)),
+        ("sample_weight", lambda proba, y, w: (proba, y, -w)),
+        ("sample_weight", lambda proba, y, w: (proba, y, w * np.nan)),
+    ],
+)
+def test_other_rows_are_refused(name, change):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of best_temperature must be .* Got"):
+        best_temperature(*change(*sample(50), torch.ones(50)))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, "2"])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    with pytest.raises(ValueError, match="The 'temperature' parameter of soften must be a finite number > 0. Got"):
+        soften(torch.ones(2, 3), temperature)
+
+
+def test_whole_numbers_are_softened():
+    assert soften(torch.tensor([[1, 0, 1]]), 2.0).tolist() == [[0.5, 0.0, 0.5]]

@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from sklkl import KLNet
 from sklkl.callbacks import BestWeights
-from sklkl.data import RowBlocks, Rows
+from sklkl.data import LazyRows, RowBlocks, Rows
 from sklkl.losses import CrossEntropy
 from sklkl.modules import MLP
+from sklkl.net._datasets import trainable
 from sklkl.penalties import Confidence
 
 # Several labels a row
@@ -251,6 +252,59 @@ def test_row_weights_are_taken_by_fit(quick_net, table32):
 def test_bad_row_weights_are_refused(quick_net, table32, weight):
     with pytest.raises(ValueError, match="The 'sample_weight' parameter of KLNet must be 120 finite numbers"):
         quick_net().fit(*table32, sample_weight=weight)
+
+
+BY_ENGINE = {"optimizer": torch.optim.AdamW, "optimizer__fused": True}
+
+
+@pytest.mark.parametrize("params", [{}, BY_ENGINE], ids=["autograd", "engine"])
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, bool, np.float16])
+def test_columns_of_any_type(quick_net, table32, dtype, params):
+    X, y = table32
+    columns = {"weight": (np.arange(120) % 3 > 0).astype(np.float32), "teacher_proba": np.eye(3, dtype=np.float32)[y]}
+    expected = quick_net(**params).fit(Rows(X, y, **columns), y)
+    net = quick_net(**params).fit(Rows(X, y, **{name: values.astype(dtype) for name, values in columns.items()}), y)
+    np.testing.assert_allclose(net.history[:, "train_loss"], expected.history[:, "train_loss"], rtol=1e-4)
+    np.testing.assert_allclose(net.predict_proba(X), expected.predict_proba(X), rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("weight", -np.ones(120)),
+        ("weight", np.full(120, np.nan)),
+        ("weight", np.zeros(120)),
+        ("weight", np.ones((120, 1))),
+        ("teacher_proba", np.zeros((120, 3)) - 1),
+        ("teacher_proba", np.full((120, 3), np.nan)),
+        ("teacher_proba", np.ones((120, 3))),
+        ("teacher_proba", np.ones(120)),
+    ],
+)
+@pytest.mark.parametrize("part", ["train", "split", "valid"])
+def test_columns_that_are_none_are_refused(quick_net, table32, name, values, part):
+    X, y = table32
+    rows = Rows(X, y, **{name: values})
+    split = {"train": None, "split": ValidSplit(5), "valid": predefined_split(rows)}[part]
+    net = quick_net(train_split=split)
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of Rows must be .* Got a column of shape"):
+        net.fit(Rows(X, y) if part == "valid" else rows, y)
+    assert not len(net.history)
+
+
+def test_rows_without_a_teacher_have_zeros(quick_net, table32):
+    X, y = table32
+    proba = np.eye(3)[y] * (np.arange(120) % 2)[:, None]
+    history = quick_net(distill_weight=1.0).fit(Rows(X, y, teacher_proba=proba), y).history
+    assert history[-1, "train_distillation"] < history[0, "train_distillation"]
+
+
+def test_a_table_stays_where_it_is_whatever_the_type_of_its_labels(table32):
+    X, y = table32
+    rows = trainable(LazyRows(X, y.astype(np.int32), torch.float32))
+    assert type(rows) is LazyRows
+    assert rows.table is X
+    assert rows.y.dtype is torch.int64
 
 
 # Parameters of the penalty
