@@ -12,6 +12,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from tqdm.auto import tqdm
 
 from sklkl._utils.torch_state import insist
@@ -164,6 +165,7 @@ def _took_no_step(record: dict[str, Any]) -> bool:
 def _state(module: nn.Module) -> dict[str, Tensor]:
     """Return what training may change: no extra state of a user's network, nor how the built-in one scales inputs."""
     state = {name: values for name, values in module.state_dict().items() if isinstance(values, Tensor)}
+    state = {name: values for name, values in state.items() if not is_lazy(values)}  # which have no values yet
     if isinstance(module, MLP) and module.scaling is not None:
         return {name: values for name, values in state.items() if not name.startswith("scaling.")}
     return state

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from sklkl._utils.checks import check_integer
 from sklkl.data._batch import Batch
 from sklkl.data._rows import Rows
 
@@ -27,7 +28,7 @@ class Batches:
     ----------
     rows : Rows
         The data.
-    batch_size : int
+    batch_size : int >= 1
         Largest number of rows in a batch.
     shuffle : bool, default=False
         Whether each pass visits the rows in a new random order.
@@ -38,6 +39,8 @@ class Batches:
     ------
     TypeError
         If ``rows`` is another kind of data set.
+    ValueError
+        If ``batch_size`` is no such number.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class Batches:
                 f"The 'rows' parameter of Batches must be sklkl.data.Rows. Got {type(rows).__name__} instead. For "
                 "other data sets use torch.utils.data.DataLoader as iterator_train and iterator_valid."
             )
+        check_integer("batch_size", batch_size, 1, of="Batches")
         self.rows = rows
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -70,7 +74,8 @@ class Batches:
     @property
     def edges(self) -> list[int]:
         """How many rows come before each batch, and how many there are."""
-        return [i * len(self.rows) // len(self) for i in range(len(self) + 1)]
+        n_batches = len(self)
+        return [i * len(self.rows) // n_batches for i in range(n_batches + 1)] if n_batches else [0]
 
     def groups(self, share: int = 1) -> Iterator[tuple[Rows, list[int]]]:
         """Iterate over rows in the order of a pass, many batches at a time, and the edges of batches among them.
@@ -80,6 +85,8 @@ class Batches:
         share : int, default=1
             How many iterators like this one hold rows at a time.
         """
+        if not len(self.rows):
+            return iter(())
         elements = self.batch_size * max(1, math.prod(self.rows.shape[1:]))
         at_once = max(1, _GATHER_ELEMENTS // (elements * share))
         return self.rows.groups(self.edges, at_once, self.shuffle, self.generator)

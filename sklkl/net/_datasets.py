@@ -42,7 +42,7 @@ def _floating(dtype: torch.dtype) -> torch.dtype:
 
 def check_columns(part: Any) -> None:
     """Raise a ValueError if rows that a user made have weights or a teacher's probabilities that are none."""
-    rows = part.dataset if isinstance(part, Subset) else part
+    rows: Any = part.dataset if isinstance(part, Subset) else part
     columns = rows.columns if isinstance(rows, Rows) else {}
     weight, proba = (columns.get(name) for name in ("weight", "teacher_proba"))
     if weight is not None and not _are_weights(weight):
@@ -108,6 +108,22 @@ def with_labels_only(cb_kwargs: dict[str, Any]) -> dict[str, Any]:
     columns = {name: values[known] for name, values in batch.columns.items()}
     shown = Batch(batch[0][known], batch[1][known], **columns)
     return {**cb_kwargs, "batch": shown, "y_pred": cb_kwargs["y_pred"][known]}
+
+
+def check_logits(logits: Any, y: Any, multilabel: bool) -> None:
+    """Raise a ValueError if what a network has returned for labelled rows are no logits of these."""
+    n_rows = len(y) if isinstance(y, Tensor) and y.ndim else "n_rows"
+    if isinstance(logits, Tensor):
+        known = logits.ndim == 2 and n_rows in (len(logits), "n_rows")
+        if known and logits.is_floating_point():
+            return
+        found = f"{logits.dtype} of shape {tuple(logits.shape)}"
+    else:
+        found = type(logits).__name__
+    shape = f"({n_rows}, {'n_labels' if multilabel else 'n_classes'})"
+    raise invalid_input(
+        "module", f"one that returns {found}", f"a network that returns logits of shape {shape}", "KLNet"
+    )
 
 
 def check_labels(y: Any, logits: Tensor) -> None:

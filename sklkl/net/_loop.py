@@ -61,7 +61,7 @@ class TrainingLoop(SkorchNet):
     has_learned_: bool = False
     # what the rule of the KL-adaptive rate is told of the data
     rule_params_: Mapping[str, Any] = MappingProxyType({})
-    _is_stopped = False
+    _is_stopped = _has_looked = False
     _rate_runs = False
     _total_steps: int | None = None
     _average: WeightAverage | None = None
@@ -131,7 +131,7 @@ class TrainingLoop(SkorchNet):
 
     def _open(self) -> int:
         """Get ready for a training, and return how many epochs there were before."""
-        self.interrupted_, self.has_learned_, self._is_stopped = True, False, False
+        self.interrupted_, self.has_learned_, self._is_stopped, self._has_looked = True, False, False, False
         if self.stream:
             self._forget_old_epochs()
         self._n_before = len(self.history)

@@ -14,7 +14,7 @@ from skorch.callbacks import Callback, EpochTimer, PrintLog
 from skorch.dataset import ValidSplit
 from torch.utils.data import IterableDataset
 
-from sklkl._utils.checks import check_choice, check_integer, check_number
+from sklkl._utils.checks import check_choice, check_integer, check_number, invalid_input
 from sklkl._utils.seeding import borrowed_global_state, make_generator
 from sklkl._utils.torch_state import OwnTorchState
 from sklkl.data import Batches, Rows, TrainingSet
@@ -28,6 +28,7 @@ from sklkl.net._penalty import fitted_penalty, pop_params, with_params
 from sklkl.net._shares import check_shared
 from sklkl.net._steps import TrainStep
 from sklkl.net._storage import copied
+from sklkl.net._warnings import warn_of_schedulers
 from sklkl.optim import LearningRateName
 from sklkl.optim._validation import closure_default
 from sklkl.penalties import adapted
@@ -115,6 +116,7 @@ class KLNet(TrainStep):
     ['train_data_fit', 'train_kl_penalty', 'train_loss', 'train_loss_best']
     """
 
+    callbacks_: list[tuple[str, Any]]
     classes_: Any
     train_split: Any
     # the net that this one resumes, while its parts are made
@@ -191,7 +193,14 @@ class KLNet(TrainStep):
             names = ("kl_strength", "distill_weight", "distill_rows")
             check_parameters(*(params.get(name, getattr(self, name)) for name in names))
         nested = pop_params("kl_penalty", params)
+        renewed = self.initialized_ and "optimizer" in params  # of which skorch says that something went wrong
+        if renewed:
+            self.optimizer = params.pop("optimizer")
         super().set_params(**params)
+        if renewed:
+            self.initialize_optimizer()
+        if self.initialized_:  # skorch would call those that were dropped
+            self.callbacks_ = [item for item in self.callbacks_ if item[1] is not None]
         if nested:
             self.kl_penalty = with_params(self.kl_penalty, nested)
         return self
@@ -293,6 +302,7 @@ class KLNet(TrainStep):
         if self.kl_strength:
             adapted(self.penalty_).check_net(self)
         self.rule_params_ = rule_params(self, train, valid)
+        warn_of_schedulers(self)
         check_shared(self, train, valid)
         return train, valid
 
@@ -312,6 +322,8 @@ class KLNet(TrainStep):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return an iterator over batches; shuffled ``Batches`` draw from this net's generator."""
+        if isinstance(dataset, Rows) and not len(dataset):
+            raise invalid_input("X", "no rows", "one row or more", of="KLNet")
         shuffle = vars(self).get("iterator_train__shuffle")
         if isinstance(dataset, IterableDataset):  # it has an order of its own
             self.__dict__.pop("iterator_train__shuffle", None)
@@ -321,7 +333,7 @@ class KLNet(TrainStep):
             if shuffle is not None:
                 self.iterator_train__shuffle = shuffle
         if isinstance(iterator, Batches):
-            iterator.generator = iterator.generator or self.generator_
+            iterator.generator = iterator.generator or getattr(self, "generator_", None)
         elif isinstance(dataset, Rows) and dataset.columns:
             raise ValueError(
                 f"{type(iterator).__name__} would lose {sorted(dataset.columns)} of the rows; use Batches."

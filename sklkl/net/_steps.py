@@ -21,11 +21,12 @@ from sklkl.data._batch import own_copy
 from sklkl.losses import row_shares
 from sklkl.modules import MLP, label_log_proba, log_softmax, scaling_of, softmax
 from sklkl.net._by_hand import ByHand, ScaledRows, why_autograd
-from sklkl.net._datasets import check_labels
+from sklkl.net._datasets import check_labels, check_logits
 from sklkl.net._epoch_tasks import EpochTasks
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._shares import align, joined, of_all_rows
 from sklkl.net._terms import loss_terms
+from sklkl.net._warnings import warn_of_probabilities
 from sklkl.optim import ConstantRate, LearningRate, LearningRateName, make_learning_rate
 
 _OWN_CALLBACKS = (BestWeights, EpochTasks, EpochTimer, PrintLog, Progress)
@@ -117,7 +118,8 @@ class TrainStep(TrainingLoop):
         logits = self._logits(batch, training, fit_params)
         try:
             terms = self.loss_terms(logits, batch, training)
-        except (IndexError, RuntimeError):
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+            check_logits(logits, batch[1], self.multilabel)
             check_labels(batch[1], logits)
             raise
         weight = getattr(batch, "weight", None)
@@ -138,6 +140,9 @@ class TrainStep(TrainingLoop):
         """Compute the loss of a batch and its gradient, see :meth:`skorch.NeuralNet.train_step_single`."""
         self.set_mode(True)
         step, row_losses, shares = self._step(batch, training=True, **fit_params)
+        if not self._has_looked:
+            self._has_looked = True
+            warn_of_probabilities(self, step["y_pred"])
         if not row_losses.requires_grad:
             raise invalid_input("module", "one without", "a network whose logits have a gradient", of="KLNet")
         # the gradient of the mean, without a node in the graph for it
