@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import sparse
 from torch import Tensor
 
@@ -44,6 +45,10 @@ class Batch(tuple[Tensor, Any]):  # Any: who asks for labels knows that there ar
         batch.columns = columns
         return batch
 
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Tensor]]:
+        """Say how copies and pickles are made, as by a worker of a DataLoader."""
+        return tuple(self), self.columns
+
     @property
     def weight(self) -> Tensor | None:
         """Row weights, or None where every row counts the same."""
@@ -72,6 +77,12 @@ def own_copy(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x.clone()
     return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def shuffled(n_rows: int, generator: torch.Generator | None) -> Tensor:
+    """Return the numbers of rows in random order, on the generator's device or the CPU, whatever torch's default is."""
+    device = "cpu" if generator is None else generator.device
+    return torch.randperm(n_rows, generator=generator, device=device)
 
 
 def has_label(codes: Tensor) -> Tensor:

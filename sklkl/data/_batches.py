@@ -58,7 +58,8 @@ class Batches:
                 f"The 'rows' parameter of Batches must be sklkl.data.Rows. Got {type(rows).__name__} instead. For "
                 "other data sets use torch.utils.data.DataLoader as iterator_train and iterator_valid."
             )
-        check_integer("batch_size", batch_size, 1, of="Batches")
+        if type(batch_size) is not int or batch_size < 1:
+            check_integer("batch_size", batch_size, 1, of="Batches")
         self.rows = rows
         self.batch_size = batch_size
         self.shuffle = shuffle

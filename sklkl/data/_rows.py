@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise, repeat
 from typing import Any, TypeAlias
@@ -14,9 +15,13 @@ from scipy import sparse
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sklkl.data._batch import NO_LABEL, Batch, has_label
+from sklkl._utils.arrays import unmasked
+from sklkl._utils.checks import invalid_input
+from sklkl.data._batch import NO_LABEL, Batch, has_label, shuffled
 
 __all__ = ["LazyRows", "Rows", "TrainingSet"]
+
+_HELD = "a dense tensor, an array or a scipy sparse matrix with one entry a row"
 
 _Sparse: TypeAlias = sparse.csr_array | sparse.csr_matrix
 
@@ -24,10 +29,19 @@ _Sparse: TypeAlias = sparse.csr_array | sparse.csr_matrix
 LARGE = 2**22
 
 
-def _as_tensor(values: ArrayLike | Tensor) -> Tensor:
+def _as_tensor(values: ArrayLike | Tensor, name: str = "X") -> Tensor:
     if isinstance(values, Tensor):
-        return values
-    values = np.asarray(values)
+        if values.layout is not torch.strided:
+            raise invalid_input(name, f"a tensor of layout {values.layout}", _HELD, of="Rows")
+    else:
+        values = _from_array(values)
+    if not values.ndim:
+        raise invalid_input(name, "a single number", _HELD, of="Rows")
+    return values
+
+
+def _from_array(values: ArrayLike) -> Tensor:
+    values = np.asarray(unmasked(values) if isinstance(values, np.ma.MaskedArray) else values)
     if values.dtype.kind not in "biufc":
         raise TypeError(
             f"The parameters of Rows must be numeric arrays. Got one of dtype {values.dtype} instead. For nested or "
@@ -53,7 +67,8 @@ class Rows(Dataset):
     Parameters
     ----------
     X : array-like, Tensor or sparse matrix of shape (n_rows, ...)
-        Inputs. A scipy sparse matrix stays sparse (CSR); only a batch of it is ever made dense.
+        Inputs. A scipy sparse matrix stays sparse (CSR); only a batch of it is ever made dense. What is masked in a
+        masked array is NaN.
     y : array-like or Tensor of shape (n_rows,), default=None
         Class codes 0 to n_classes - 1.
     **columns : array-like or Tensor of shape (n_rows, ...)
@@ -64,7 +79,7 @@ class Rows(Dataset):
     TypeError
         If an array is not numeric.
     ValueError
-        If the columns differ in length.
+        If the columns differ in length, or are single numbers or sparse tensors.
 
     Attributes
     ----------
@@ -91,15 +106,20 @@ class Rows(Dataset):
         self.X: Any = X.tocsr() if hasattr(X, "tocsr") else _as_tensor(X)
         self.shape, self.is_whole = tuple(self.X.shape), isinstance(self.X, Tensor)
         self.is_sparse = not self.is_whole
-        self.y: Tensor | None = None if y is None else _as_tensor(y)
-        self.columns: dict[str, Tensor] = {
-            name: _as_tensor(values) for name, values in columns.items() if values is not None
-        }
-        for name, values in {"y": self.y, **self.columns}.items():
-            if values is not None and len(values) != len(self):
+        self.y: Tensor | None = None
+        self.columns: dict[str, Tensor] = {}
+        self._take_in(y, columns)
+
+    def _take_in(self, y: Any, columns: dict[str, Any]) -> None:
+        """Keep codes and columns as tensors, which must have as many rows as X."""
+        given = {"y": y, **columns}
+        held = {name: _as_tensor(values, name) for name, values in given.items() if values is not None}
+        for name, values in held.items():
+            if len(values) != len(self):
                 raise ValueError(
                     f"The {name!r} parameter of Rows must have {len(self)} rows, as X has. Got {len(values)} instead."
                 )
+        self.y, self.columns = held.pop("y", None), held
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -115,9 +135,11 @@ class Rows(Dataset):
         return self
 
     def __getitem__(self, index: int) -> Batch:
-        """One row as ``(x, y)``, for code that goes row by row."""
-        (batch,) = self.take(torch.tensor([index])).split([0, 1])
-        y = torch.tensor(0) if batch[1] is None else batch[1][0]  # as skorch: a DataLoader cannot collate None
+        """One row as ``(x, y)``, for code that goes row by row; a negative number counts from the end."""
+        (batch,) = self.take(torch.tensor([range(len(self))[operator.index(index)]], device="cpu")).split([0, 1])
+        y = (
+            torch.tensor(0, device="cpu") if batch[1] is None else batch[1][0]
+        )  # as skorch: a DataLoader cannot collate None
         return Batch(batch[0][0], y, **{name: values[0] for name, values in batch.columns.items()})
 
     @property
@@ -219,7 +241,7 @@ class Rows(Dataset):
         if not shuffle:
             yield self, edges
             return
-        yield from self.gathered(torch.randperm(len(self), generator=generator), edges, at_once)
+        yield from self.gathered(shuffled(len(self), generator), edges, at_once)
 
     def gathered(self, order: Tensor, edges: list[int], at_once: int) -> Iterator[tuple[Rows, list[int]]]:
         """Yield the rows in an order, so many batches at a time, and the edges of batches among them."""
@@ -266,8 +288,7 @@ class LazyRows(Rows):
         self.table, self.index, self._dtype = table, index, dtype
         self.shape = (len(table if index is None else index), *table.shape[1:])
         self.is_whole = self.is_sparse = False
-        self.y = None if y is None else _as_tensor(y)
-        self.columns = {name: _as_tensor(values) for name, values in columns.items() if values is not None}
+        self._take_in(y, columns)
 
     @property
     def X(self) -> Any:  # noqa: N802
@@ -288,10 +309,11 @@ class LazyRows(Rows):
         """Return some rows, by number or as a slice; a slice of what is right already is not copied."""
         own = which if self.index is None else self.index[which]
         if isinstance(self.table, Tensor):
-            return self.table[own] if isinstance(own, slice) else self.table.index_select(0, own)
+            return (self.table[own] if isinstance(own, slice) else self.table.index_select(0, own)).to(self._dtype)
         part = self.table[own if isinstance(own, slice) else own.numpy()]
-        dtype = np.dtype(str(self._dtype).removeprefix("torch."))
-        return torch.from_numpy(np.require(part, dtype, requirements=["C", "W"]))
+        # NumPy does not have all of torch's types
+        dtype = None if self._dtype is torch.bfloat16 else np.dtype(str(self._dtype).removeprefix("torch."))
+        return torch.from_numpy(np.require(part, dtype, requirements=["C", "W"])).to(self._dtype)
 
     def with_columns(self, **columns: ArrayLike | Tensor | None) -> Rows:
         """Return these rows with further per-row values, or with some replaced; one that is None is dropped."""

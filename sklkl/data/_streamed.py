@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sklkl.data._batch import shuffled
 from sklkl.data._joined import JoinedBlocks
 from sklkl.data._rows import Rows
 
@@ -121,7 +122,7 @@ class StreamedRows(Rows):
             if n_read < self.n_rows and len(held) * math.prod(held.shape[1:]) < JOINED:
                 continue
             own = [edge - n_done for edge in edges[bisect_right(edges, n_done) - 1 : bisect_right(edges, n_read)]]
-            order = torch.randperm(len(held), generator=generator) if shuffle else torch.arange(len(held))
+            order = shuffled(len(held), generator) if shuffle else torch.arange(len(held), device="cpu")
             for rows, of_batches in held.gathered(order, own, at_once):
                 yield rows.to(self.device), of_batches
             joined.keep(order[own[-1] :])
@@ -134,4 +135,4 @@ class StreamedRows(Rows):
         """Return numbers of blocks in the order of a pass; nothing is drawn for one block."""
         if self.n_blocks is None or not shuffle:
             return None
-        return torch.randperm(self.n_blocks, generator=generator).tolist() if self.n_blocks > 1 else [0]
+        return shuffled(self.n_blocks, generator).tolist() if self.n_blocks > 1 else [0]

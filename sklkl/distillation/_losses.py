@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sklkl._utils.checks import check_choice, check_number, invalid, invalid_input
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl.distillation._temperature import soften
 from sklkl.losses import expectation
 from sklkl.modules import log_softmax
@@ -96,13 +98,15 @@ class Distillation:
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        check_choice("divergence", self.divergence, DISTILL_DIVERGENCES, of="Distillation")
-        check_number("temperature", self.temperature, "a finite number > 0", above=0, of="Distillation")
+        if not any(self.divergence == name for name in DISTILL_DIVERGENCES):
+            allowed = f"one of {', '.join(map(repr, DISTILL_DIVERGENCES))}"
+            raise invalid("divergence", self.divergence, allowed, of="Distillation")
+        if not (isinstance(self.temperature, Real) and 0 < self.temperature < math.inf):
+            raise invalid("temperature", self.temperature, "a finite number > 0", of="Distillation")
         codes = np.asarray([0] if self.classes is None else self.classes)
         if codes.dtype.kind not in "iu" or codes.ndim != 1 or len(np.unique(codes)) < len(codes) or codes.min() < 0:
-            raise invalid(
-                "classes", self.classes, "different class codes, whole numbers from 0, or None", "Distillation"
-            )
+            allowed = "different class codes, whole numbers from 0, or None"
+            raise invalid("classes", self.classes, allowed, of="Distillation")
 
     def __call__(self, logits: Tensor, teacher_proba: Tensor) -> Tensor:
         """Return the loss of each row, of shape (..., n_rows), in nats.

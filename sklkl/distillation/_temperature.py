@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from sklkl._utils.checks import check_number, invalid_input
+from sklkl._utils.checks import invalid, invalid_input
 from sklkl._utils.probabilities import SUM_TOLERANCE
 from sklkl.losses import row_shares
 
@@ -51,7 +52,8 @@ def soften(proba: Tensor, temperature: float) -> Tensor:
     >>> soften(torch.tensor([0.9, 0.1, 0.0]), temperature=2.0)
     tensor([0.7500, 0.2500, 0.0000])
     """
-    check_number("temperature", temperature, "a finite number > 0", above=0, of="soften")
+    if not (isinstance(temperature, Real) and 0 < temperature < math.inf):
+        raise invalid("temperature", temperature, "a finite number > 0", of="soften")
     if temperature == 1:
         return proba
     proba = proba if proba.is_floating_point() else proba.to(torch.get_default_dtype())

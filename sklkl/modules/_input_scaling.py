@@ -10,6 +10,8 @@ from scipy import sparse
 from scipy.special import ndtri
 from torch import Tensor, nn
 
+from sklkl._utils.arrays import as_array
+from sklkl._utils.checks import invalid_input
 from sklkl._utils.quantile_summary import QuantileSummary, summarised
 
 __all__ = ["DenseScaling", "Scaling", "SparseScaling", "input_scaling"]
@@ -47,6 +49,11 @@ class DenseScaling(nn.Module):
         Whether more rows may come, see :meth:`update`. Every column then has all views: one that has two values now
         may turn out to have more.
 
+    Raises
+    ------
+    ValueError
+        If these are no rows of numbers, or no weights of them.
+
     Attributes
     ----------
     n_outputs : int
@@ -82,6 +89,7 @@ class DenseScaling(nn.Module):
 
     def __init__(self, X: np.ndarray, weight: np.ndarray | None = None, *, stream: bool = False) -> None:
         super().__init__()
+        X, weight = _checked(X, weight)
         self.eps = float(np.finfo(X.dtype).eps) if X.dtype.kind == "f" else 0.0
         self.stream = stream
         for name, values in self._learned(X, weight).items():
@@ -122,6 +130,7 @@ class DenseScaling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the views, of shape (n_rows, n_outputs), in the floating type of x, of shape (n_rows, n_features)."""
+        x = _floating(x)
         scaled = (x - self.center.to(x.dtype)) * self.inverse_scale.to(x.dtype)
         scaled = scaled.clamp(-FARTHEST, FARTHEST)
         clipped = _clipped(scaled)
@@ -260,6 +269,7 @@ class SparseScaling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scaled columns, in the shape and floating type of x, (n_rows, n_features)."""
+        x = _floating(x)
         scaled = (x * self.factor.to(x.dtype)).clamp(-FARTHEST, FARTHEST)
         return _clipped(scaled) / self.length.to(x.dtype)
 
@@ -307,6 +317,25 @@ def input_scaling(X: Any, weight: np.ndarray | None = None, *, stream: bool = Fa
     return SparseScaling(X, weight) if sparse.issparse(X) else DenseScaling(X, weight, stream=stream)
 
 
+def _checked(X: Any, weight: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return rows and weights as arrays."""
+    X, weight = (part if part is None or type(part) is np.ndarray else as_array("X", part) for part in (X, weight))
+    if X.ndim != 2 or not len(X) or X.dtype.kind not in "biuf":
+        allowed = "numbers of shape (n_rows, n_features), one row or more"
+        raise invalid_input("X", f"{X.dtype} of shape {X.shape}", allowed)
+    if weight is None:
+        return X, None
+    if weight.shape != (len(X),) or not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        allowed = f"{len(X)} finite numbers >= 0, one for each row and not all 0"
+        raise invalid_input("weight", f"an array of shape {weight.shape}", allowed)
+    return X, weight
+
+
+def _floating(x: Tensor) -> Tensor:
+    # in whole numbers scales would be 0
+    return x if x.is_floating_point() else x.to(torch.get_default_dtype())
+
+
 def _canonical(X: Any) -> Any:
     """Return a CSR matrix in which entries of the same place are added."""
     if not X.has_canonical_format:
@@ -326,7 +355,7 @@ def _pieces(knots: Tensor, values: Tensor) -> Tensor:
     # what is compiled or exported is for any number of rows
     if torch.compiler.is_compiling() or not values.is_cpu or values.numel() < _ONE_BY_ONE:
         at = torch.searchsorted(knots, values.T.contiguous(), out_int32=True).T
-        return (at - 1).clamp(min=0) + column * (n_knots - 1)
+        return (at - 1).clamp(0, n_knots - 2) + column * (n_knots - 1)  # NaN is beyond the last
     # a search for all values at once, several times as fast on a processor: the number of knots is a power of two
     at, flat, step = (column * n_knots).expand(values.shape), knots.flatten(), n_knots // 2
     while step:

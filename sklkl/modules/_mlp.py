@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -62,10 +63,15 @@ class Dropout(nn.Module):
 
     Parameters
     ----------
-    p : float in [0, 1)
+    p : float in [0, 1]
         Probability that an element is set to zero in training; the others are scaled by ``1 / (1 - p)``.
     generator : torch.Generator on the CPU, default=None
         Source of the masks. None means ``torch.nn.functional.dropout``.
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is no such number.
 
     Examples
     --------
@@ -79,8 +85,10 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        self.p = p
-        self.generator = generator
+        if not (isinstance(p, Real) and 0 <= p <= 1):
+            raise invalid("p", p, "a number from 0 to 1", of="Dropout")
+        self.p: float = p
+        self.generator: torch.Generator | None = generator
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop elements of ``x`` in training mode; return it as it is otherwise."""
@@ -100,7 +108,7 @@ class Dropout(nn.Module):
 
     def _bits(self, shape: Sequence[int]) -> Tensor:
         size = math.prod(shape)
-        words = self.fill(torch.empty((size + 3) // 4, dtype=torch.int64))
+        words = self.fill(torch.empty((size + 3) // 4, dtype=torch.int64, device="cpu"))
         return words.view(torch.int16)[:size].view(*shape)
 
     def fill(self, words: Tensor) -> Tensor:
@@ -121,18 +129,21 @@ class Dropout(nn.Module):
 
 
 class _Linear(nn.Linear):
-    """A linear layer that computes in the floating type of its input."""
+    """A linear layer that computes in the floating type of its input, of whole numbers in its own."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype == self.weight.dtype:
             return F.linear(x, self.weight, self.bias)
+        if not x.is_floating_point():
+            return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
         return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
 class MLP(nn.Sequential):
     """A multilayer perceptron: linear layers with an activation and dropout between them.
 
-    It computes in the floating type of its input, even if its weights have another.
+    It computes in the floating type of its input, even if its weights have another; whole numbers are taken for numbers
+    of the type of its weights.
 
     Parameters
     ----------
@@ -152,7 +163,7 @@ class MLP(nn.Sequential):
     Raises
     ------
     ValueError
-        If the activation is unknown.
+        If the activation is unknown, or a number of columns or units is none.
 
     Examples
     --------
@@ -176,6 +187,7 @@ class MLP(nn.Sequential):
     ) -> None:
         if activation not in ACTIVATIONS:
             raise invalid("activation", activation, f"one of {', '.join(map(repr, ACTIVATIONS))}", of="MLP")
+        _check_sizes(n_features, n_classes, hidden_layer_sizes)
         layers: list[nn.Module] = []
         width = n_features if scaling is None else scaling.n_outputs
         for units in hidden_layer_sizes:
@@ -267,6 +279,8 @@ class MLP(nn.Sequential):
         ndarray of shape (n_rows, n_classes)
             Logits in the floating type of x.
         """
+        if x.dtype.kind != "f":
+            x = x.astype(self.linears()[0].weight.detach().numpy().dtype)
         for layer in self:
             if isinstance(layer, (DenseScaling, SparseScaling)):
                 x = layer.forward_numpy(x)
@@ -275,6 +289,19 @@ class MLP(nn.Sequential):
             elif not isinstance(layer, Dropout):
                 x = _NUMPY_ACTIVATIONS[type(layer)](x)
         return x
+
+
+def _check_sizes(n_features: Any, n_classes: Any, hidden_layer_sizes: Any) -> None:
+    for name, value in (("n_features", n_features), ("n_classes", n_classes)):
+        if not _is_size(value):
+            raise invalid(name, value, "an integer >= 1", of="MLP")
+    if not (isinstance(hidden_layer_sizes, tuple | list) and all(map(_is_size, hidden_layer_sizes))):
+        allowed = "a tuple of integers >= 1, one for each layer"
+        raise invalid("hidden_layer_sizes", hidden_layer_sizes, allowed, of="MLP")
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
 _KINDS = {MLP, _Linear, Dropout, DenseScaling, SparseScaling, *_NUMPY_ACTIVATIONS}

@@ -8,8 +8,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
+from sklkl._utils.arrays import to_numpy
+from sklkl._utils.checks import invalid_input
 from sklkl.data import Batch, Rows
 from sklkl.data._batch import has_label
 from sklkl.losses import expectation
@@ -123,7 +126,7 @@ class Prior(Penalty):
         Raises
         ------
         ValueError
-            If ``class_prior`` is not a distribution over ``n_classes`` classes, or the rows have no class codes.
+            If ``class_prior`` is not a distribution over ``n_classes`` classes, or the rows have no codes of these.
         """
         self.counts_: Any = 0.0
         return self.partial_fit(rows, n_classes)
@@ -141,6 +144,8 @@ class Prior(Penalty):
 
     def __call__(self, log_proba: Tensor, batch: Batch | None, net: PenaltyNet | None = None) -> Tensor:
         """Return the penalty of each row in nats, of shape (..., n_rows)."""
+        if not hasattr(self, "prior_"):
+            raise NotFittedError("This Prior is not fitted yet. Call 'fit' with the training rows first.")
         # a class without prior costs nothing, one with a prior and no probability infinitely much
         return self._negative_entropy - expectation(self.prior_, log_proba)
 
@@ -158,18 +163,26 @@ def _class_counts(rows: Rows, n_classes: int) -> Tensor:
     y = getattr(rows, "y", None)
     if y is None:
         raise ValueError(f"Prior needs class codes, but {type(rows).__name__} has none; pass a 'class_prior'.")
+    _check_codes(y, n_classes)
     # in float64, because float32 cannot count beyond 2**24
     weight = torch.ones(len(rows), device=y.device) if rows.weight is None else rows.weight
-    weight, y = weight.double() * has_label(y), y.clamp(min=0)
+    weight, y = weight.double() * has_label(y), y.long().clamp(min=0)
     if y.ndim == 2:
         on = weight @ y.to(weight.dtype)
         return torch.stack([weight.sum() - on, on], dim=-1)
     return weight.new_zeros(n_classes).index_add_(0, y, weight)
 
 
+def _check_codes(y: Tensor, n_classes: int) -> None:
+    if y.is_meta or not y.numel():
+        return
+    if int(y.max()) >= n_classes or bool((y != y.long()).any()):
+        raise invalid_input("y", f"others, up to {y.max():.3g}", f"class codes from 0 to {n_classes - 1}", of="Prior")
+
+
 def _checked_prior(class_prior: Any, n_classes: int) -> np.ndarray:
     try:
-        prior = np.asarray(class_prior, dtype=np.float64)
+        prior = np.asarray(to_numpy("class_prior", class_prior), dtype=np.float64)
     except (TypeError, ValueError):
         prior = np.array(math.nan)  # refused below
     if prior.shape != (n_classes,) or not (prior >= 0).all() or not math.isclose(prior.sum(), 1.0, rel_tol=1e-6):

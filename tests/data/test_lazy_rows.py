@@ -22,6 +22,7 @@ TABLES = {
     "read-only": read_only,
     "big-endian": lambda X: X.astype(">f8"),
     "tensor": lambda X: torch.from_numpy(X.astype(np.float32)),
+    "tensor of another type": torch.from_numpy,
 }
 
 
@@ -64,3 +65,17 @@ def test_only_large_parts_are_lazy(monkeypatch):
 def test_rows_that_all_have_a_label_are_not_copied():
     rows = Rows(X, Y)
     assert rows.labelled() is rows
+
+
+@pytest.mark.parametrize("table", [X, torch.from_numpy(X), X.astype(np.float32)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_batches_are_of_the_type_that_is_said(table, dtype):
+    rows = LazyRows(table, Y, dtype)
+    for found in (next(iter(Batches(rows, 7)))[0], next(iter(Batches(rows, 7, shuffle=True)))[0], rows[0][0]):
+        assert found.dtype is rows.dtype is dtype
+
+
+@pytest.mark.parametrize(("name", "given"), [("y", {"y": Y[:3]}), ("weight", {"y": Y, "weight": WEIGHT[:3]})])
+def test_columns_of_another_length_are_refused(name, given):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of Rows must have 40 rows, as X has. Got 3 instead"):
+        LazyRows(X, dtype=torch.float32, **given)

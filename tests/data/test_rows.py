@@ -1,5 +1,7 @@
 """Rows are held as whole tensors, and every row comes exactly once an epoch."""
 
+import copy
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +13,7 @@ from scipy import sparse
 from torch.utils.data import DataLoader
 
 import sklkl.data._batches
-from sklkl.data import Batch, Batches, Rows
+from sklkl.data import Batch, Batches, LazyRows, Rows
 
 
 def numbered(n_rows, n_features=2):
@@ -237,3 +239,69 @@ def test_a_data_loader_works_over_rows(container):
 def test_rows_of_any_rank(shape):
     X = np.random.RandomState(0).randn(*shape)
     assert np.array_equal(torch.cat([x for x, _ in Batches(Rows(X, np.zeros(4)), 3)]).numpy(), X)
+
+
+# What is passed by mistake, and other hands
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, None, 2.5, "3", True])
+def test_a_batch_size_that_is_none_is_refused(batch_size):
+    with pytest.raises(ValueError, match="The 'batch_size' parameter of Batches must be an integer >= 1. Got"):
+        Batches(Rows(torch.zeros(3, 1)), batch_size)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_no_rows_give_no_batch(shuffle):
+    for rows in (Rows(torch.zeros(0, 2), torch.zeros(0)), LazyRows(np.zeros((0, 2)), None, torch.float32)):
+        batches = Batches(rows, 4, shuffle)
+        assert len(batches) == len(list(batches)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("X", 3.0), ("X", torch.eye(4).to_sparse()), ("y", 3), ("y", torch.tensor(3)), ("weight", 1.0)],
+)
+def test_what_has_no_rows_is_refused_by_name(name, values):
+    given = {"X": np.zeros((4, 2)), name: values}
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of Rows must be a dense tensor, an array or a"):
+        Rows(**given)
+
+
+def test_masked_values_are_nan():
+    rows = Rows(np.ma.array([1, 2, 3], mask=[False, True, False]))
+    assert rows.X.isnan().tolist() == [False, True, False]
+
+
+def test_a_row_is_counted_from_the_end_too():
+    rows = Rows(torch.arange(3), torch.arange(3))
+    assert rows[-1][1] == 2
+    assert [int(y) for _, y in rows] == [0, 1, 2]
+    for number in (3, -4):
+        with pytest.raises(IndexError):
+            rows[number]
+    with pytest.raises(TypeError):
+        rows[:2]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda batch: pickle.loads(pickle.dumps(batch))])
+def test_a_batch_is_copied_with_its_columns(copied):
+    batch = copied(Batch(torch.eye(2), torch.arange(2), weight=torch.ones(2)))
+    assert type(batch) is Batch
+    assert torch.equal(batch[0], torch.eye(2))
+    assert batch.weight.tolist() == [1, 1]
+
+
+def test_a_worker_sends_batches():
+    rows = Rows(torch.eye(4), torch.arange(4), weight=torch.arange(4))
+    loader = DataLoader(range(4), batch_size=2, collate_fn=lambda numbers: next(rows.split([0, 2])), num_workers=1)
+    assert [batch.weight.tolist() for batch in loader] == [[0, 1]] * 2
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator()])
+def test_another_default_device_shuffles_the_same_rows(generator):
+    lazy = LazyRows(np.eye(4), torch.arange(4), torch.float32)
+    with torch.device("meta"):
+        for rows in (Rows(np.eye(4), np.arange(4)), lazy):
+            found = [y for _, y in Batches(rows, 2, shuffle=True, generator=generator)]
+            assert rows[1][1] == 1
+            assert sorted(torch.cat(found).tolist()) == [0, 1, 2, 3]

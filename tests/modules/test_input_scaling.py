@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -255,3 +256,31 @@ def test_layers_have_the_same_names_with_and_without():
 def test_many_rows_are_drawn_from():
     many = np.random.RandomState(0).randn(50_000, 1)
     assert DenseScaling(many).center.item() == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("n_rows", [3, 5000])
+def test_what_is_missing_stays_missing(n_rows):
+    x = torch.full((n_rows, 4), torch.nan, dtype=torch.float64)
+    assert DenseScaling(X)(x).isnan().all()
+
+
+@pytest.mark.parametrize("container", [torch.from_numpy, np.ndarray.tolist, pd.DataFrame])
+def test_rows_in_any_container(container):
+    expected, weight = DenseScaling(X, np.arange(400.0)), np.arange(400.0).tolist()
+    assert np.array_equal(views(DenseScaling(container(X), weight), X), views(expected, X))
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("X", (X[:0],)),
+        ("X", (X[:, 0],)),
+        ("X", (X.astype(str),)),
+        ("weight", (X, np.zeros(400))),
+        ("weight", (X, np.ones(3))),
+        ("weight", (X, -np.ones(400))),
+    ],
+)
+def test_what_are_no_rows_or_weights_is_refused(name, given):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter must be .* Got .* of shape"):
+        input_scaling(*given)

@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 from typing import get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklkl.modules import (
     Dropout,
     accepted,
     build_module,
+    input_scaling,
     label_log_proba,
     log_softmax,
     softmax,
@@ -304,3 +306,45 @@ def test_the_activations_that_type_checkers_know_are_those_of_the_registry():
 def test_an_unknown_activation_is_refused():
     with pytest.raises(ValueError, match="'activation' parameter of MLP must be one of 'elu', .* Got 'sine' instead"):
         MLP(3, 2, activation="sine")
+
+
+# What comes from a loop of one's own
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+def test_whole_numbers_are_numbers_of_the_type_of_the_weights(dtype, scaled):
+    x = torch.tensor([[1, 0, 3], [2, 5, 1]]).to(dtype)
+    scaling = input_scaling(np.random.RandomState(0).randn(50, 3)) if scaled else None
+    network = MLP(3, 2, hidden_layer_sizes=(4,), scaling=scaling).eval()
+    found = network(x)
+    assert torch.equal(found, network(x.float()))
+    np.testing.assert_allclose(network.forward_numpy(x.numpy()), found.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_features", 0),
+        ("n_features", "4"),
+        ("n_classes", 2.0),
+        ("hidden_layer_sizes", 8),
+        ("hidden_layer_sizes", (8, -1)),
+        ("hidden_layer_sizes", "8"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of MLP must be .* Got {re.escape(repr(value))}"):
+        MLP(**{"n_features": 4, "n_classes": 2, name: value})
+
+
+@pytest.mark.parametrize("p", [1.5, -0.1, np.nan, "a", None])
+def test_a_rate_of_dropout_that_is_none_is_refused(p):
+    with pytest.raises(ValueError, match="The 'p' parameter of Dropout must be a number from 0 to 1. Got"):
+        Dropout(p)
+
+
+def test_dropout_under_another_default_device():
+    x, expected = torch.ones(8, 3), Dropout(0.5, torch.Generator())(torch.ones(8, 3))
+    with torch.device("meta"):
+        assert torch.equal(Dropout(0.5, torch.Generator())(x), expected)

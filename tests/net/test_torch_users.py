@@ -86,7 +86,11 @@ def test_other_outputs_are_not(quick_net, table32, change):
 # Lazy layers
 
 
-@pytest.mark.parametrize("params", [{}, {"callbacks": [BestWeights()]}, {"averaged_epochs": 2}], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"callbacks": [BestWeights()]}, {"averaged_epochs": 2}],
+    ids=["", "best weights", "averaged"],
+)
 def test_lazy_layers_train(quick_net, table32, params):
     rows = predefined_split(Rows(*table32))
     net = quick_net(lambda: nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(3)), train_split=rows, **params)

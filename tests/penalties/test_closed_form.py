@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax, rel_entr
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 
 from sklkl.data import Rows
 from sklkl.penalties import PENALTIES, Confidence, LabelSmoothing, Penalty, PenaltyName, Prior, adapted, make_penalty
@@ -248,6 +249,27 @@ def test_a_bad_prior_is_refused(class_prior):
 def test_prior_needs_class_codes():
     with pytest.raises(ValueError, match="class codes"):
         Prior().fit(Rows(torch.zeros(2, 1)), 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.float32])
+def test_prior_of_codes_of_any_type(dtype):
+    assert torch.equal(Prior().fit(Rows(ROWS.X, ROWS.y.to(dtype)), 4).prior_, Prior().fit(ROWS, 4).prior_)
+
+
+@pytest.mark.parametrize("change", [4, 0.5])
+def test_prior_refuses_other_codes(change):
+    with pytest.raises(ValueError, match="The .y. parameter of Prior must be class codes from 0 to 3. Got others"):
+        Prior().fit(Rows(ROWS.X, ROWS.y + change), 4)
+
+
+def test_prior_is_fitted_first():
+    with pytest.raises(NotFittedError, match="This Prior is not fitted yet"):
+        Prior()(torch.zeros(2, 3), None)
+
+
+def test_a_prior_may_be_a_tensor():
+    given = torch.full((4,), 0.25, requires_grad=True)
+    assert not Prior(given).fit(ROWS, 4).prior_.requires_grad
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (8, 2, 3)])
