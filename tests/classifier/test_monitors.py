@@ -65,7 +65,7 @@ monitors = pytest.mark.parametrize(("make", "words"), MONITORS.values(), ids=MON
 
 @monitors
 def test_few_rows_get_a_validation_part(quick, table, tmp_path, make, words):
-    clf = quick(callbacks=make(str(tmp_path))).fit(*table)
+    clf = quick(callbacks=make(str(tmp_path)), learning_rate="constant").fit(*table)
     assert "valid_loss" in clf.history_[-1]
     assert clf.n_iter_ == 3
 
@@ -95,7 +95,7 @@ def test_without_one_training_does_not_begin(quick, table, tmp_path, make, words
 @monitors
 def test_a_part_of_ones_own_is_one(quick, table, tmp_path, make, words):
     X, y = table
-    clf = quick(callbacks=make(str(tmp_path))).fit(X, y, X_val=X[:9], y_val=y[:9])
+    clf = quick(callbacks=make(str(tmp_path)), learning_rate="constant").fit(X, y, X_val=X[:9], y_val=y[:9])
     assert clf.n_iter_ == 3
 
 
@@ -139,9 +139,9 @@ class Untouched(Callback):
 )
 def test_what_looks_at_training_rows_changes_nothing(quick, make_table, callbacks):
     table = make_table(39)
-    clf = quick(callbacks=callbacks[1]).fit(*table)
+    clf = quick(callbacks=callbacks[1], learning_rate="constant").fit(*table)
     assert "valid_loss" not in clf.history_[-1]
-    KLClassifier(callbacks=callbacks[1]).partial_fit(*table, classes=[0, 1, 2])
+    KLClassifier(callbacks=callbacks[1], learning_rate="constant").partial_fit(*table, classes=[0, 1, 2])
 
 
 class Reader(Callback):
