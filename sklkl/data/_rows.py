@@ -207,8 +207,10 @@ class Rows(Dataset):
             lambda values: values.index_select(0, index.to(values.device)), lambda X: X[index.cpu().numpy()]
         )
 
-    def to(self, device: torch.device | str) -> Rows:
-        """Return the rows on ``device``; a sparse X stays where it is."""
+    def to(self, device: torch.device | str | None) -> Rows:
+        """Return the rows on ``device``, where they are if that is None; a sparse X stays where it is."""
+        if device is None:
+            return self
         there, held = torch.device(device), (self.X, self.y, *self.columns.values())
         if all(part.device == there for part in held if isinstance(part, Tensor)):
             return self
@@ -333,9 +335,9 @@ class LazyRows(Rows):
         y = None if self.y is None else self.y.index_select(0, index)
         return y, {name: values.index_select(0, index) for name, values in self.columns.items()}
 
-    def to(self, device: torch.device | str) -> Rows:
+    def to(self, device: torch.device | str | None) -> Rows:
         """Return the rows on ``device``, copied unless that is the CPU."""
-        return self if torch.device(device).type == "cpu" else Rows(self.X, self.y, **self.columns).to(device)
+        return self if torch.device(device or "cpu").type == "cpu" else Rows(self.X, self.y, **self.columns).to(device)
 
     def _split_X(self, edges: list[int]) -> Iterable[Tensor]:
         return (self._read(slice(i, j)) for i, j in pairwise(edges))

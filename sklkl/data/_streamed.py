@@ -97,7 +97,7 @@ class StreamedRows(Rows):
         """Few rows whose labels and weights have the class shares of all."""
         return self._counted
 
-    def to(self, device: torch.device | str) -> Rows:
+    def to(self, device: torch.device | str | None) -> Rows:
         """Return the rows, which are to be put on ``device`` when they are read."""
         moved = copy.copy(self)
         moved._shown, moved._counted = self._shown.to(device), self._counted.to(device)

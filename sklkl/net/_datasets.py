@@ -82,14 +82,27 @@ def trainable(rows: Rows) -> Rows:
         if y.dtype.is_complex or (y.dtype.is_floating_point and not bool((y == y.round()).all())):
             raise invalid_input("y", f"values of {y.dtype}", "class codes, whole numbers from 0", of="KLNet")
         rows, rows.y = copy.copy(rows), y.long()  # X may be a table in a file
-    if any(isinstance(part, Tensor) and part.is_inference() for part in _held(rows)):
+    held = [part for part in _held(rows) if isinstance(part, Tensor)]
+    if any(part.requires_grad for part in held):  # as a teacher's answers may, to which nothing is to be passed back
+        rows = _detached(rows)
+    if any(part.is_inference() for part in held):
         rows = rows.take(torch.arange(len(rows)))
     return rows
 
 
 def _held(rows: Rows) -> tuple[Any, ...]:
-    """Return what rows hold in memory."""
-    return rows.X if rows.is_whole else None, rows.y, *rows.columns.values()
+    """Return what rows hold, if not block by block."""
+    return rows.X if rows.is_whole else getattr(rows, "table", None), rows.y, *rows.columns.values()
+
+
+def _detached(rows: Rows) -> Rows:
+    """Return the same rows without the computation that made them."""
+    found = copy.copy(rows)
+    for name, value in vars(found).items():
+        if isinstance(value, Tensor):
+            setattr(found, name, value.detach())
+    found.columns = {name: values.detach() for name, values in rows.columns.items()}
+    return found
 
 
 def rule_params(net: Any, train: Any, valid: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from sklkl.net._datasets import weighted_rows, with_labels_only
 from sklkl.net._interrupts import asks_to_stop
 from sklkl.net._shares import joint_means, shares
 from sklkl.net._skorch import ROUTING, SkorchNet
+from sklkl.net._terms import terms_of
 from sklkl.net._training_state import TrainingCheckpoint, put_rate, rate_of, restore, state_of
 from sklkl.net._weight_average import WeightAverage
 
@@ -181,7 +182,7 @@ class TrainingLoop(SkorchNet):
     def _randomness(self) -> BorrowedState | None:
         """Return a context for training: a network or iterator from elsewhere may draw from torch's global state."""
         own = type(self.module_) is MLP and self.iterator_train is Batches and not self.compile
-        device = torch.device(self.device)
+        device = torch.device(self.device or "cpu")
         if own and device.type == "cpu":
             return None
         borrowed = borrowed_global_state(self.generator_, device)
@@ -304,7 +305,7 @@ class TrainingLoop(SkorchNet):
                 step = self._run_batch_with_hooks(batch, training, prefix, step_fn, **fit_params)
             else:
                 step = step_fn(batch, **fit_params)
-            means.add(step["terms"], step["mass"])
+            means.add(*terms_of(step, batch))
         return means
 
     def _run_batch_with_hooks(self, batch: Any, training: bool, prefix: str, step_fn: Any, **params: Any) -> Any:

@@ -170,7 +170,15 @@ class KLNet(TrainStep):
         )
 
     def initialize(self) -> KLNet:
-        """Make every part afresh, the random generator first."""
+        """Make every part afresh, the random generator first.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid.
+        TypeError
+            If this is a net of a subclass with a ``get_loss`` of its own, as skorch has it, but no step that calls it.
+        """
         with OwnTorchState():
             return self.make_parts()
 
@@ -178,6 +186,10 @@ class KLNet(TrainStep):
         """Do as `initialize` in torch's state as it is: for who has made it their own before."""
         check_parameters(self.kl_strength, self.distill_weight, self.distill_rows)
         check_integer("averaged_epochs", self.averaged_epochs, 1, of="KLNet")
+        if type(self).get_loss is not TrainStep.get_loss and not self.has_own_step():
+            raise TypeError(
+                f"{type(self).__name__} has a 'get_loss', which KLNet does not call: override 'loss_terms'."
+            )
         self.generator_ = make_generator(self.random_state)
         self.penalty_ = None
         self.unlabeled_rows_ = False
@@ -246,7 +258,7 @@ class KLNet(TrainStep):
             # its dropout draws from the new generator
             self.module_ = copied(uncompiled(old.module_), {id(old.generator_): self.generator_})
             return self
-        borrowed = borrowed_global_state(self.generator_, torch.device(self.device))
+        borrowed = borrowed_global_state(self.generator_, torch.device(self.device or "cpu"))
         try:
             with borrowed:
                 super().initialize_module()
@@ -262,7 +274,7 @@ class KLNet(TrainStep):
 
     def _share_generator(self) -> None:
         """Let this package's layers draw from this net's generator, where that is possible."""
-        quiet = torch.device(self.device).type == "cpu" and not self.compile
+        quiet = torch.device(self.device or "cpu").type == "cpu" and not self.compile
         for layer in self.module_.modules():
             if isinstance(layer, Dropout):
                 layer.generator = self.generator_ if quiet else None

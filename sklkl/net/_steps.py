@@ -74,6 +74,14 @@ class TrainStep(TrainingLoop):
         """
         return loss_terms(self, logits, batch, training)
 
+    def get_loss(self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False) -> Tensor:
+        """Return the mean over rows of the sum of `loss_terms`, for steps of a subclass written as skorch has them.
+
+        It is not called otherwise: a subclass with a loss of its own overrides `loss_terms`.
+        """
+        terms = self.loss_terms(y_pred, (X, y_true), training)
+        return reduce(add, terms.values()).mean()
+
     @property
     def is_penalised(self) -> bool:
         """Whether the penalty has any weight."""

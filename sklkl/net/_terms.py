@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from skorch.dataset import get_len
 from torch import Tensor, nn
 
 from sklkl._utils.checks import invalid_input
@@ -78,6 +79,13 @@ def loss_terms(
     if settings.multilabel:
         terms = {name: values.sum(-1) for name, values in terms.items()}
     return terms
+
+
+def terms_of(step: dict[str, Any], batch: Any) -> tuple[dict[str, Tensor], Any]:
+    """Return the means of terms that a step tells of, and their mass; as skorch has it there is but a loss."""
+    if "terms" in step:
+        return step["terms"], step["mass"]
+    return {"loss": step["loss"].detach().mean()}, get_len(batch[0])
 
 
 def divergence_from_mean(logits: Tensor, multilabel: bool) -> Tensor:

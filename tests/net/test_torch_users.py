@@ -1,11 +1,13 @@
 """What people who come from PyTorch do: softmax layers, tuples, lazy layers, schedulers, odd sizes."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pytest
 import torch
 from skorch.callbacks import LRScheduler
+from skorch.dataset import ValidSplit
 from skorch.exceptions import NotInitializedError
 from skorch.helper import predefined_split
 from torch import nn
@@ -13,7 +15,7 @@ from torch.optim.lr_scheduler import CyclicLR, StepLR
 
 from sklkl import KLNet
 from sklkl.callbacks import BestWeights
-from sklkl.data import Rows
+from sklkl.data import LazyRows, Rows
 from sklkl.losses import CrossEntropy
 from sklkl.optim import LEARNING_RATES
 
@@ -21,9 +23,9 @@ from sklkl.optim import LEARNING_RATES
 class Net(nn.Module):
     """A small network whose output may be changed."""
 
-    def __init__(self, change=lambda logits: logits, n_classes=3):
+    def __init__(self, change=None):
         super().__init__()
-        self.layer, self.change = nn.Linear(5, n_classes), change
+        self.layer, self.change = nn.Linear(5, 3), change or nn.Identity()
 
     def forward(self, x):
         return self.change(self.layer(x))
@@ -81,6 +83,73 @@ def test_other_outputs_are_not(quick_net, table32, change):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quick_net(Net, module__change=change).fit(*table32)
+
+
+# Steps and losses of a subclass
+
+
+class SkorchStep(KLNet):
+    """A step as skorch has it."""
+
+    def train_step_single(self, batch, **fit_params):
+        self._set_training(True)
+        x, y = batch
+        y_pred = self.infer(x, **fit_params)
+        loss = self.get_loss(y_pred, y, X=x, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": y_pred}
+
+    def validation_step(self, batch, **fit_params):
+        self._set_training(False)
+        with torch.no_grad():
+            y_pred = self.infer(batch[0], **fit_params)
+            return {"loss": self.get_loss(y_pred, batch[1]), "y_pred": y_pred}
+
+
+def test_a_step_as_skorch_has_it_is_the_same_training(table32):
+    common = {"max_epochs": 3, "random_state": 0, "verbose": 0, "kl_strength": 0.3, "train_split": ValidSplit(4)}
+    ours, own = (kind(Net, **common).fit(*table32) for kind in (KLNet, SkorchStep))
+    for name in ("train_loss", "valid_loss"):
+        np.testing.assert_allclose(own.history[:, name], ours.history[:, name], rtol=1e-5)
+
+
+def test_a_loss_that_would_not_be_called_is_refused(table32):
+    class Own(KLNet):
+        def get_loss(self, *args, **kwargs):
+            return super().get_loss(*args, **kwargs) + 1
+
+    class WithStep(Own, SkorchStep):
+        pass
+
+    with pytest.raises(TypeError, match="Own has a 'get_loss', which KLNet does not call: override 'loss_terms'"):
+        Own(Net).fit(*table32)
+    net = WithStep(Net, max_epochs=1, verbose=0).fit(*table32)
+    assert net.history[-1, "valid_loss"] > 1
+
+
+# Tensors with a history
+
+
+@pytest.mark.parametrize("kind", [Rows, LazyRows])
+def test_nothing_is_passed_back_to_what_made_the_rows(quick_net, table32, kind):
+    X, y = table32
+    teacher, x = nn.Linear(5, 3), torch.tensor(X, requires_grad=True)
+    proba, params = teacher(x).softmax(-1), {"dtype": torch.float32} if kind is LazyRows else {}
+    net = quick_net(Net).fit(kind(x * 1, y, teacher_proba=proba, **params), y)
+    assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
+    assert x.grad is teacher.weight.grad is None
+
+
+# Devices
+
+
+@pytest.mark.parametrize("kind", [Rows, LazyRows])
+def test_without_a_device_everything_stays_where_it_is(quick_net, table32, kind):
+    X, y = table32
+    rows = kind(X, y, **({"dtype": torch.float32} if kind is LazyRows else {}))
+    found, expected = (quick_net(Net, device=device).fit(rows, y) for device in (None, "cpu"))
+    assert found.history[:, "train_loss"] == expected.history[:, "train_loss"]
+    assert np.array_equal(pickle.loads(pickle.dumps(found)).predict_proba(X), expected.predict_proba(X))
 
 
 # Lazy layers
