@@ -9,6 +9,7 @@ import numpy as np
 
 from sklkl._utils.checks import check_integer, check_number
 from sklkl.optim._rule import Rule, as_array, as_tensor, bounded, clipped
+from sklkl.optim._validation import warn_of_more_steps
 
 # Steps of training that are assumed where their number is unknown.
 _HORIZON = 50
@@ -55,6 +56,11 @@ class Lock(Rule):
         Whether the weights of the best epoch by held-out rows are kept.
     batch_size : int >= 1, default=128
         Rows of a step.
+
+    Warns
+    -----
+    UserWarning
+        If more steps are taken than ``total_steps``.
 
     Examples
     --------
@@ -184,6 +190,8 @@ class Lock(Rule):
 
     def advance(self) -> None:
         """Go to the next step, with a rate that is proportional to the root of the target."""
+        if self.n_steps == self.total_steps:
+            warn_of_more_steps(self.total_steps, "a thousandth of its peak")
         self.n_steps += 1
         if self.rises:
             self.log_rate = bounded(self.log_rate + math.log(self._ramp(self.n_steps) / self._ramp(self.n_steps - 1)))

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sklkl._utils.checks import check_integer
-from sklkl.optim._validation import check_optimizer, check_state
+from sklkl.optim._validation import check_optimizer, check_state, warn_of_more_steps
 
 
 class ConstantRate:
@@ -109,6 +109,11 @@ class OneCycle(ConstantRate):
     ValueError
         If a parameter is none of these.
 
+    Warns
+    -----
+    UserWarning
+        If more steps are taken.
+
     References
     ----------
     Smith and Topin (2019), Super-convergence: very fast training of neural networks using large learning rates,
@@ -143,6 +148,8 @@ class OneCycle(ConstantRate):
 
     def before_step(self) -> None:
         """Set the rate of the step that follows."""
+        if self.n_steps == self.total_steps:
+            warn_of_more_steps(self.total_steps, "nothing")
         self._scale(self.factor(self.n_steps))
         self.n_steps += 1
 

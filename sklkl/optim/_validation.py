@@ -87,6 +87,14 @@ def check_state(state: Any, name: str, of: str) -> None:
         raise invalid_input("state", found, "what 'state_dict' has returned", f"{of}.load_state_dict")
 
 
+def warn_of_more_steps(total_steps: int, remains: str) -> None:
+    """Warn that training goes on at a rate that was to be its last; called by what a loop's step calls."""
+    message = (
+        f"More steps are taken than total_steps={total_steps}, after which the rate stays at {remains}: say how many "
+    )
+    warnings.warn(message + "there will be, or None if nobody knows.", UserWarning, stacklevel=4)
+
+
 def check_loss(loss: Any) -> None:
     """Raise ValueError for a loss that is no tensor."""
     if not isinstance(loss, Tensor):

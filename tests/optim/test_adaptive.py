@@ -24,6 +24,9 @@ from .training import (
     train,
 )
 
+# Some go on after the steps that they announced.
+pytestmark = pytest.mark.filterwarnings("ignore:More steps are taken than")
+
 each_rule = pytest.mark.parametrize("rule", RULES)
 
 

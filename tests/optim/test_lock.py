@@ -12,6 +12,9 @@ from sklkl.optim import KLAdaptiveLR, Lock
 
 from .training import OPTIMIZERS, adaptive, batches, loss_of, losses, network, one_step, table, train
 
+# Some go on after the steps that they announced.
+pytestmark = pytest.mark.filterwarnings("ignore:More steps are taken than")
+
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 RATES = [1e-6, 0.1, 10.0]
 

@@ -201,6 +201,24 @@ def test_a_rate_that_is_no_number_is_refused(lr):
         KLAdaptiveLR(optimizer, net, lr=lr)
 
 
+@pytest.mark.parametrize("name", ["onecycle", "kl_adaptive"])
+def test_more_steps_than_were_said_are_told_of_once(name):
+    net, (x, y) = network(), table()
+    rate = make_learning_rate(name, torch.optim.SGD(net.parameters(), lr=0.1), 20, net)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(20):
+            one_step(rate, net, x, y)
+
+    def go_on():
+        for _ in range(5):
+            rate.step(*_with_gradient(net, x, y))
+
+    with pytest.warns(UserWarning, match="More steps are taken than total_steps=20, after which the rate") as told:
+        go_on()
+    assert [warned.filename for warned in told] == [__file__]
+
+
 # Groups
 
 
@@ -241,7 +259,7 @@ class Amplitudes(nn.Module):
 @each_rule
 def test_complex_weights_train(rule):
     net, (x, y) = Amplitudes(), table()
-    rate = KLAdaptiveLR(torch.optim.SGD(net.parameters(), lr=0.01), net, 40, rule=rule)
+    rate = KLAdaptiveLR(torch.optim.SGD(net.parameters(), lr=0.01), net, 41, rule=rule)
     losses = [one_step(rate, net, x, y).item() for _ in range(40)]
     assert losses[-1] < losses[0]
     bad = copied(net.parameters())

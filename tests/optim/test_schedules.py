@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from sklkl.optim import ConstantRate, OneCycle
 
+# Some go on after the steps that they announced.
+pytestmark = pytest.mark.filterwarnings("ignore:More steps are taken than")
+
 each_schedule = pytest.mark.parametrize("schedule", [ConstantRate, OneCycle])
 
 
