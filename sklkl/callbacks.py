@@ -6,6 +6,7 @@ import math
 import warnings
 from contextlib import suppress
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from tqdm.auto import tqdm
 
+from sklkl._utils.checks import check_integer, invalid
 from sklkl._utils.torch_state import insist
 from sklkl.modules import MLP
 
@@ -44,9 +46,9 @@ class BestWeights(Callback):
 
     Parameters
     ----------
-    patience : int or None, default=None
+    patience : int >= 1 or None, default=None
         Stop after this many epochs in a row without a new best ``valid_loss``; None never stops early.
-    max_restarts : int, default=5
+    max_restarts : int >= 0, default=5
         How many epochs may diverge before training ends with the best weights so far.
     cut : float in (0, 1), default=0.1
         Factor on the learning rate after such an epoch.
@@ -54,7 +56,9 @@ class BestWeights(Callback):
     Raises
     ------
     ValueError
-        At the end of training, if no epoch was finite, or no step was.
+        Before training, if a parameter is none of these; at its end, if no epoch was finite, or no step was.
+    TypeError
+        Before training, if the net is not a :class:`sklkl.KLNet`.
 
     Warns
     -----
@@ -81,7 +85,8 @@ class BestWeights(Callback):
         self.cut = cut
 
     def on_train_begin(self, net: Any, X: object = None, y: object = None, **kwargs: object) -> None:
-        """Remember the starting weights."""
+        """Check the parameters and remember the starting weights."""
+        self._check(net)
         self.best_loss_: float = math.inf
         self.n_kept_: int = 0
         self.n_waited_: int = 0
@@ -90,6 +95,16 @@ class BestWeights(Callback):
         self.n_before_: int = len(net.history)
         self.n_seen_: int = self.n_before_
         self.weights_: dict[str, Tensor] | None = _copy(_state(net.module_))
+
+    def _check(self, net: Any) -> None:
+        name = type(self).__name__
+        if not hasattr(net, "learning_rate_"):  # whose rate is cut, and which knows what StopTraining is
+            raise TypeError(f"{name} is a callback of KLNet. Got {type(net).__name__} instead.")
+        if self.patience is not None:
+            check_integer("patience", self.patience, 1, why=", or None", of=name)
+        check_integer("max_restarts", self.max_restarts, 0, of=name)
+        if not (isinstance(self.cut, Real) and 0 < self.cut < 1):
+            raise invalid("cut", self.cut, "a number between 0 and 1", of=name)
 
     def on_epoch_end(
         self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object

@@ -1,15 +1,18 @@
 """Which weights training keeps, when it stops, what it shows."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from torch import nn
 
 from sklkl.callbacks import BestWeights, Progress, StopTraining
+from sklkl.modules import MLP
 
 
 class Poison(Callback):
@@ -251,3 +254,28 @@ def test_progress_closes_its_bar_when_training_stops_early(train, capsys):
     net = train(Progress(), Losses(1.0, 2.0, 3.0), BestWeights(patience=1))
     assert not hasattr(dict(net.callbacks_)["Progress"], "bar_")
     assert "2/3" in capsys.readouterr().err
+
+
+# What is passed by mistake
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("patience", value) for value in (0, -1, 1.5, "a")),
+        *(("max_restarts", value) for value in (-1, None)),
+        *(("cut", value) for value in (0, 1.0, 2, math.nan, "a")),
+    ],
+)
+def test_bad_parameters_are_refused_before_training(quick_net, table32, name, value):
+    net = quick_net(callbacks=[BestWeights(**{name: value})])
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of BestWeights must be .* Got"):
+        net.fit(*table32)
+    assert not len(net.history)
+
+
+def test_another_net_is_refused_before_training(table32):
+    net = NeuralNetClassifier(MLP, module__n_features=5, module__n_classes=3, callbacks=[BestWeights()], verbose=0)
+    with pytest.raises(TypeError, match="BestWeights is a callback of KLNet. Got NeuralNetClassifier instead"):
+        net.fit(*table32)
+    assert not len(net.history)
