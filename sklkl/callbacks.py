@@ -6,7 +6,7 @@ import math
 import warnings
 from contextlib import suppress
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from tqdm.auto import tqdm
 
-from sklkl._utils.checks import check_integer, invalid
+from sklkl._utils.checks import invalid
 from sklkl._utils.torch_state import insist
 from sklkl.modules import MLP
 
@@ -100,11 +100,13 @@ class BestWeights(Callback):
         name = type(self).__name__
         if not hasattr(net, "learning_rate_"):  # whose rate is cut, and which knows what StopTraining is
             raise TypeError(f"{name} is a callback of KLNet. Got {type(net).__name__} instead.")
-        if self.patience is not None:
-            check_integer("patience", self.patience, 1, why=", or None", of=name)
-        check_integer("max_restarts", self.max_restarts, 0, of=name)
-        if not (isinstance(self.cut, Real) and 0 < self.cut < 1):
-            raise invalid("cut", self.cut, "a number between 0 and 1", of=name)
+        if not (self.patience is None or _is_count(self.patience, 1)):
+            raise invalid("patience", self.patience, "an integer >= 1, or None", of=name)
+        if not _is_count(self.max_restarts, 0):
+            raise invalid("max_restarts", self.max_restarts, "an integer >= 0", of=name)
+        cut: Any = self.cut
+        if not (isinstance(cut, Real) and 0 < cut < 1):
+            raise invalid("cut", cut, "a number between 0 and 1", of=name)
 
     def on_epoch_end(
         self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
@@ -169,6 +171,10 @@ class BestWeights(Callback):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def _took_no_step(record: dict[str, Any]) -> bool:
