@@ -104,9 +104,8 @@ class BestWeights(Callback):
             raise invalid("patience", self.patience, "an integer >= 1, or None", of=name)
         if not _is_count(self.max_restarts, 0):
             raise invalid("max_restarts", self.max_restarts, "an integer >= 0", of=name)
-        cut: Any = self.cut
-        if not (isinstance(cut, Real) and 0 < cut < 1):
-            raise invalid("cut", cut, "a number between 0 and 1", of=name)
+        if not _is_share(self.cut):
+            raise invalid("cut", self.cut, "a number between 0 and 1", of=name)
 
     def on_epoch_end(
         self, net: Any, dataset_train: object = None, dataset_valid: object = None, **kwargs: object
@@ -174,7 +173,11 @@ class BestWeights(Callback):
 
 
 def _is_count(value: Any, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    return type(value) is not bool and isinstance(value, Integral) and int(value) >= least
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < 1
 
 
 def _took_no_step(record: dict[str, Any]) -> bool:
