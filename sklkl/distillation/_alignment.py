@@ -60,7 +60,7 @@ def checked_proba(
             f"The {name} must give probabilities of shape {shape} for {n_rows} rows. Got the shape {proba.shape}."
         )
     unit, wrong = unit_rows(proba)
-    bad = wrong.reshape(n_rows, -1).any(-1)
+    bad = wrong.any(axis=tuple(range(1, wrong.ndim)))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         number = row if numbers is None else numbers[row]

@@ -459,3 +459,17 @@ def test_odd_inputs_for_a_network(kind):
     if kind == "read-only":
         given.flags.writeable = False
     np.testing.assert_allclose(ModuleTeacher(module).predict_proba(given), expected, rtol=1e-4)
+
+
+def test_a_network_that_ends_in_a_softmax_is_told_of(table):
+    X, y = table
+    network = nn.Sequential(nn.Linear(5, 3), nn.Softmax(-1))
+    with pytest.warns(
+        UserWarning, match="The 'teacher' parameter must be a network that returns logits: leave the soft"
+    ):
+        ModuleTeacher(network).predict_proba(X)
+    assert (ModuleTeacher(network).predict_proba(X, multilabel=True)[..., 1] > 0.5).all()
+
+
+def test_no_rows_have_no_answers():
+    assert FunctionTeacher(lambda X: np.full((len(X), 2), 0.5)).predict_proba(np.zeros((0, 3))).shape == (0, 2)
