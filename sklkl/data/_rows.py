@@ -137,9 +137,8 @@ class Rows(Dataset):
     def __getitem__(self, index: int) -> Batch:
         """One row as ``(x, y)``, for code that goes row by row; a negative number counts from the end."""
         (batch,) = self.take(torch.tensor([range(len(self))[operator.index(index)]], device="cpu")).split([0, 1])
-        y = (
-            torch.tensor(0, device="cpu") if batch[1] is None else batch[1][0]
-        )  # as skorch: a DataLoader cannot collate None
+        # 0 as skorch has it: a DataLoader cannot collate None
+        y = torch.tensor(0, device="cpu") if batch[1] is None else batch[1][0]
         return Batch(batch[0][0], y, **{name: values[0] for name, values in batch.columns.items()})
 
     @property
@@ -314,7 +313,8 @@ class LazyRows(Rows):
             return (self.table[own] if isinstance(own, slice) else self.table.index_select(0, own)).to(self._dtype)
         part = self.table[own if isinstance(own, slice) else own.numpy()]
         # NumPy does not have all of torch's types
-        dtype = None if self._dtype is torch.bfloat16 else np.dtype(str(self._dtype).removeprefix("torch."))
+        known = torch.float32 if self._dtype is torch.bfloat16 else self._dtype
+        dtype = np.dtype(str(known).removeprefix("torch."))
         return torch.from_numpy(np.require(part, dtype, requirements=["C", "W"])).to(self._dtype)
 
     def with_columns(self, **columns: ArrayLike | Tensor | None) -> Rows:

@@ -67,7 +67,7 @@ def test_rows_that_all_have_a_label_are_not_copied():
     assert rows.labelled() is rows
 
 
-@pytest.mark.parametrize("table", [X, torch.from_numpy(X), X.astype(np.float32)])
+@pytest.mark.parametrize("table", [X, torch.from_numpy(X), X.astype(np.float32), X.astype(">f8")])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_batches_are_of_the_type_that_is_said(table, dtype):
     rows = LazyRows(table, Y, dtype)
