@@ -137,12 +137,20 @@ class ScaledStep:
         if self.own_rates is not None:
             self.own_rates.rates = np.where(rate > 0, rate, self.own_rates.rates).tolist()
         self.after = self.after or [p.detach().clone() for p in self.parameters]
-        shares = torch.as_tensor(rate / self.rate)
+        shares = rate / self.rate
         for parameter, before, after in zip(self.parameters, self.before, self.after, strict=True):
-            wide = torch.promote_types(parameter.dtype, torch.float32)
-            share = shares.to(parameter.device, wide).reshape(*self.stack, *(1,) * (parameter.ndim - len(self.stack)))
-            # not 0 * (after - before): a step that overflowed is undone too
-            parameter.copy_(torch.where(share == 0, before, before + share * (after - before)))
+            parameter.copy_(self._part(before, after, shares))
+
+    def _part(self, before: Tensor, after: Tensor, shares: np.ndarray) -> Tensor:
+        """Return the weights that are a share of the way from those before a step to those after it."""
+        # not 0 * (after - before): a step that overflowed is undone too
+        if not self.stack:
+            share = float(shares)
+            return before + share * (after - before) if share else before
+        wide = torch.promote_types(before.dtype, torch.float32)
+        shape = (*self.stack, *(1,) * (before.ndim - len(self.stack)))
+        of_each = torch.as_tensor(shares).to(before.device, wide).reshape(shape)
+        return torch.where(of_each == 0, before, before + of_each * (after - before))
 
     @torch.no_grad()
     def slope(self) -> np.ndarray:
