@@ -1,7 +1,7 @@
 """What only a process of its own shows, which has done nothing yet: as a script, this prints all of it as JSON.
 
 To start such a process takes as long as hundreds of tests, so there is one for all: first it says what was imported,
-then it forks while torch uses threads, then it kills fits.
+then it starts two that train together, forks while torch uses threads, and kills fits.
 """
 
 import json
@@ -54,6 +54,17 @@ def own_code(folder):
     return code_fingerprint([imported(Path(folder)).Network])
 
 
+def ranks(folder):
+    """Return the exit codes of two processes that train together; none where torch has no gloo."""
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_gloo_available()):
+        return []
+    from tests.parallel.trainings import train_together
+
+    return train_together(folder)
+
+
 def forks():
     """Return what is wrong in children that were forked while torch used threads; nothing where there is no fork."""
     from tests.forks import check
@@ -80,8 +91,8 @@ def failure(function):
 def main(folder):
     """Print what is found."""
     warnings.simplefilter("ignore")
-    found = {"packages": packages(), "fingerprints": fingerprints(), "forks": forks()}
-    found["own code"] = own_code(folder)
+    found = {"packages": packages(), "fingerprints": fingerprints(), "ranks": ranks(folder)}
+    found |= {"forks": forks(), "own code": own_code(folder)}
     print(json.dumps(found | {"killed": killed(os.path.join(folder, "fit"))}))
 
 

@@ -13,9 +13,9 @@ KINDS = [GridSearchCV, StackedGridSearchCV]
 
 @pytest.fixture(scope="module")
 def dask():
-    """A client of a Dask cluster of two processes."""
+    """A client of a Dask cluster: two threads in one process, as each process takes seconds to start."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}  # not a port that another test has
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0"}  # not a port that another test has
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 

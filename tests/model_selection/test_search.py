@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from joblib.externals.loky import ProcessPoolExecutor
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
@@ -28,7 +29,7 @@ from skorch.callbacks import Callback
 from sklkl import KLClassifier
 from sklkl._fit import plan
 from sklkl.callbacks import BestWeights
-from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV, one_standard_error
+from sklkl.model_selection import StackedGridSearchCV, StackedRandomizedSearchCV, _workers, one_standard_error
 from sklkl.net import _steps
 from sklkl.penalties import VirtualAdversarial
 
@@ -300,9 +301,17 @@ def test_halving(halving, table):
     assert searches[1].best_index_ == 0
 
 
-def test_processes(halving, table, trainings):
+def test_processes(halving, table, trainings, monkeypatch):
     """They halve as this one does."""
+    asked = []
+
+    def one_of(n_workers, **options):  # each takes seconds to start
+        asked.append(n_workers)
+        return ProcessPoolExecutor(1, **options)
+
+    monkeypatch.setattr(_workers, "ProcessPoolExecutor", one_of)
     here, there = (halving(halve_after=1, n_jobs=n_jobs).fit(*table).cv_results_ for n_jobs in (None, 2))
+    assert asked == [2]
     assert trainings == [4, 4]
     np.testing.assert_array_equal(there["stacked"], [4] * 4)
     for name in ("mean_test_score", "std_test_score", "rank_test_score"):

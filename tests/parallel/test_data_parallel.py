@@ -1,41 +1,20 @@
 """Two processes that train together give what one does: weights, losses, rates and what a rate measures."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch.distributed as dist
 
-import sklkl
 from sklkl.parallel import data_parallel
 from tests.parallel import trainings
 
 pytestmark = pytest.mark.skipif(not (dist.is_available() and dist.is_gloo_available()), reason="this torch has no gloo")
 
 
-def started(rank, folder):
-    root = Path(sklkl.__file__).parents[1]
-    # a file instead of a port: several runs may be under way
-    environment = {**os.environ, "RANK": str(rank), "PYTHONPATH": str(root), "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-W", "error", str(Path(trainings.__file__)), str(folder)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
+def ranks(fresh_process):
     """What each of two processes got."""
-    folder = tmp_path_factory.mktemp("ranks")
-    processes = [started(rank, folder) for rank in range(2)]
-    try:
-        output = [process.communicate(timeout=3600)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(output)
-    return [np.load(folder / f"{rank}.npz") for rank in range(2)]
+    assert fresh_process["ranks"] == [0, 0]
+    return [np.load(fresh_process["folder"] / f"{rank}.npz") for rank in range(2)]
 
 
 @pytest.mark.parametrize("name", trainings.TRAININGS)

@@ -1,7 +1,8 @@
-"""What one process trains alone and two train together: ``python trainings.py FOLDER`` is one of the two."""
+"""What one process trains alone and two train together."""
 
+import multiprocessing
 import os
-import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -145,9 +146,12 @@ def unseeded():
     return made(random_state=None, max_epochs=2).fit(*table()).predict_proba(table(50, seed=2)[0])
 
 
-def main(folder):
+def train(rank, folder):
+    """Be one of the two processes."""
+    warnings.simplefilter("error")
+    os.environ |= {"RANK": str(rank), "GLOO_SOCKET_IFNAME": "lo"}
     torch.set_num_threads(1)
-    rank = int(os.environ["RANK"])
+    # a file instead of a port: several runs may be under way
     dist.init_process_group("gloo", init_method=f"file://{folder}/ranks", rank=rank, world_size=2)
     with data_parallel():
         results = {f"{name}/{key}": value for name, train in TRAININGS.items() for key, value in train().items()}
@@ -157,5 +161,13 @@ def main(folder):
     dist.destroy_process_group()
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+def train_together(folder):
+    """Start two processes, wait for them and return their exit codes."""
+    made(max_epochs=1).fit(*table())  # what torch imports at first, both have from here
+    context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
+    processes = [context.Process(target=train, args=(rank, folder)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
