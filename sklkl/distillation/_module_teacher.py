@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ import torch
 from torch import nn
 
 from sklkl._utils.arrays import to_numpy
-from sklkl._utils.checks import invalid_input, refusal
+from sklkl._utils.checks import invalid_input
 from sklkl._utils.validation import checked_array
 from sklkl._utils.whole_numbers import check_whole_numbers
 from sklkl.distillation._function_teacher import FunctionTeacher
-from sklkl.modules import seem_probabilities
+from sklkl.modules import warn_of_probabilities
 
 __all__ = ["ModuleTeacher"]
 
@@ -52,10 +51,8 @@ class ModuleTeacher(FunctionTeacher):
             raise invalid_input("teacher", found, f"a network that takes X, here of shape {tuple(x.shape)}") from error
         if not isinstance(logits, torch.Tensor):
             raise invalid_input("teacher", type(logits).__name__, "a network that returns a tensor of logits")
-        if not multilabel and seem_probabilities(logits):
-            found = "rows that are >= 0 and sum to 1, as probabilities do"
-            allowed = "a network that returns logits: leave the softmax out, or return the logarithm"
-            warnings.warn(refusal("teacher", found, allowed), UserWarning, stacklevel=2)
+        if not multilabel:
+            warn_of_probabilities(logits, "teacher")
         logits = logits.double()
         return (logits.sigmoid() if multilabel else logits.softmax(-1)).cpu().numpy()
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["few_classes", "label_log_proba", "log_softmax", "seem_probabilities", "softmax"]
+from sklkl._utils.checks import refusal
+
+__all__ = ["few_classes", "label_log_proba", "log_softmax", "softmax", "warn_of_probabilities"]
 
 
 def log_softmax(logits: Tensor) -> Tensor:
@@ -66,17 +70,33 @@ def softmax(logits: Tensor) -> Tensor:
     return F.softmax(logits, -1)
 
 
-def seem_probabilities(logits: Tensor) -> bool:
-    """Whether logits of several rows are all >= 0 and sum to 1 in each, as if there had been a softmax already.
+def warn_of_probabilities(
+    logits: Tensor, name: str, source: str = "network", of: str = "", stacklevel: int = 2
+) -> None:
+    """Warn where what should be logits are probabilities: there is a softmax too many, and training goes badly.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (..., n_classes)
+        What the source returned for several rows.
+    name, source, of : str
+        The parameter, what it is and whose, for the message.
+    stacklevel : int
+        That of `warnings.warn`, for the function that calls this one.
 
     Examples
     --------
     >>> import torch
-    >>> from sklkl.modules import seem_probabilities
-    >>> logits = torch.tensor([[1.0, 2.0], [0.0, 0.5]])
-    >>> seem_probabilities(logits), seem_probabilities(logits.softmax(-1))
-    (False, True)
+    >>> from sklkl.modules import warn_of_probabilities
+    >>> warn_of_probabilities(torch.tensor([[1.0, 2.0], [0.0, 0.5]]), "module")
     """
+    if _seem_probabilities(logits):
+        found = "rows that are >= 0 and sum to 1, as probabilities do"
+        allowed = f"a {source} that returns logits: leave the softmax out, or return the logarithm"
+        warnings.warn(refusal(name, found, allowed, of), UserWarning, stacklevel=stacklevel + 1)
+
+
+def _seem_probabilities(logits: Tensor) -> bool:
     rows = logits.detach().reshape(-1, logits.shape[-1])
     if logits.is_meta or not logits.is_floating_point() or min(rows.shape) < 2:
         return False

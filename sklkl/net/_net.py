@@ -25,10 +25,10 @@ from sklkl.net._datasets import check_columns, own_rows, rule_params
 from sklkl.net._history import EpochRecords
 from sklkl.net._moments import Remade, copy_moments
 from sklkl.net._penalty import fitted_penalty, pop_params, with_params
+from sklkl.net._schedulers import warn_of_schedulers
 from sklkl.net._shares import check_shared
 from sklkl.net._steps import TrainStep
 from sklkl.net._storage import copied
-from sklkl.net._warnings import warn_of_schedulers
 from sklkl.optim import LearningRateName
 from sklkl.optim._validation import closure_default
 from sklkl.penalties import adapted

@@ -19,14 +19,13 @@ from sklkl.callbacks import BestWeights, Progress
 from sklkl.data import Batch
 from sklkl.data._batch import own_copy
 from sklkl.losses import row_shares
-from sklkl.modules import MLP, label_log_proba, log_softmax, scaling_of, softmax
+from sklkl.modules import MLP, label_log_proba, log_softmax, scaling_of, softmax, warn_of_probabilities
 from sklkl.net._by_hand import ByHand, ScaledRows, why_autograd
 from sklkl.net._datasets import check_labels, check_logits
 from sklkl.net._epoch_tasks import EpochTasks
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._shares import align, joined, of_all_rows
 from sklkl.net._terms import loss_terms
-from sklkl.net._warnings import warn_of_probabilities
 from sklkl.optim import ConstantRate, LearningRate, LearningRateName, make_learning_rate
 
 _OWN_CALLBACKS = (BestWeights, EpochTasks, EpochTimer, PrintLog, Progress)
@@ -150,7 +149,8 @@ class TrainStep(TrainingLoop):
         step, row_losses, shares = self._step(batch, training=True, **fit_params)
         if not self._has_looked:
             self._has_looked = True
-            warn_of_probabilities(self, step["y_pred"])
+            if type(self.module_) is not MLP and not self.multilabel:
+                warn_of_probabilities(step["y_pred"], "module")
         if not row_losses.requires_grad:
             raise invalid_input("module", "one without", "a network whose logits have a gradient", of="KLNet")
         # the gradient of the mean, without a node in the graph for it

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sklkl._utils.checks import invalid, invalid_input, refusal
-from sklkl.modules import seem_probabilities
+from sklkl._utils.checks import invalid, invalid_input
+from sklkl.modules import warn_of_probabilities
 
 # Optimisers whose step is not proportional to their rate.
 UNSCALABLE = ("ASGD", "Adafactor", "Rprop")
@@ -112,10 +112,7 @@ def check_logits(logits: Any, stack: tuple[int, ...], optimizer: Any) -> None:
     if logits.shape[-1] == 1 and _has_gradient(optimizer):
         allowed = "a function that returns two logits or more: for the z of a sigmoid stack([zeros_like(z), z], -1)"
         raise invalid("predict", tuple(logits.shape), allowed, "KLAdaptiveLR")
-    if seem_probabilities(logits):
-        found = "rows that are >= 0 and sum to 1, as probabilities do"
-        allowed = "a function that returns logits: leave the softmax out, or return the logarithm"
-        warnings.warn(refusal("predict", found, allowed, of="KLAdaptiveLR"), UserWarning, stacklevel=4)
+    warn_of_probabilities(logits, "predict", "function", of="KLAdaptiveLR", stacklevel=4)
 
 
 def _has_gradient(optimizer: Any) -> bool:
