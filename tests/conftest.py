@@ -24,10 +24,11 @@ settings.register_profile("sklkl", derandomize=True, deadline=None, max_examples
 settings.load_profile("sklkl")
 
 
-# The networks and tables are small, and several processes may run tests: more threads only wait for each other. The
-# second line is for what numpy, scipy and scikit-learn use.
-torch.set_num_threads(1)
-threadpool_limits(1)
+# The networks and tables are small, and several processes may run tests: more threads than are asked for only wait for
+# each other. The last line is for what numpy, scipy and scikit-learn use.
+N_THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
+torch.set_num_threads(N_THREADS)
+threadpool_limits(N_THREADS)
 torch.manual_seed(0)  # for networks that are made while tests are collected
 # A job in the background of a shell is started without it, and tests interrupt themselves.
 signal.signal(signal.SIGINT, signal.default_int_handler)
