@@ -72,6 +72,14 @@ def test_the_likelihood_of_narrow_kernels_is_maximised_in_time(monkeypatch):
     assert slopes.max() <= 1 + _kliep._TOLERANCE
 
 
+def test_weights_are_a_mixtures_after_any_number_of_steps(monkeypatch):
+    monkeypatch.setattr(_kliep, "_MAX_ITER", 3)
+    kernels = np.random.default_rng(0).gamma(0.3, size=(80, 6))
+    weights = _mixture_weights(kernels, np.ones((1, 6)), np.ones((1, 80)), np.ones((1, 6)))
+    assert weights.sum() == pytest.approx(1)
+    assert (weights > 0).all()
+
+
 def test_components_and_rows_may_be_left_out(monkeypatch):
     monkeypatch.setattr(_kliep, "_TOLERANCE", 1e-5)
     rng = np.random.default_rng(0)

@@ -165,7 +165,7 @@ def test_a_callable_refit_and_scorer(double, table):
 
 def test_sample_weight(double, table, trainings):
     weight = np.random.RandomState(0).rand(len(table[0]))
-    both(double(), TWO, *table, {"sample_weight": weight})
+    both(double(), TWO, *table, {"sample_weight": weight}, refit=True)
     assert trainings == [2, 2]
 
 
