@@ -70,6 +70,7 @@ def test_the_likelihood_of_narrow_kernels_is_maximised_in_time(monkeypatch):
     weights = _mixture_weights(kernels, means, np.ones((1, 300)), np.ones((1, 101)))
     slopes = ((kernels / means) / (kernels @ (weights / means).T)).mean(axis=0)
     assert slopes.max() <= 1 + _kliep._TOLERANCE
+    assert (weights > 0).all()  # none has vanished for good
 
 
 def test_weights_are_a_mixtures_after_any_number_of_steps(monkeypatch):
