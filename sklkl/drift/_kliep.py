@@ -27,7 +27,9 @@ _MULTIPLES = np.array([0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, np.inf])
 _LEAST_ROWS = 10
 # The log-likelihood is maximised to within this many nats per target row.
 _TOLERANCE = 1e-3
-_MAX_ITER = 2000
+_MAX_ITER = 1000
+# A longer step leaves a weight at least this part of what it has after two plain ones.
+_LEAST_PART = 0.01
 _BLOCK = 2**22  # values in a block of the kernel matrix of the training rows
 
 
@@ -127,20 +129,39 @@ def _held_out_score(
 def _mixture_weights(
     kernels: np.ndarray, kernel_means: np.ndarray, fitted: np.ndarray, allowed: np.ndarray
 ) -> np.ndarray:
-    """Return maximum likelihood weights of mixtures, of shape (n_mixtures, n_kernels), by expectation-maximisation.
+    """Return maximum likelihood weights of mixtures, of shape (n_mixtures, n_kernels).
 
     A component is a row of `kernels`, of shape (n_rows, n_kernels), over its mean, of shape (n_mixtures, n_kernels).
     Mixture k is fitted to the rows where ``fitted[k]`` with the components where ``allowed[k]``. The largest gradient
     less one bounds how far the concave log-likelihood is from its maximum.
+
+    Steps are those of expectation-maximisation, lengthened, which takes a tenth of their number: SQUAREM of Varadhan
+    and Roland, Simple and globally convergent methods for accelerating the convergence of any EM algorithm,
+    Scandinavian Journal of Statistics 35, 2008.
     """
     shares = fitted / np.sum(fitted, axis=1, keepdims=True)
+
+    def gradient(weights: np.ndarray) -> np.ndarray:
+        return (shares / ((weights / kernel_means) @ kernels.T)) @ kernels / kernel_means
+
     weights = allowed / np.sum(allowed, axis=1, keepdims=True)
     for _ in range(_MAX_ITER):
-        gradient = (shares / ((weights / kernel_means) @ kernels.T)) @ kernels / kernel_means
-        if np.max(gradient, where=allowed > 0, initial=0.0) <= 1 + _TOLERANCE:
+        slopes = gradient(weights)
+        if np.max(slopes, where=allowed > 0, initial=0.0) <= 1 + _TOLERANCE:
             break
-        weights = weights * gradient
+        once = weights * slopes
+        weights = _lengthened(weights, once, once * gradient(once))
     return weights
+
+
+def _lengthened(weights: np.ndarray, once: np.ndarray, twice: np.ndarray) -> np.ndarray:
+    """Return where weights, a mixture a row, get to from what one step and two make of them; at least two steps far."""
+    step, bend = once - weights, twice - 2 * once + weights
+    squares = (np.sum(part**2, axis=1, keepdims=True) for part in (step, bend))
+    length = np.sqrt(np.maximum(next(squares) / np.maximum(next(squares), np.finfo(float).tiny), 1.0))
+    # a weight that vanished would never come back
+    longer = np.maximum(weights + 2 * length * step + length**2 * bend, _LEAST_PART * twice)
+    return longer / np.sum(longer, axis=1, keepdims=True)
 
 
 def _kernels(rows: np.ndarray, centers: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EpochTimer
 from skorch.dataset import ValidSplit
 from torch.utils.data import IterableDataset
 
@@ -23,6 +23,7 @@ from sklkl.losses import CrossEntropy
 from sklkl.modules import Dropout, uncompiled
 from sklkl.net._datasets import check_columns, own_rows, rule_params
 from sklkl.net._history import EpochRecords
+from sklkl.net._log import EpochLog
 from sklkl.net._moments import Remade, copy_moments
 from sklkl.net._penalty import fitted_penalty, pop_params, with_params
 from sklkl.net._schedulers import warn_of_schedulers
@@ -249,7 +250,7 @@ class KLNet(TrainStep):
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         # the epoch loop records the losses itself, so skorch's PassthroughScoring would find nothing to do
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+        return [("epoch_timer", EpochTimer()), ("print_log", EpochLog())]
 
     def initialize_module(self) -> KLNet:
         """Make the module; its randomness comes from this net's generator."""

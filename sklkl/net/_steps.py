@@ -23,12 +23,13 @@ from sklkl.modules import MLP, label_log_proba, log_softmax, scaling_of, softmax
 from sklkl.net._by_hand import ByHand, ScaledRows, why_autograd
 from sklkl.net._datasets import check_labels, check_logits
 from sklkl.net._epoch_tasks import EpochTasks
+from sklkl.net._log import EpochLog
 from sklkl.net._loop import TrainingLoop
 from sklkl.net._shares import align, joined, of_all_rows
 from sklkl.net._terms import loss_terms
 from sklkl.optim import ConstantRate, LearningRate, LearningRateName, make_learning_rate
 
-_OWN_CALLBACKS = (BestWeights, EpochTasks, EpochTimer, PrintLog, Progress)
+_OWN_CALLBACKS = (BestWeights, EpochLog, EpochTasks, EpochTimer, PrintLog, Progress)
 _EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 # Who overrides one of these has a step of their own.
 _OVERRIDABLE = ("train_step", "train_step_single", "loss_terms", "infer", "log_proba", "make_learning_rate")

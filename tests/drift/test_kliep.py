@@ -61,6 +61,26 @@ def test_weights_maximise_the_likelihood():
     assert found.sum() == pytest.approx(1)
 
 
+def test_the_likelihood_of_narrow_kernels_is_maximised_in_time(monkeypatch):
+    """In fewer steps than those of plain expectation-maximisation."""
+    monkeypatch.setattr(_kliep, "_MAX_ITER", 200)
+    X, X_target = samples(300, 1, -1.0, 0.5)
+    kernels = kernels_of(X_target, X_target[:100], 0.05)
+    means = kernels_of(X, X_target[:100], 0.05).mean(axis=0, keepdims=True)
+    weights = _mixture_weights(kernels, means, np.ones((1, 300)), np.ones((1, 101)))
+    slopes = ((kernels / means) / (kernels @ (weights / means).T)).mean(axis=0)
+    assert slopes.max() <= 1 + _kliep._TOLERANCE
+    assert (weights > 0).all()  # none has vanished for good
+
+
+def test_weights_are_a_mixtures_after_any_number_of_steps(monkeypatch):
+    monkeypatch.setattr(_kliep, "_MAX_ITER", 3)
+    kernels = np.random.default_rng(0).gamma(0.3, size=(80, 6))
+    weights = _mixture_weights(kernels, np.ones((1, 6)), np.ones((1, 80)), np.ones((1, 6)))
+    assert weights.sum() == pytest.approx(1)
+    assert (weights > 0).all()
+
+
 def test_components_and_rows_may_be_left_out(monkeypatch):
     monkeypatch.setattr(_kliep, "_TOLERANCE", 1e-5)
     rng = np.random.default_rng(0)

@@ -65,6 +65,12 @@ def by_autograd(monkeypatch):
     return run
 
 
+@pytest.fixture
+def few(table):
+    """50 rows of ``table``: what differs in a step shows after two or three."""
+    return table[0][:50], table[1][:50]
+
+
 def soft(X, y):
     return np.eye(3)[y] * 0.7 + 0.1
 
@@ -106,10 +112,10 @@ def assert_same_training(ours, theirs, X):
 
 
 @pytest.mark.parametrize("params", SETTINGS.values(), ids=SETTINGS)
-def test_the_same_training(quick, table, by_autograd, params):
+def test_the_same_training(quick, few, by_autograd, params):
     common = {"dtype": "float64", "dropout": 0.3, "batch_size": 12, "early_stopping": True}
-    ours, theirs = both(by_autograd, lambda: quick(**{**common, **params}).fit(*table))
-    assert_same_training(ours, theirs, table[0])
+    ours, theirs = both(by_autograd, lambda: quick(**{**common, **params}).fit(*few))
+    assert_same_training(ours, theirs, few[0])
 
 
 @pytest.mark.parametrize("divergence", DISTILL_DIVERGENCES)
@@ -133,8 +139,8 @@ OTHER_DATA = {
 
 @pytest.mark.parametrize("change", OTHER_DATA.values(), ids=OTHER_DATA)
 @pytest.mark.parametrize("penalty", ["confidence", "rdrop", "vat"])
-def test_the_same_training_of_other_data(quick, table, by_autograd, change, penalty):
-    X, y = change(*table)
+def test_the_same_training_of_other_data(quick, few, by_autograd, change, penalty):
+    X, y = change(*few)
     params = {"dtype": "float64", "kl_strength": 0.1, "kl_penalty": penalty, "dropout": 0.3}
     ours, theirs = both(by_autograd, lambda: quick(**params).fit(X, y))
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-8)
@@ -154,12 +160,12 @@ def test_in_float32_the_same_at_first(quick, table, by_autograd):
     np.testing.assert_allclose(ours.predict_proba(table[0]), theirs.predict_proba(table[0]), rtol=1e-4)
 
 
-def test_the_same_stream(stream, table, by_autograd):
-    X, y = table
+def test_the_same_stream(stream, few, by_autograd):
+    X, y = few
 
     def fit():
         clf = stream(dtype="float64", kl_strength=0.1)
-        for part in np.array_split(np.arange(120), 6):
+        for part in np.array_split(np.arange(50), 3):
             clf.partial_fit(X[part], y[part], classes=[0, 1, 2])
         return clf
 
@@ -177,7 +183,7 @@ def test_a_training_that_goes_from_one_to_the_other(quick, table, by_autograd):
         return clf.predict_proba(X)
 
     expected = fit(True, True, True)
-    for ways in [(False, True, True), (True, False, True), (True, True, False), (False, False, False)]:
+    for ways in [(False, True, False), (True, False, True)]:
         np.testing.assert_allclose(fit(*ways), expected, rtol=1e-8)
 
 
@@ -215,13 +221,13 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize(("hook", "rule"), [("on_epoch_begin", "constant"), ("on_epoch_end", "kl_adaptive")])
-def test_what_a_callback_changes_is_followed(quick, table, by_autograd, change, hook, rule):
+def test_what_a_callback_changes_is_followed(quick, few, by_autograd, change, hook, rule):
     def fit():
-        params = {"dtype": "float64", "learning_rate": rule, "early_stopping": False, "max_epochs": 4, "batch_size": 40}
-        return quick(callbacks=[Each(change, hook=hook)], dropout=0.3, **params).fit(*table)
+        params = {"dtype": "float64", "learning_rate": rule, "early_stopping": False, "batch_size": 25}
+        return quick(callbacks=[Each(change, hook=hook)], dropout=0.3, **params).fit(*few)
 
     ours, theirs = fit(), by_autograd(fit)
-    np.testing.assert_allclose(ours.predict_proba(table[0]), theirs.predict_proba(table[0]), rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(ours.predict_proba(few[0]), theirs.predict_proba(few[0]), rtol=1e-7, atol=1e-12)
 
 
 def test_a_callback_sees_every_batch(quick, make_table):

@@ -133,6 +133,14 @@ def test_the_printed_log_shows_losses(train, capsys):
     assert len(printed.strip().splitlines()) == 2 + 3
 
 
+def test_the_log_is_printed_if_asked_for_and_handed_to_who_takes_it(train, capsys):
+    train(verbose=0)
+    assert capsys.readouterr().out == ""
+    lines = []
+    train(verbose=0, callbacks__print_log__sink=lines.append)
+    assert len(lines) == 2 + 3
+
+
 # skorch's callbacks
 
 

@@ -28,7 +28,7 @@ def net(quick_net):
         def network():
             return MLP(5, 3, (8, 6), "tanh", 0.3).double()
 
-        own = {"classes": [0, 1, 2], "learning_rate": "kl_adaptive", "max_epochs": 4, "callbacks": [BestWeights(2)]}
+        own = {"classes": [0, 1, 2], "learning_rate": "kl_adaptive", "max_epochs": 3, "callbacks": [BestWeights(2)]}
         return quick_net(module or network, **{**ADAMW, **own, **params}).initialize()
 
     return make
@@ -110,7 +110,7 @@ ROWS = {"plain": Rows, "weighted": weighted, "taught": taught, "sparse": sparse_
 def test_rows_of_every_kind(net, table, make_rows, scaled, each, penalty):
     X, y = table
     starts = (0, 10) if each else (0, 0)
-    rows = [make_rows(X[start : start + 80], y[start : start + 80]) for start in starts]
+    rows = [make_rows(X[start : start + 60], y[start : start + 60]) for start in starts]
     sets = [TrainingSet(part, Rows(X[90:], y[90:])) for part in rows]
     sets = sets if each else [sets[0]] * 2
 
@@ -121,7 +121,7 @@ def test_rows_of_every_kind(net, table, make_rows, scaled, each, penalty):
 
         weights = {"distill_weight": 0.3}, {"distill_weight": 0.8}
         return [
-            net(network(part), kl_strength=0.2, kl_penalty=penalty, **own)
+            net(network(part), kl_strength=0.2, kl_penalty=penalty, max_epochs=2, **own)
             for part, own in zip(rows, weights, strict=True)
         ]
 
@@ -286,7 +286,7 @@ def test_rows_without_labels_in_one_of_the_sets(net, table):
     proba = np.eye(3)[y] * 0.7 + 0.1
     some = np.where(np.arange(len(y)) % 3, y, -100)
     sets = [TrainingSet(Rows(X, codes, teacher_proba=proba)) for codes in (y, some)]
-    stack, alone = ([net(kl_strength=0.5, max_epochs=3) for _ in sets] for _ in range(2))
+    stack, alone = ([net(kl_strength=0.5) for _ in sets] for _ in range(2))
     train_together(stack, sets)
     for ours, other, own in zip(stack, alone, sets, strict=True):
         assert_same(ours, other.partial_fit(own), X)
