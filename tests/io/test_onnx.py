@@ -219,7 +219,7 @@ TWO = [("a", small()), ("b", small(random_state=1))]
 COMPOSED = {
     "pipeline": pipeline,
     "distiller": lambda: Distiller(pipeline(), FOREST, report_fraction=None, random_state=0),
-    "distiller alone": lambda: Distiller(small(), FOREST, report_fraction=None, random_state=0),
+    "distiller alone": lambda: Distiller(small(distill_weight=0.0), FOREST, report_fraction=None, random_state=0),
     "in pipeline": lambda: make_pipeline(StandardScaler(), Distiller(small(), FOREST, report_fraction=None)),
     "stacked": lambda: StackedGridSearchCV(pipeline(), GRID, cv=2),
     "search": lambda: GridSearchCV(pipeline(), GRID, cv=2),
