@@ -74,7 +74,7 @@ BOOSTING = HistGradientBoostingClassifier(categorical_features="from_dtype", max
 @pytest.mark.parametrize("augment", [None, "munge", "noise"])
 def test_a_raw_frame_for_the_teacher_and_a_pipeline_for_the_student(quick, augment):
     X, y = mixed(300)
-    student = preprocessed(quick(distill_weight=1.0, augment=augment, max_epochs=8, hidden_layer_sizes=(32,)))
+    student = preprocessed(quick(distill_weight=1.0, augment=augment, max_epochs=20, hidden_layer_sizes=(32,)))
     model = Distiller(student, BOOSTING, random_state=0, report_fraction=None).fit(X, y)
     assert model.classes_.tolist() == ["no", "yes"]
     assert (model.predict(X) == model.teacher_.predict(X)).mean() > 0.85
