@@ -187,6 +187,8 @@ def test_several_labels_have_no_classes_to_bring_together(table):
 
 # Searches
 
+ONE_SPLIT = [(np.arange(60), np.arange(60, 120))]
+
 
 def search(table, n_jobs=None, **grid):
     pipeline = make_pipeline(StandardScaler(), classifier(max_epochs=1))
@@ -225,7 +227,7 @@ def test_a_search_says_it_once(table, grid, action):
 )
 def test_what_a_search_varies_may_switch_others_off(table, kind, given, grid, names):
     clf = classifier(max_epochs=1).set_params(**given)  # before, which varies nothing
-    assert idle(lambda: kind(clf, grid, cv=2).fit(*table)).keys() == names
+    assert idle(lambda: kind(clf, grid, cv=ONE_SPLIT).fit(*table)).keys() == names
 
 
 def test_what_was_varied_is_in_no_pickle():
@@ -234,7 +236,7 @@ def test_what_was_varied_is_in_no_pickle():
 
 def test_what_sets_seeds_in_between_does_not_hide_what_is_varied(table):
     bagging = BaggingClassifier(classifier(kl_penalty="prior", max_epochs=1), n_estimators=2, random_state=0)
-    search = GridSearchCV(bagging, {"estimator__kl_strength": [0.0, 0.1]}, cv=2)
+    search = GridSearchCV(bagging, {"estimator__kl_strength": [0.0, 0.1]}, cv=ONE_SPLIT)
     assert idle(lambda: search.fit(*table)) == {}
 
 
