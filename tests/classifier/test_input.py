@@ -429,16 +429,16 @@ def test_memory_of_prediction_is_bounded_by_the_batch(quick, make_table):
     clf = quick(hidden_layer_sizes=(4,), max_epochs=1).fit(*make_table(50, n_features=20))
     seen = []
     clf.module_.register_forward_hook(lambda module, args, output: seen.append(args[0].numel()))
-    X = np.zeros((1_000_000, 20), dtype=np.float32)
+    X = np.zeros((250_000, 20), dtype=np.float32)
     tracemalloc.start()
     try:
-        assert len(clf.predict(X)) == 1_000_000
+        assert len(clf.predict(X)) == 250_000
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert sum(seen) == X.size
     assert max(seen) <= 2**20
-    assert peak < 48e6  # three copies of the answer, of which each takes 8 MB; X takes 80
+    assert peak < 12e6  # three copies of the answer, of which each takes 2 MB; X takes 20
 
 
 @pytest.mark.parametrize("n_rows", [1, 2**14, 2**16 + 3])

@@ -126,7 +126,7 @@ def test_a_compiled_network_trains_predicts_and_is_pickled(quick, table, monkeyp
     assert clf.score(X, y) > 0.75
     copied = pickle.loads(pickle.dumps(clf))
     np.testing.assert_allclose(copied.predict_proba(X), clf.predict_proba(X), rtol=1e-5)  # it is compiled anew
-    assert copied.partial_fit(X, y).n_iter_ == 21
+    assert copied.partial_fit(X[:102], y[:102]).n_iter_ == 21  # as many rows as before: tracing is slow
 
 
 # Parameters that are passed on
