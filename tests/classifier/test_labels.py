@@ -268,7 +268,7 @@ def test_a_class_with_one_row_stays_in_training_with_a_warning(quick, table):
     y = y.copy()
     y[7] = 9
     with pytest.warns(UserWarning, match="1 classes have one row only"):
-        clf = quick(early_stopping=True, calibrate=False, max_epochs=200, n_iter_no_change=None).fit(X, y)
+        clf = quick(early_stopping=True, calibrate=False, max_epochs=100, n_iter_no_change=None).fit(X, y)
     assert clf.classes_.tolist() == [0, 1, 2, 9]
     assert np.isfinite(clf.history_[:, "valid_loss"]).all()
     assert clf.predict_proba(X)[7, 3] > 2 / 120  # it was learned from

@@ -311,7 +311,7 @@ def test_a_pipeline_transforms_it_as_it_does_x(quick, parts):
     with config_context(enable_metadata_routing=True):
         clf = quick().set_fit_request(X_val=True, y_val=True)
         pipeline = make_pipeline(StandardScaler(), clf, transform_input=["X_val"]).fit(X, y, X_val=X_val, y_val=y_val)
-        search = GridSearchCV(pipeline, {"klclassifier__kl_strength": [0.0, 0.1]}, cv=2)
+        search = GridSearchCV(pipeline, {"klclassifier__kl_strength": [0.1]}, cv=2)
         search.fit(X, y, X_val=X_val, y_val=y_val)
     assert np.array_equal(pipeline.predict_proba(X_val), expected.predict_proba(scaler.transform(X_val)))
     assert "valid_loss" in search.best_estimator_[-1].history_[-1]
