@@ -107,7 +107,7 @@ def test_is_reproducible_and_leaves_global_states_alone(several, table, global_s
 
 @pytest.mark.parametrize("penalty", ["confidence", "rdrop", "vat"])
 def test_a_stack_gives_what_one_training_after_the_other_does(several, table, monkeypatch, penalty):
-    kwargs = {"dtype": "float64", "max_epochs": 12, "n_iter_no_change": 2, "kl_strength": 0.1, "kl_penalty": penalty}
+    kwargs = {"dtype": "float64", "max_epochs": 8, "n_iter_no_change": 2, "kl_strength": 0.1, "kl_penalty": penalty}
     weight = np.linspace(0.1, 2.0, len(table[1]))
     stack = several(**kwargs).fit(*table, sample_weight=weight)
     monkeypatch.setattr("sklkl.net._ensemble.why_apart", lambda nets, sets: "to compare")

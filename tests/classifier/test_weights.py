@@ -120,9 +120,9 @@ def test_weights_count_in_batches(quick, table):
     ids=["zero", "negative", "nan", "inf", "length", "2-D", "text", "no float", "dict", "None"],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_bad_weights_are_refused(quick, table, weight, message, method):
+def test_bad_weights_are_refused(quick, once, table, weight, message, method):
     X, y = table
-    clf = quick() if method == "fit" else quick().fit(X, y)
+    clf = quick() if method == "fit" else once("fitted", lambda: quick().fit(X, y))
     with pytest.raises(ValueError, match=f"The 'sample_weight' parameter must .*({message})"):
         getattr(clf, method)(X, y, sample_weight=weight)
 
