@@ -80,7 +80,7 @@ KINDS = {
 @pytest.mark.parametrize(("params", "data"), KINDS.values(), ids=KINDS)
 def test_predicts_the_mean_of_its_members(several, table, params, data):
     X, y = data(*table)
-    clf = several(**params).fit(X, y)
+    clf = several(max_epochs=1, **params).fit(X, y)
     assert type(clf.module_) is Ensemble
     dense = torch.tensor(X.toarray() if sparse.issparse(X) else np.asarray(X))
     dense = dense.float() if params.get("module") else dense
@@ -263,13 +263,13 @@ def test_a_validation_part_that_is_given_serves_all(several, table):
 )
 def test_is_stored_and_resumed(several, table, params, labels, same_but_for_rounding):
     X, y = table[0], indicator(table[1]) if labels else table[1]
-    clf = several(**params, dtype="float64").fit(X, y)
+    clf = several(**params, max_epochs=2, dtype="float64").fit(X, y)
     copies = pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)
     for again in copies:
         same_but_for_rounding(again.predict_proba(X), clf.predict_proba(X))
-        assert again.n_iter_ == 3
+        assert again.n_iter_ == 2
     for each in (clf, *copies):
-        assert each.set_params(warm_start=True).fit(X, y).n_iter_ == 6
+        assert each.set_params(warm_start=True).fit(X, y).n_iter_ == 4
     for again in copies:
         same_but_for_rounding(again.predict_proba(X), clf.predict_proba(X))
 
@@ -412,7 +412,8 @@ def test_starts_from_a_network(quick, several, table):
 
 def test_in_scikit_learns_tools(several, table):
     X, y = table
-    search = GridSearchCV(make_pipeline(StandardScaler(), several()), {"klclassifier__n_members": [1, 2]}, cv=2)
+    pipeline = make_pipeline(StandardScaler(), several(max_epochs=1))
+    search = GridSearchCV(pipeline, {"klclassifier__n_members": [1, 2]}, cv=2)
     assert search.fit(X, y).predict_proba(X).shape == (120, 3)
     calibrated = CalibratedClassifierCV(FrozenEstimator(several().fit(X, y))).fit(X, y)
     assert calibrated.predict_proba(X).shape == (120, 3)

@@ -40,7 +40,7 @@ def taught(quick):
 def test_every_container_of_rows_without_a_label(taught, table, trained_on, train, extra):
     X, y = table
     more = np.random.RandomState(1).randn(30, 5)
-    clf = taught(teacher=nn.Linear(5, 3)).fit(train(X), y, X_unlabeled=extra(more))
+    clf = taught(teacher=nn.Linear(5, 3), max_epochs=1).fit(train(X), y, X_unlabeled=extra(more))
     rows = trained_on[0]
     assert len(rows) == 150
     assert (rows.y[120:] == -100).all()

@@ -55,8 +55,8 @@ def test_only_ratios_of_weights_count(exact, once, table, scale, largest):
     X, y = table
     weight = np.random.RandomState(0).randint(4, size=120).astype(float)
     weight[3] = largest
-    plain = once(("ratios", largest), lambda: exact().fit(X, y, sample_weight=weight))
-    scaled = exact().fit(X, y, sample_weight=weight * scale)
+    plain = once(("ratios", largest), lambda: exact(max_epochs=3).fit(X, y, sample_weight=weight))
+    scaled = exact(max_epochs=3).fit(X, y, sample_weight=weight * scale)
     np.testing.assert_allclose(scaled.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
     assert scaled.history_[-1, "train_loss"] == pytest.approx(plain.history_[-1, "train_loss"], rel=1e-6)
 
