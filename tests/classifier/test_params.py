@@ -126,7 +126,7 @@ def test_a_compiled_network_trains_predicts_and_is_pickled(quick, table, monkeyp
     assert clf.score(X, y) > 0.75
     copied = pickle.loads(pickle.dumps(clf))
     np.testing.assert_allclose(copied.predict_proba(X), clf.predict_proba(X), rtol=1e-5)  # it is compiled anew
-    assert copied.partial_fit(X, y).n_iter_ == 21
+    assert copied.partial_fit(X[:102], y[:102]).n_iter_ == 21  # as many rows as before: tracing is slow
 
 
 # Parameters that are passed on
@@ -164,7 +164,7 @@ def test_a_torch_optimizer_class(quick, table):
 
 def test_grid_search_over_parameters_that_are_passed_on(quick, table):
     grid = {"module__units": [1, 16], "optimizer__betas": [(0.9, 0.99)], "module": [Network]}
-    search = GridSearchCV(quick(module=Network, max_epochs=20), grid, cv=3).fit(*table)
+    search = GridSearchCV(quick(module=Network, max_epochs=20), grid, cv=2).fit(*table)
     assert search.best_params_["module__units"] == 16
     assert search.best_estimator_.module_[0].out_features == 16
 
@@ -253,7 +253,7 @@ def test_images_and_sequences(quick, module, shape):
     random = np.random.RandomState(0)
     X, y = random.randn(*shape), random.randint(2, size=80)
     X[y == 1] += 1
-    clf = quick(module=module, max_epochs=20, kl_strength=0.05, early_stopping=True).fit(X, y)
+    clf = quick(module=module, max_epochs=10, kl_strength=0.05, early_stopping=True).fit(X, y)
     assert clf.score(X, y) > 0.9
     assert cross_val_score(clf, X, y, cv=2).mean() > 0.8
     clf.partial_fit(X[:9], y[:9])
@@ -283,7 +283,7 @@ def test_a_batch_that_cannot_be_normalised_is_told(quick, make_table, n_rows, ba
 
 def test_in_a_pipeline_searched_over_the_strength(quick, table):
     X, y = table
-    pipeline = make_pipeline(StandardScaler(), quick(max_epochs=15))
+    pipeline = make_pipeline(StandardScaler(), quick(max_epochs=10))
     grid = {"klclassifier__kl_strength": [0.0, 50.0]}
     search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=2).fit(X * 100, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -304,7 +304,7 @@ def test_in_a_pipeline_searched_over_the_strength(quick, table):
 )
 def test_in_scikit_learns_meta_estimators(quick, table, wrap):
     X, y = table[0], np.array(["cat", "dog", "emu"])[table[1]]
-    model = wrap(quick(max_epochs=20)).fit(X, y)
+    model = wrap(quick(max_epochs=10)).fit(X, y)
     assert model.classes_.tolist() == ["cat", "dog", "emu"]
     np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
     assert model.score(X, y) > 0.75

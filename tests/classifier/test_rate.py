@@ -11,7 +11,7 @@ from skorch.callbacks import Callback, GradientNormClipping
 
 from sklkl import KLClassifier
 
-INITIAL = [1e-6, 2e-3, 10.0]
+INITIAL = [1e-6, 10.0]
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,10 @@ def measured(clf):
 def test_any_initial_rate_ends_well_and_in_the_same_network(digits, optimizer):
     X, y, X_test, y_test = digits
     params = {"hidden_layer_sizes": (64,), "max_epochs": 8, "random_state": 0, "optimizer": optimizer}
-    first, *others = (KLClassifier(lr=lr, **params).fit(X, y) for lr in INITIAL)
+    first, other = (KLClassifier(lr=lr, **params).fit(X, y) for lr in INITIAL)
     assert log_loss(y_test, first.predict_proba(X_test)) < 0.45
-    for other in others:
-        assert other.lr_ == first.lr_
-        np.testing.assert_array_equal(other.predict_proba(X_test), first.predict_proba(X_test))
+    assert other.lr_ == first.lr_
+    np.testing.assert_array_equal(other.predict_proba(X_test), first.predict_proba(X_test))
 
 
 def test_the_rate_is_the_default_and_is_recorded(quick, table):

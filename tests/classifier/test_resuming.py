@@ -176,7 +176,7 @@ def test_compilation_is_followed(resumed, monkeypatch):
     ("changed", "factor"), [({"optimizer": "sgd"}, 3), ({"kl_target": 1e-3}, 3), ({"weight_decay": 0.0}, 1)], ids=str
 )
 def test_a_stream_finds_its_rate_anew_where_it_is_another(stream, make_table, changed, factor):
-    X, y = make_table(600)  # 60 steps, of which 10 find the rate
+    X, y = make_table(300)  # 30 steps, of which 10 find the rate
     clf = stream(batch_size=10, dropout=0.0, kl_target=1e-5).partial_fit(X, y, classes=range(3))
     before = clf.lr_
     after = clf.set_params(**changed).partial_fit(X, y).lr_

@@ -43,12 +43,12 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def test_a_stream_learns(stream, make_table):
-    X, y = make_table(600)
+    X, y = make_table(300)
     clf = stream(batch_size=20)
     for _ in range(3):
-        for start in range(0, 600, 100):
+        for start in range(0, 300, 100):
             clf.partial_fit(X[start : start + 100], y[start : start + 100], classes=[0, 1, 2])
-    assert clf.n_iter_ == 18
+    assert clf.n_iter_ == 9
     assert clf.score(X, y) > 0.8
 
 
@@ -359,7 +359,8 @@ def test_an_unfitted_classifier_survives_pickling_and_cloning(quick, table):
 def test_a_pickle_holds_no_training_rows(quick, make_table, early_stopping):
     X, y = make_table(8000, n_features=20)
     scoring = EpochScoring("accuracy", name="acc", on_train=True)
-    clf = quick(early_stopping=early_stopping, max_epochs=1, callbacks=[scoring], kl_penalty="prior", kl_strength=0.1)
+    fast = {"batch_size": 4000, "max_epochs": 1}
+    clf = quick(early_stopping=early_stopping, callbacks=[scoring], kl_penalty="prior", kl_strength=0.1, **fast)
     for method in (clf.fit, clf.partial_fit):
         method(X, y, sample_weight=np.ones(8000))
         assert len(pickle.dumps(clf)) < 50_000  # X takes 640 kB as float32, y 64 kB

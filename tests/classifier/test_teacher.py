@@ -58,7 +58,7 @@ def taught(quick):
 @pytest.fixture
 def patient(taught):
     """Like ``taught``, and trained until it is as good as its teacher."""
-    return lambda **params: taught(**{"max_epochs": 80, "weight_decay": 0.0, **params})
+    return lambda **params: taught(**{"max_epochs": 40, "weight_decay": 0.0, **params})
 
 
 # Kinds of teacher
@@ -109,7 +109,7 @@ WITHOUT_WEIGHT = [{}, {"teacher_cv": 3}, {"calibrate_teacher": True}, {"distill_
 )
 def test_a_class_without_weight_has_the_probability_0(patient, table, params, by_class):
     X, y = table
-    student = patient(teacher=LogisticRegression(), **params)
+    student = patient(teacher=LogisticRegression(), max_epochs=15, **params)
     if by_class:
         student.set_params(class_weight={0: 0.0}).fit(X, y)
     else:
@@ -130,10 +130,10 @@ def test_a_class_without_weight_in_an_array_with_a_zero_is_the_same(taught, tabl
 def test_class_weights_are_weights_of_the_teacher_too(taught, table):
     X, y = table
     weight = {0: 1000.0, 1: 1e-3, 2: 1e-3}
-    student = taught(teacher=LogisticRegression(), class_weight=weight, max_epochs=40).fit(X, y)
+    student = taught(teacher=LogisticRegression(), class_weight=weight, max_epochs=15).fit(X, y)
     assert (student.predict(X) == 0).mean() > 0.9
     by_hand = LogisticRegression().fit(X, y, [weight[label] for label in y]).predict_proba(X)
-    by_array = taught(class_weight=weight, max_epochs=40).fit(X, y, teacher_proba=by_hand)
+    by_array = taught(class_weight=weight, max_epochs=15).fit(X, y, teacher_proba=by_hand)
     np.testing.assert_allclose(student.predict_proba(X), by_array.predict_proba(X), atol=1e-3)
 
 
@@ -245,7 +245,7 @@ def test_its_weight_is_that_of_the_labels(taught, table, weight):
 @pytest.mark.parametrize("divergence", DISTILL_DIVERGENCES)
 def test_the_terms_add_up_and_are_never_negative(taught, table, divergence):
     X, y = table
-    clf = taught(distill_weight=0.95, distill_divergence=divergence, temperature=3.0, kl_strength=0.1, max_epochs=30)
+    clf = taught(distill_weight=0.95, distill_divergence=divergence, temperature=3.0, kl_strength=0.1, max_epochs=10)
     history = clf.fit(X, y, teacher_proba=softmax(X)).history_
     for epoch in history:
         terms = [epoch[f"train_{name}"] for name in ("data_fit", "distillation", "kl_penalty")]
@@ -276,7 +276,7 @@ def memorised(n_rows=600):
 )
 def test_a_teacher_that_memorises_does_not_help_on_random_labels(quick, teacher, teacher_cv):
     X, y = memorised()
-    student = quick(teacher=teacher, teacher_cv=teacher_cv, distill_weight=0.9, max_epochs=15)
+    student = quick(teacher=teacher, teacher_cv=teacher_cv, distill_weight=0.9, augment_factor=1, max_epochs=15)
     scores = cross_validate(student, X, y, cv=2, scoring=["accuracy", "neg_log_loss"])
     three_deviations = 3 * 0.5 / np.sqrt(len(y))
     assert abs(scores["test_accuracy"].mean() - 0.5) < three_deviations
@@ -286,17 +286,17 @@ def test_a_teacher_that_memorises_does_not_help_on_random_labels(quick, teacher,
 def test_no_leak_in_a_search_nor_by_choosing_the_weight(quick):
     X, y = memorised(400)
     student = quick(teacher=KNeighborsClassifier(1), distill_weight="auto", max_epochs=5)
-    search = GridSearchCV(student, {"temperature": [1.0, 2.0]}, cv=2, scoring="neg_log_loss").fit(X, y)
-    assert search.best_score_ < -np.log(2) + 0.02
-    proba = cross_val_predict(search.best_estimator_, X, y, cv=2, method="predict_proba")
-    assert abs((proba.argmax(1) == y).mean() - 0.5) < 3 * 0.5 / np.sqrt(400)
+    scoring = ["neg_log_loss", "accuracy"]
+    search = GridSearchCV(student, {"temperature": [1.0, 2.0]}, cv=2, scoring=scoring, refit=False).fit(X, y)
+    assert search.cv_results_["mean_test_neg_log_loss"].max() < -np.log(2) + 0.02
+    assert np.abs(search.cv_results_["mean_test_accuracy"] - 0.5).max() < 3 * 0.5 / np.sqrt(400)
 
 
 def test_a_frozen_teacher_that_saw_the_rows_does_leak(taught):
     """The guard above can fail."""
     X, y = memorised(60)
     frozen = FrozenEstimator(DecisionTreeClassifier(random_state=0).fit(X, y))
-    student = taught(teacher=frozen, hidden_layer_sizes=(64,), max_epochs=150, kl_target=0.01)
+    student = taught(teacher=frozen, hidden_layer_sizes=(64,), max_epochs=80, kl_target=0.01)
     assert student.fit(X[:30], y[:30], X_unlabeled=X[30:]).score(X[30:], y[30:]) > 0.9
 
 
@@ -322,21 +322,21 @@ def noisy(seed=0, n_rows=500):
 def test_a_random_teacher_gets_no_weight(quick):
     X, y, clean = noisy()
     wrong = np.random.RandomState(1).dirichlet([0.3, 0.3], size=500)
-    clf = quick(distill_weight="auto", max_epochs=20, calibrate_teacher=False)
+    clf = quick(distill_weight="auto", max_epochs=10, calibrate_teacher=False)
     assert clf.fit(X, clean, teacher_proba=wrong).distill_weight_ == 0
 
 
 def test_a_good_teacher_gets_some(quick):
     X, y, clean = noisy()
     good = np.where(clean[:, None] == [0, 1], 0.7, 0.3)
-    clf = quick(distill_weight="auto", hidden_layer_sizes=(64, 64), max_epochs=40)
+    clf = quick(distill_weight="auto", hidden_layer_sizes=(64,), max_epochs=20)
     assert clf.fit(X, y, teacher_proba=good).distill_weight_ > 0
 
 
 def test_calibration_takes_back_what_the_teacher_is_too_sure_of(patient):
-    X, y, clean = noisy(n_rows=800)
+    X, y, clean = noisy(n_rows=300)
     sure = FrozenEstimator(LogisticRegression().fit(X, clean))
-    student = patient(teacher=sure, max_epochs=20)
+    student = patient(teacher=sure, max_epochs=15)
     loss = {
         calibrated: log_loss(y, student.set_params(calibrate_teacher=calibrated).fit(X, y).predict_proba(X))
         for calibrated in (False, True)
@@ -467,7 +467,8 @@ def test_parameters_of_the_teacher(quick, table):
     assert clf.get_params()["teacher__max_depth"] is None
     clf.set_params(teacher__max_depth=2)
     assert clone(clf).teacher.max_depth == 2
-    search = GridSearchCV(clf, {"teacher__max_depth": [1, 3], "distill_weight": [0.2, 0.9]}, cv=2).fit(*table)
+    grid = [{"teacher__max_depth": [1], "distill_weight": [0.2]}, {"teacher__max_depth": [3], "distill_weight": [0.9]}]
+    search = GridSearchCV(clf, grid, cv=2).fit(*table)
     assert search.best_estimator_.teacher.max_depth in (1, 3)
 
 
@@ -493,10 +494,11 @@ def test_teacher_proba_is_sliced_per_fold(taught, table, piped, n_jobs):
         student = taught().set_fit_request(teacher_proba=True)
         model = make_pipeline(StandardScaler(with_mean=False, with_std=False), student) if piped else student
         name = "klclassifier__temperature" if piped else "temperature"
-        search = GridSearchCV(model, {name: [1.0, 2.0]}, cv=3, scoring=get_scorer("neg_teacher_kl"), n_jobs=n_jobs)
+        scoring = get_scorer("neg_teacher_kl")
+        search = GridSearchCV(model, {name: [1.0, 2.0]}, cv=2, scoring=scoring, n_jobs=n_jobs, refit=False)
         search.fit(X, y, teacher_proba=proba)
         result = cross_validate(
-            model, X, y, cv=3, scoring=get_scorer("neg_teacher_kl"), params={"teacher_proba": proba}, n_jobs=n_jobs,
+            model, X, y, cv=2, scoring=scoring, params={"teacher_proba": proba}, n_jobs=n_jobs,
             return_estimator=True, return_indices=True,
         )  # fmt: skip
     np.testing.assert_allclose(result["test_score"].mean(), search.cv_results_["mean_test_score"][0])
@@ -512,14 +514,14 @@ def test_frames_are_sliced_with_their_names(taught, table):
     with config_context(enable_metadata_routing=True):
         student = taught().set_fit_request(teacher_proba=True)
         scorer = get_scorer("neg_teacher_kl")
-        named = cross_validate(student, X, y, cv=3, scoring=scorer, params={"teacher_proba": proba})
-        plain = cross_validate(student, X, y, cv=3, scoring=scorer, params={"teacher_proba": softmax(X)})
+        named = cross_validate(student, X, y, cv=2, scoring=scorer, params={"teacher_proba": proba})
+        plain = cross_validate(student, X, y, cv=2, scoring=scorer, params={"teacher_proba": softmax(X)})
     np.testing.assert_allclose(named["test_score"], plain["test_score"])
 
 
 def test_a_classifier_without_its_frozen_teacher_is_smaller_and_predicts_the_same(taught, table):
     X, y = table
-    clf = taught(teacher=FrozenEstimator(RandomForestClassifier(50, random_state=0).fit(X, y))).fit(X, y)
+    clf = taught(teacher=FrozenEstimator(RandomForestClassifier(20, random_state=0).fit(X, y))).fit(X, y)
     size, proba = len(pickle.dumps(clf)), clf.predict_proba(X)
     clf.set_params(teacher=None)
     assert len(pickle.dumps(clf)) < size / 2
@@ -528,9 +530,8 @@ def test_a_classifier_without_its_frozen_teacher_is_smaller_and_predicts_the_sam
 
 @pytest.mark.parametrize("params", [{}, {"teacher_cv": KFold(3, shuffle=True)}], ids=["teacher", "splits"])
 def test_a_seed_decides_what_teacher_and_splits_draw(quick, table, params):
-    def proba(seed):
-        clf = quick(teacher=RandomForestClassifier(5), augment=None, random_state=seed, **params)
-        return clf.fit(*table).predict_proba(table[0])
-
-    assert np.array_equal(proba(0), proba(0))
-    assert not np.array_equal(proba(0), proba(1))
+    teacher = DecisionTreeClassifier(max_depth=3, max_features=1)  # draws, and is faster than a forest
+    clf = quick(teacher=teacher, distill_weight=0.5, augment=None, **params)
+    first, again, other = (clf.set_params(random_state=seed).fit(*table).predict_proba(table[0]) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)

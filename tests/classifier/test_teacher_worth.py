@@ -90,8 +90,9 @@ USELESS = {"stump": lambda X, y: STUMP, "uniform": lambda X, y: uniform, "memori
 )
 def test_without_any_worth_the_student_is_that_of_labels_alone(student, once, kind, early_stopping):
     X, y = sums()
-    clf = student(teacher=USELESS[kind](X, y), early_stopping=early_stopping, random_state=4).fit(X, y)
-    alone = once(early_stopping, lambda: student(early_stopping=early_stopping, random_state=4).fit(X, y))
+    params = {"early_stopping": early_stopping, "max_epochs": 10, "random_state": 4}
+    clf = student(teacher=USELESS[kind](X, y), **params).fit(X, y)
+    alone = once(early_stopping, lambda: student(**params).fit(X, y))
     assert clf.distill_weight_ == 0
     assert np.array_equal(clf.predict_proba(X), alone.predict_proba(X))
 
@@ -110,28 +111,31 @@ def test_labels_that_the_teacher_knows_by_heart_are_no_worth(student):
 
 
 @pytest.mark.parametrize("teacher", [LogisticRegression(C=0.01), "frozen"], ids=str)
-def test_a_good_teacher_has_a_share_and_helps(student, teacher):
+def test_a_good_teacher_has_a_share_and_helps(student, once, teacher):
     X, y = noisy()
     teacher = FrozenEstimator(LogisticRegression().fit(*noisy(5000, seed=1))) if teacher == "frozen" else teacher
     clf = student(teacher=teacher).fit(X, y)
     assert 0 < clf.distill_weight_ <= 0.5
-    test = noisy(5000, seed=2)
-    alone = student().fit(X, y)
+    test = once("test", lambda: noisy(5000, seed=2))
+    alone = once("alone", lambda: student().fit(X, y))
     assert log_loss(test[1], clf.predict_proba(test[0])) < log_loss(test[1], alone.predict_proba(test[0]))
 
 
 @pytest.mark.parametrize("teacher_cv", [None, 3])
-def test_a_teacher_is_not_heard_that_is_worse_on_the_rows_it_was_fitted_to(student, teacher_cv):
+def test_a_teacher_is_not_heard_that_is_worse_on_the_rows_it_was_fitted_to(student, once, teacher_cv):
     """They are not those that show what it is worth, and it is these that it would teach."""
     X, y = noisy()
-    clf = student(teacher=Misled(C=0.01), teacher_cv=teacher_cv, random_state=4).fit(X, y)
+    params = {"max_epochs": 10, "random_state": 4}
+    clf = student(teacher=Misled(C=0.01), teacher_cv=teacher_cv, **params).fit(X, y)
+    alone = once("alone for 10 epochs", lambda: student(**params).fit(X, y))
     assert clf.distill_weight_ == 0
-    assert np.array_equal(clf.predict_proba(X), student(random_state=4).fit(X, y).predict_proba(X))
+    assert np.array_equal(clf.predict_proba(X), alone.predict_proba(X))
 
 
 def test_it_is_heard_where_it_is_not_asked_about_these_rows(student):
     X, y = noisy()
-    assert student(teacher=Misled(C=0.01), teacher_cv=3, augment=None).fit(X, y).distill_weight_ > 0
+    clf = student(teacher=Misled(C=0.01), teacher_cv=3, augment=None, max_epochs=10)
+    assert clf.fit(X, y).distill_weight_ > 0
 
 
 # What is compared is what is trained
@@ -140,7 +144,7 @@ def test_it_is_heard_where_it_is_not_asked_about_these_rows(student):
 @pytest.mark.parametrize("early_stopping", ["auto", True])
 def test_labels_alone_are_compared_as_they_are_trained(student, trainings, early_stopping):
     X, y = sums()
-    student(teacher=STUMP, early_stopping=early_stopping, calibrate=False).fit(X, y)
+    student(teacher=STUMP, early_stopping=early_stopping, calibrate=False, max_epochs=10).fit(X, y)
     (compared, part), (final, whole) = trainings
     assert np.array_equal(part.train.X, whole.train.X)
     assert np.array_equal(part.valid.X, whole.valid.X)
@@ -150,7 +154,7 @@ def test_labels_alone_are_compared_as_they_are_trained(student, trainings, early
 
 def test_few_rows_do_not_both_stop_the_labels_alone_and_judge(student, trainings):
     X, y = sums()
-    student(teacher=STUMP, hidden_layer_sizes=(8,)).fit(X[:100], y[:100])
+    student(teacher=STUMP, hidden_layer_sizes=(8,), max_epochs=1).fit(X[:100], y[:100])
     part = trainings[0][1]
     learned, aside = ({tuple(row) for row in rows.X.tolist()} for rows in (part.train, part.valid))
     assert learned.isdisjoint(aside)
@@ -166,14 +170,14 @@ def test_what_is_set_aside_to_judge_says_nothing_of_classes(student):
 def test_a_ready_teacher_that_is_no_use_itself_needs_no_student_to_tell(student, trainings):
     """It may know the rows set aside, and is not better there than labels alone even so."""
     X, y = sums()
-    assert student(teacher=memorising(X, y, wrong=0.5)).fit(X, y).distill_weight_ == 0
+    assert student(teacher=memorising(X, y, wrong=0.5), max_epochs=10).fit(X, y).distill_weight_ == 0
     assert len(trainings) == 2
 
 
 @pytest.mark.parametrize("early_stopping", ["auto", True, False])
-def test_a_student_is_compared_as_it_is_trained(student, trainings, early_stopping):
+def test_a_student_is_compared_as_it_is_trained(student, once, trainings, early_stopping):
     X, y = sums()
-    frozen = FrozenEstimator(LogisticRegression().fit(*sums(5000, seed=1)))
+    frozen = once("frozen", lambda: FrozenEstimator(LogisticRegression().fit(*sums(5000, seed=1))))
     student(teacher=frozen, early_stopping=early_stopping).fit(X, y)
     _, (compared, part), (final, whole) = trainings
     assert (part.valid is None) == (whole.valid is None) == (early_stopping is not True)
@@ -187,7 +191,7 @@ def test_the_rest_of_the_soft_targets_is_that_of_the_network_compared(student, t
     monkeypatch.setattr("sklkl._fit.training_set.best_share", lambda *args: 0.25)
     monkeypatch.setattr("sklkl._fit.training_set.clearly_loses", lambda *args: False)
     X, y = sums()
-    clf = student(teacher=STUMP, calibrate_teacher=False, augment=None).fit(X, y)
+    clf = student(teacher=STUMP, calibrate_teacher=False, augment=None, max_epochs=6).fit(X, y)
     assert clf.distill_weight_ == 0.25 * 0.5
     (alone, _), _, (_, data) = trainings
     expected = 0.75 * alone.predict_proba(data.train) + 0.25 * clone(STUMP).fit(X, y).predict_proba(X)
@@ -199,10 +203,10 @@ def test_a_student_that_is_worse_than_the_labels_alone_is_not_wanted(student, tr
     monkeypatch.setattr("sklkl._fit.training_set.best_share", lambda *args: 0.9)
     monkeypatch.setattr("sklkl._fit.training_set.clearly_worse", lambda *args: False)
     X, y = sums()
-    clf = student(teacher=DummyClassifier(strategy="uniform"), augment=None).fit(X, y)
+    clf = student(teacher=DummyClassifier(strategy="uniform"), augment=None, max_epochs=10).fit(X, y)
     assert clf.distill_weight_ == 0
     assert len(trainings) == 3
-    assert np.array_equal(clf.predict_proba(X), student().fit(X, y).predict_proba(X))
+    assert np.array_equal(clf.predict_proba(X), student(max_epochs=10).fit(X, y).predict_proba(X))
 
 
 # Where there is nothing to compare
@@ -211,20 +215,20 @@ def test_a_student_that_is_worse_than_the_labels_alone_is_not_wanted(student, tr
 @pytest.mark.parametrize("params", [{"distill_rows": "unlabeled"}, {"teacher_classes": "union"}], ids=str)
 def test_a_teacher_of_other_rows_or_classes_is_not_weighed(student, trainings, params):
     X, y = sums()
-    clf = student(teacher=uniform, **params).fit(X, y)
+    clf = student(teacher=uniform, max_epochs=2, **params).fit(X, y)
     assert clf.distill_weight_ == 0.5
     assert len(trainings) == 1
 
 
 def test_where_no_row_can_be_set_aside_it_is_not_weighed(student, trainings):
-    clf = student(teacher=uniform).fit(np.eye(2), [0, 1])
+    clf = student(teacher=uniform, max_epochs=2).fit(np.eye(2), [0, 1])
     assert clf.distill_weight_ == 0.5
     assert len(trainings) == 1
 
 
 def test_a_number_is_what_it_was(student, trainings):
     X, y = sums()
-    assert student(teacher=STUMP, distill_weight=0.5).fit(X, y).distill_weight_ == 0.5
+    assert student(teacher=STUMP, distill_weight=0.5, max_epochs=2).fit(X, y).distill_weight_ == 0.5
     assert len(trainings) == 1
 
 

@@ -47,7 +47,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fit_is_that_on_dense_batches(kind, dense_batches):
     X, y = texts()
-    clf = KLClassifier(**{"hidden_layer_sizes": (8,), **KINDS[kind]}, max_epochs=4, batch_size=25, dtype="float64")
+    clf = KLClassifier(**{"hidden_layer_sizes": (8,), **KINDS[kind]}, max_epochs=2, batch_size=25, dtype="float64")
     clf.set_params(random_state=0, **({} if "early_stopping" in KINDS[kind] else {"early_stopping": False}))
     found = clf.fit(X, y, sample_weight=1 + y).predict_proba(X)
     dense_batches()
@@ -57,7 +57,7 @@ def test_a_fit_is_that_on_dense_batches(kind, dense_batches):
 
 def test_a_search_is_that_on_dense_batches(dense_batches):
     X, y = texts()
-    clf = KLClassifier(8, max_epochs=3, dtype="float64", random_state=0)
+    clf = KLClassifier(8, max_epochs=2, dtype="float64", random_state=0)
     search = StackedGridSearchCV(clf, {"kl_strength": [0.0, 0.1]}, scoring="neg_log_loss", cv=2, refit=False)
     found = search.fit(X, y).cv_results_
     assert found["stacked"].tolist() == [2, 2]

@@ -175,7 +175,7 @@ def test_weights_that_were_requested_are_routed(kind, quick, table):
         }[kind]
         fitted = EstimatorTeacher(teacher).fit(X, y, w).predict_proba(X)
         np.testing.assert_allclose(fitted, teacher.fit(X, y, sample_weight=w).predict_proba(X), rtol=1e-6)
-        quick(teacher=teacher, augment=None).fit(X, y, sample_weight=w)
+        quick(teacher=teacher, augment=None, distill_weight=0.5).fit(X, y, sample_weight=w)
 
 
 # A single class

@@ -24,12 +24,13 @@ def results(**more):
 
 
 @pytest.fixture
-def search(table, quick):
+def search(once, table, quick):
     """A fitted search, of a pipeline, with two metrics."""
     pipeline = make_pipeline(StandardScaler(), quick())
     grid = {"klclassifier__kl_strength": STRENGTHS}
     scoring = ["accuracy", "neg_log_loss"]
-    return StackedGridSearchCV(pipeline, grid, scoring=scoring, refit="neg_log_loss", cv=3).fit(*table)
+    made = StackedGridSearchCV(pipeline, grid, scoring=scoring, refit="neg_log_loss", cv=3)
+    return once("search", lambda: made.fit(*table))
 
 
 def test_a_search_is_drawn_as_it_chose(search, legend_of):

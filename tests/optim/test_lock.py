@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sklkl.optim import KLAdaptiveLR, Lock
 
@@ -16,7 +14,7 @@ from .training import OPTIMIZERS, adaptive, batches, loss_of, losses, network, o
 pytestmark = pytest.mark.filterwarnings("ignore:More steps are taken than")
 
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
-RATES = [1e-6, 0.1, 10.0]
+RATES = [1e-6, 10.0]
 
 
 def started(rate=0.1, n_classes=3, n_outputs=1, **params):
@@ -56,8 +54,7 @@ def test_nothing_is_left_of_the_initial_rate(optimizer):
     nets = [network() for _ in RATES]
     for lr, net in zip(RATES, nets, strict=True):
         train(adaptive(net, optimizer, lr, total_steps=30), net, 30)
-    first, *others = (torch.nn.utils.parameters_to_vector(net.parameters()) for net in nets)
-    assert all(torch.equal(first, other) for other in others)
+    assert torch.equal(*(torch.nn.utils.parameters_to_vector(net.parameters()) for net in nets))
 
 
 def fixed_rate_loss(optimizer, lr, n_steps, n_rows):
@@ -141,11 +138,11 @@ def test_the_locked_rate_is_the_geometric_mean_of_the_peaks_of_the_second_half()
     assert float(rule.found) == pytest.approx(math.exp(np.mean(peaks)))
 
 
-@given(kl=st.floats(0.01, 100))
+@pytest.mark.parametrize("kl", [0.01, 0.5, 0.999, 1.001, 2.0, 100.0])
 def test_steps_too_long_lower_the_rate_and_too_short_raise_it(kl):
     rule, right = started(total_steps=1000), started(total_steps=1000)
     last, expected = run(rule, 2, lambda rule: kl * rule.target)[-1], run(right, 2)[-1]
-    assert (last < expected) == (kl > 1) or kl == pytest.approx(1)
+    assert last < expected if kl > 1 else last > expected
 
 
 @pytest.mark.parametrize("total_steps", [1, 5, 9, 10, 11, 33, 1000])
