@@ -14,6 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import settings
+from joblib.externals.loky import ProcessPoolExecutor
 from threadpoolctl import threadpool_limits
 
 from sklkl import KLClassifier, KLNet
@@ -205,6 +206,13 @@ def _run_fresh_process(folder):
         command, cwd=Path(__file__).parents[1], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     return done.stdout
+
+
+@pytest.fixture(scope="session")
+def other_process():
+    """An executor of one other process, for all tests, as it is slow to start."""
+    with ProcessPoolExecutor(1) as executor:
+        yield executor
 
 
 @pytest.fixture

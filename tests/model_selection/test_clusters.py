@@ -1,4 +1,4 @@
-"""Searches on a cluster, as a user has it through joblib."""
+"""Searches in processes and on a cluster, as a user has it through joblib."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklkl.model_selection import StackedGridSearchCV, _workers
 
 KINDS = [GridSearchCV, StackedGridSearchCV]
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,15 @@ def search(quick, table):
         return found.fit(*table).cv_results_["mean_test_score"]
 
     return run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_in_two_processes_finds_what_one_here_does(
+    kind, search, same_but_for_rounding, global_state_untouched
+):
+    with global_state_untouched():
+        there = search(kind, n_jobs=2)
+    same_but_for_rounding(there, search(kind, n_jobs=1))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,12 +3,12 @@
 import pickle
 import threading
 import warnings
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from joblib.externals.loky import ProcessPoolExecutor
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
@@ -304,17 +304,14 @@ def test_halving(halving, table):
     assert searches[1].best_index_ == 0
 
 
-def test_processes(halving, table, trainings, monkeypatch):
+def test_processes(halving, table, trainings, other_process, monkeypatch):
     """They halve as this one does."""
-    asked = []
-
-    def one_of(n_workers, **options):  # each takes seconds to start
-        asked.append(n_workers)
-        return ProcessPoolExecutor(1, **options)
-
-    monkeypatch.setattr(_workers, "ProcessPoolExecutor", one_of)
+    executor = Mock(wraps=other_process, shutdown=Mock())
+    kind = Mock(return_value=executor)
+    monkeypatch.setattr(_workers, "ProcessPoolExecutor", kind)
     here, there = (halving(halve_after=1, n_jobs=n_jobs).fit(*table).cv_results_ for n_jobs in (None, 2))
-    assert asked == [2]
+    assert kind.call_args.args == (2,)
+    executor.shutdown.assert_called_once_with(kill_workers=False)
     assert trainings == [4, 4]
     np.testing.assert_array_equal(there["stacked"], [4] * 4)
     for name in ("mean_test_score", "std_test_score", "rank_test_score"):
