@@ -41,7 +41,7 @@ class Astray(Callback):
                 weights.data += 0.1
 
 
-def table(n_rows=301, seed=0):
+def table(n_rows=151, seed=0):
     random = np.random.RandomState(seed)
     X = random.randn(n_rows, 5)
     return X, (X @ random.randn(5, 3) + 0.5 * random.gumbel(size=(n_rows, 3))).argmax(1)
