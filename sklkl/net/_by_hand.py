@@ -65,7 +65,6 @@ def _is_plain(module: nn.Module) -> bool:
         # neither tied, missing nor more
         and list(map(id, parameters)) == [id(p) for layer in module.linears() for p in (layer.weight, layer.bias)]
         and len({p.dtype for p in parameters}) == 1
-        and not any("forward" in vars(layer) for layer in layers)
         and all(p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in parameters)
         and not any(values for layer in layers for name, values in vars(layer).items() if name.endswith("hooks"))
     )
