@@ -17,7 +17,7 @@ from sklkl.data import Batch, Batches, Rows
 from sklkl.losses import CrossEntropy, row_shares
 from sklkl.modules import MLP, DenseScaling, label_log_proba
 from sklkl.net._datasets import check_labels
-from sklkl.net._lent import Lent, options_of, stack_of
+from sklkl.net._lent import Lent, SharedRate, options_of, stack_of
 from sklkl.net._passes import StackPasses, is_own, looks_at_rows, needs_passes
 from sklkl.net._shares import joined
 from sklkl.net._sparse_batches import GatheredBatches, are_gathered, features_of
@@ -65,7 +65,6 @@ def _is_plain(module: nn.Module) -> bool:
         # neither tied, missing nor more
         and list(map(id, parameters)) == [id(p) for layer in module.linears() for p in (layer.weight, layer.bias)]
         and len({p.dtype for p in parameters}) == 1
-        and not any("forward" in vars(layer) for layer in layers)
         and all(p.requires_grad and not (p._backward_hooks or p._post_accumulate_grad_hooks) for p in parameters)
         and not any(values for layer in layers for name, values in vars(layer).items() if name.endswith("hooks"))
     )
@@ -114,6 +113,8 @@ class ByHand:
         self._lent = Lent(net.module_, net.optimizer_)
         self.stack = stack_of([net.module_])
         self.optimizer = StackAdamW(self.stack, [options_of(net.optimizer_)], alone=True)
+        # rules and callbacks may both change it, at any time
+        self.optimizer.param_groups = [SharedRate(group, net.optimizer_) for group in self.optimizer.param_groups]
         self._scaling, self._dropouts = net.module_.scaling, net.module_.dropouts()
         # what callbacks see they may change at the end of a training too, so it is not for who comes after that
         kept = None if net.is_watched() else net._scaled_rows
@@ -131,17 +132,11 @@ class ByHand:
     def begin_epoch(self, net: Any, rows: Rows) -> None:
         """Take what a callback may have changed."""
         self._lent.lend(self.stack, self.optimizer, 0)
-        self.optimizer.param_groups[0]["lr"] = self.optimizer.options[0]["lr"]
         self._has_formula, self._strength = has_formula(net, rows), float(net.kl_strength)
         self._passes = StackPasses(self.stack, [net], [net]) if needs_passes(net, net.penalty_) else None
 
-    def end_epoch(self) -> None:
-        """Let the net's optimiser know what has become of it."""
-        self._lent.report(self.optimizer.param_groups[0]["lr"])
-
     def release(self) -> None:
-        """Give the net's tensors memory of their own, and its optimiser the rate."""
-        self._lent.optimizer.param_groups[0]["lr"] = self.optimizer.param_groups[0]["lr"]
+        """Give the net's tensors memory of their own."""
         self._lent.take_back()
 
     # Steps

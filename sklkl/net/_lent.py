@@ -29,6 +29,31 @@ def options_of(optimizer: Optimizer) -> dict[str, Any]:
     return {name: optimizer.param_groups[0][name] for name in _OPTIONS}
 
 
+class SharedRate(dict[str, Any]):
+    """The engine's group of parameters, whose rate is that of a net's optimiser: who sets one sets the other.
+
+    Parameters
+    ----------
+    group : dict
+        The engine's.
+    optimizer : torch.optim.AdamW
+        That of the net.
+    """
+
+    def __init__(self, group: dict[str, Any], optimizer: Optimizer) -> None:
+        super().__init__(group)
+        self.optimizer = optimizer
+
+    def __getitem__(self, name: str) -> Any:
+        return self.optimizer.param_groups[0][name] if name == "lr" else super().__getitem__(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name == "lr":
+            self.optimizer.param_groups[0]["lr"] = value
+        else:
+            super().__setitem__(name, value)
+
+
 class Lent:
     """A net's network and optimiser in the hands of the engine, for the time of a training.
 

@@ -271,11 +271,7 @@ class TrainingLoop(SkorchNet):
         iterator = self._begin_epoch(iterator, training, fit_params)
         if training and self._rate_runs and self.learning_rate_ is None:
             self._start_learning_rate(_n_batches(iterator))
-        try:
-            means = self._run_batches(iterator, training, prefix, step_fn, **fit_params)
-        finally:
-            if training:
-                self._close_epoch()
+        means = self._run_batches(iterator, training, prefix, step_fn, **fit_params)
         if training:
             self.average_weights()
         if not means.masses:
@@ -285,10 +281,6 @@ class TrainingLoop(SkorchNet):
 
     def _begin_epoch(self, iterator: Any, training: bool, fit_params: dict[str, Any]) -> Any:
         """Get ready for the batches of an epoch, and return what to iterate over."""
-        raise NotImplementedError
-
-    def _close_epoch(self) -> None:
-        """Put in order what was begun, also after an interruption."""
         raise NotImplementedError
 
     def _stop_by_hand(self) -> None:

@@ -255,10 +255,6 @@ class TrainStep(TrainingLoop):
         """Whether this is a net of a class that computes or takes its steps in another way."""
         return any(getattr(type(self), name) is not getattr(TrainStep, name) for name in _OVERRIDABLE)
 
-    def _close_epoch(self) -> None:
-        if self._by_hand is not None:
-            self._by_hand.end_epoch()
-
     def _stop_by_hand(self) -> None:
         if self._by_hand is not None:
             self._by_hand.release()

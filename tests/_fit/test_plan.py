@@ -1,11 +1,16 @@
 """Fits that a search has announced."""
 
+from dataclasses import fields, replace
+from itertools import product
+from threading import Thread
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 
 from sklkl._fit.parameters import FitData
-from sklkl._fit.plan import Candidate, Plan, planned
+from sklkl._fit.plan import Candidate, Plan, planned, train_here
 
 
 @pytest.fixture
@@ -38,21 +43,37 @@ def test_a_candidate_without_company(candidates, table):
         assert not planned(candidates[0].estimator, FitData(*table))
 
 
-@pytest.mark.parametrize(
-    "change", [{"sample_weight": np.arange(120) / 60}, {"X_val": np.ones((2, 5)), "y_val": [0, 1]}]
-)
-def test_other_data_are_another_fold(candidates, table, change):
-    calls = []
+@pytest.mark.parametrize("name", [field.name for field in fields(FitData)])
+def test_other_data_are_another_fold(candidates, table, name):
+    def train(estimators, data):
+        return [SimpleNamespace(data_=data) for _ in estimators]
+
+    data = FitData(*table)
+    folds = data, replace(data, **{name: np.ones(120)})
+    with Plan(candidates, 3, train).active():
+        for number, data in product((0, 1, 0, 1), folds):  # the second time around each fold is trained anew
+            fitted = clone(candidates[number].estimator)
+            assert planned(fitted, data)
+            assert fitted.data_ is data
+
+
+def test_another_thread_trains_its_fold_meanwhile(candidates, table):
+    X, y = table
+    taken = []
+
+    def fetch():
+        taken.append(planned(clone(candidates[0].estimator), FitData(-X, y)))
 
     def train(estimators, data):
-        calls.append(data)
-        return [None] * len(estimators)
+        if data.X is X:  # the thread ends before this training does
+            other = Thread(target=fetch, daemon=True)
+            other.start()
+            other.join(timeout=10)
+        return train_here(estimators, data)
 
     with Plan(candidates, 3, train).active():
-        for data in (FitData(*table), FitData(*table, **change)) * 2:
-            planned(candidates[0].estimator, data)
-            planned(candidates[1].estimator, data)
-    assert len(calls) == 4  # the second time around each fold is trained anew
+        assert planned(clone(candidates[0].estimator), FitData(X, y))
+    assert taken == [True]
 
 
 def test_what_was_trained_is_dropped_once_fetched(candidates, table):

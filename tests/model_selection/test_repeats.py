@@ -38,6 +38,14 @@ def test_scores_are_means_over_seeds(once, quick, table, scoring):
     assert search.cv_results_["params"] == [{"klclassifier__kl_strength": value} for value in (0.0, 0.5)]
 
 
+def test_the_stack_of_each_candidate_is_that_of_its_first_seed(quick, table):
+    grid = [{"kl_strength": [0.0, 0.5]}, {"hidden_layer_sizes": [(3,)]}]
+    params = {"n_repeats": 2, "max_stack": 3, "cv": 2, "refit": False}
+    search = StackedGridSearchCV(quick(max_epochs=1), grid, **params).fit(*table)
+    # the last seed of the second candidate is left over, and another shape makes a stack of its own
+    assert search.cv_results_["stacked"].tolist() == [3, 3, 2]
+
+
 def test_the_best_is_refitted_with_its_own_seed(quick, table):
     search = StackedGridSearchCV(quick(), {"kl_strength": [0.0, 0.5]}, n_repeats=2, cv=2).fit(*table)
     assert set(search.best_params_) == {"kl_strength"}

@@ -327,6 +327,14 @@ def test_a_step_of_the_users_own(table32):
     assert net.why_autograd_.startswith("the net has a step")
 
 
+def test_logits_are_those_of_the_network(quick_net, table):
+    net, rows = quick_net(lambda: MLP(5, 3, (8,)).double(), **ADAMW).initialize(), Rows(*table)
+    (batch,), by_hand = Batches(rows, 120), _steps.ByHand(net)
+    by_hand.begin_epoch(net, rows)
+    # sums of a few terms of the order of 1, in float64
+    torch.testing.assert_close(by_hand.logits(batch), net.module_(batch[0]).detach(), rtol=0, atol=1e-13)
+
+
 def test_after_training_nothing_is_shared(quick, table):
     net = quick().fit(*table).net_
     parameters = list(net.module_.parameters())
@@ -387,10 +395,6 @@ def test_rows_are_scaled_once_for_a_training_and_what_follows(scaled, quick, tab
 
 
 def test_what_a_callback_changes_at_the_end_is_scaled_again(scaled, quick, table):
-    class Ends(Callback):
-        def on_train_end(self, net, **kwargs):
-            scaled.clear()
-
     X, y = table
-    quick(validation_fraction=0.2, callbacks=[Ends()]).fit(X, y)
+    quick(validation_fraction=0.2, callbacks=[Each(lambda net: scaled.clear(), (3,), "on_train_end")]).fit(X, y)
     assert sorted(scaled) == [len(y) // 5, len(y) - len(y) // 5]

@@ -14,9 +14,9 @@ from sklkl.modules import MLP, input_scaling
 from sklkl.net._lent import stack_of
 from sklkl.net._passes import StackPasses
 from sklkl.optim import KLAdaptiveLR, make_learning_rate
-from sklkl.penalties import PENALTIES, Confidence, make_penalty
+from sklkl.penalties import PENALTIES, Confidence, Prior, make_penalty
 
-each_penalty = pytest.mark.parametrize("penalty", PENALTIES)
+each_penalty = pytest.mark.parametrize("penalty", [*PENALTIES, Prior([0.2, 0.3, 0.5])], ids=[*PENALTIES, "given prior"])
 
 
 def first_batch(rows):

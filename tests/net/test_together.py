@@ -163,9 +163,13 @@ def test_an_interruption_ends_all_in_good_order(net, data, table):
 
 
 class Breaks(Callback):
+    def __init__(self, epochs=(1, 2, 3)):
+        self.epochs = epochs
+
     def on_epoch_end(self, net, **kwargs):
-        with torch.no_grad():
-            net.module_[0].weight.fill_(torch.nan)
+        if len(net.history) in self.epochs:
+            with torch.no_grad():
+                net.module_[0].weight.fill_(torch.nan)
 
 
 def test_a_net_that_fails_leaves_the_others_alone(net, data, table):
@@ -173,6 +177,14 @@ def test_a_net_that_fails_leaves_the_others_alone(net, data, table):
     errors = train_together(stack, [data] * 3)
     assert [type(error) for error in errors] == [type(None), ValueError, type(None)]
     assert_same(stack[0], net().partial_fit(data), table[0])
+
+
+@pytest.mark.filterwarnings("ignore:The loss or the weights:sklearn.exceptions.ConvergenceWarning")
+def test_a_net_goes_on_without_moments_after_an_epoch_that_diverged(net, data, table):
+    stack, alone = ([net(callbacks=[Breaks((2,)), BestWeights()]), net()] for _ in range(2))
+    train_together(stack, [data] * 2)
+    for ours, other in zip(stack, alone, strict=True):
+        assert_same(ours, other.partial_fit(data), table[0])
 
 
 def test_a_loss_that_is_not_finite(net, table):
