@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
+from torch.optim import Optimizer
 
 from sklkl._engine import StackAdamW
 from sklkl.optim import KLAdaptiveLR, OneCycle
@@ -89,10 +90,12 @@ class MemberRate:
         That of all nets.
     number : int
         Which net it is.
+    optimizer : Optimizer
+        Its own.
     """
 
-    def __init__(self, rate: StackRate, number: int) -> None:
-        self.rate, self.number = rate, number
+    def __init__(self, rate: StackRate, number: int, optimizer: Optimizer) -> None:
+        self.rate, self.number, self.optimizer = rate, number, optimizer
         self.last_report: dict[str, float] = {}
 
     @property
@@ -111,7 +114,8 @@ class MemberRate:
         self.rate.cut(factors)
 
     def close(self) -> None:
-        """Do nothing: the net's optimiser has been told."""
+        """Give the optimiser the rate at its peak: a cycle ends at no rate at all."""
+        self.optimizer.param_groups[0]["lr"] = self.lr_
 
 
 def stack_rate(

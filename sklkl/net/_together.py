@@ -175,7 +175,7 @@ class StackTraining:
         rule, kl_target = first.net.learning_rate, first.net.kl_target
         self._rate = stack_rate(rule, kl_target, self._engine, peaks, n_steps, self._predict, **first.net.rule_params_)
         for number, net in enumerate(nets):
-            net.start_rate(MemberRate(self._rate, number))
+            net.start_rate(MemberRate(self._rate, number, net.optimizer_))
         if self.checkpoint is not None and self.checkpoint.state is not None:
             self._rate.load_state_dict(self.checkpoint.state["rate"])
 

@@ -48,6 +48,7 @@ def assert_same(ours, alone, X):
         if name in alone.history[0]:
             np.testing.assert_allclose(ours.history[:, name], alone.history[:, name], rtol=1e-7)
     np.testing.assert_allclose(ours.lr_, alone.lr_, rtol=1e-9)
+    np.testing.assert_allclose(*(n.optimizer_.param_groups[0]["lr"] for n in (ours, alone)), rtol=1e-9)
     assert torch.equal(ours.generator_.get_state(), alone.generator_.get_state())
     assert (ours.interrupted_, ours.has_learned_) == (alone.interrupted_, alone.has_learned_) == (False, True)
     states = [
