@@ -365,9 +365,8 @@ def test_a_search_goes_on(killed, tmp_path, kind, grid, params, n_writes):
     resumed = search(f"{folder}/").fit(X, Y)
     np.testing.assert_equal(scores_of(resumed), scores_of(whole))
     assert_same(resumed.best_estimator_, whole.best_estimator_)
-    assert (
-        len(list(folder.iterdir())) == 2 * len(whole.cv_results_["params"]) + 1
-    )  # two folds, and the best on all rows
+    n_files = 2 * len(whole.cv_results_["params"]) + 1  # two folds, and the best on all rows
+    assert len(list(folder.iterdir())) == n_files
 
 
 def test_what_has_ended_in_a_folder_is_not_trained_again(tmp_path, trained_on):
