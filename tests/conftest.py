@@ -41,7 +41,8 @@ def pytest_collection():
 
 
 def pytest_collection_finish():
-    """Let the garbage collector look rarely."""
+    """Let the garbage collector look rarely, and never at what is there already."""
+    gc.freeze()
     gc.set_threshold(10_000)
     gc.enable()
 
