@@ -1,4 +1,4 @@
-"""torch's global state: what a fit or a prediction relies on is set, and left as it was, interrupted or not."""
+"""Global state of torch and NumPy: what a fit or a prediction needs is set, and left as it was, interrupted or not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
+import numpy as np
 import torch
 
 _is_fresh_fork = False
@@ -58,12 +59,13 @@ class OwnTorchState:
     """Context for code that computes gradients, or that is to give the same numbers wherever it is called from.
 
     Gradients are enabled, inference mode and autocast are off, and tensors are made on the CPU, as in a fresh process.
-    At the end, also after an error or interruption at any moment inside, everything is as it was.
+    At the end, also after an error or interruption at any moment inside, everything is as it was, and so is what NumPy
+    warns of: an interruption that strikes while a ``numpy.errstate`` begins or ends leaves that changed.
     """
 
     def __enter__(self) -> Self:
         use_one_thread_after_fork()
-        self.grad = torch.is_grad_enabled()
+        self.grad, self.errors = torch.is_grad_enabled(), np.geterr()
         self.contexts = ExitStack()
         for context in _needed():
             self.contexts.enter_context(context)
@@ -77,6 +79,7 @@ class OwnTorchState:
     def _restore(self) -> None:
         self.contexts.close()
         torch.set_grad_enabled(self.grad)
+        np.seterr(**self.errors)
 
 
 def _needed() -> list[Any]:

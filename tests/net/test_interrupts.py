@@ -415,7 +415,7 @@ KINDS = [
 
 def outcome(clf, table, seconds, interval):
     """Return what is wrong after a fit that was interrupted at a random time; alone it would take seconds."""
-    before = dict(vars(clf))
+    before, errors = dict(vars(clf)), np.geterr()
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds, interval)
         clf.fit(*table)
@@ -427,7 +427,7 @@ def outcome(clf, table, seconds, interval):
     learned = vars(clf).get("interrupted_") and clf.net_ is not before.get("net_") and clf.n_iter_ >= 1
     if not (learned or unchanged(clf, before)):
         return "neither as it was nor marked as interrupted"
-    if not (torch.is_grad_enabled() and seeding._borrowing.acquire(blocking=False)):
+    if not (torch.is_grad_enabled() and np.geterr() == errors and seeding._borrowing.acquire(blocking=False)):
         return "global state"
     seeding._borrowing.release()
     return None if np.isfinite(clf.predict_proba(table[0])).all() else "predictions"

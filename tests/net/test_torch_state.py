@@ -59,6 +59,7 @@ def snapshot():
         "autocast": torch.is_autocast_enabled("cpu"),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "threads": torch.get_num_threads(),
+        "errors": np.geterr(),
     }
 
 
@@ -103,6 +104,7 @@ def test_an_error_or_exit_leaves_the_state(quick, table, state):
 
         def on_batch_end(self, net, **kwargs):
             torch.set_grad_enabled(False)  # as an interruption in no_grad's own code does
+            np.seterr(all="ignore")  # and one in that of errstate
             raise self.error
 
     for error in (RuntimeError("mine"), SystemExit()):
