@@ -41,8 +41,7 @@ def pytest_collection():
 
 
 def pytest_collection_finish():
-    """Let the garbage collector look rarely, and never at what is there already."""
-    gc.freeze()
+    """Let the garbage collector look rarely."""
     gc.set_threshold(10_000)
     gc.enable()
 
