@@ -27,7 +27,7 @@ settings.load_profile("sklkl")
 
 # The networks and tables are small, and several processes may run tests: more threads than are asked for only wait for
 # each other. The last line is for what numpy, scipy and scikit-learn use.
-N_THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
+N_THREADS = int(os.environ.get("OMP_NUM_THREADS", "1").partition(",")[0])  # a number for each level of nesting
 torch.set_num_threads(N_THREADS)
 threadpool_limits(N_THREADS)
 torch.manual_seed(0)  # for networks that are made while tests are collected
